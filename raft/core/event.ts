@@ -1,0 +1,79 @@
+/** Everything that can happen to a node. `RaftCore.step(event)` is the only way to change a core; the same events give the same outputs. */
+import type { EntryKind } from './entry.ts'
+import type { Epoch, LogIndex, NodeId } from './ids.ts'
+import type { Message } from './message.ts'
+
+/** Time passed. Sent when the deadline of the last output is reached, or earlier. */
+export interface Tick {
+  readonly kind: 'tick'
+  /** Monotonic. */
+  readonly nowMs: number
+  /** Our own calendar clock now, only for the cluster time. */
+  readonly wallMs: number
+  /** Drawn by the driver, in [0, 1): where in the election timeout's range the next deadline falls. */
+  readonly jitter: number
+}
+
+export interface Receive {
+  readonly kind: 'receive'
+  readonly nowMs: number
+  readonly from: NodeId
+  readonly message: Message
+}
+
+/** Entries to append, as leader. The outcome comes in the output under `ticket`. */
+export interface Propose {
+  readonly kind: 'propose'
+  readonly nowMs: number
+  readonly ticket: number
+  readonly entryKind: EntryKind
+  /** ≥ 1; all of one kind, appended one behind the other. */
+  readonly count: number
+  /** Record bytes of all of them together, headers included. */
+  readonly bytes: number
+}
+
+/** Everything up to this epoch is on disk. Never "index n is durable": after a truncation n may name another entry. */
+export interface Durable {
+  readonly kind: 'durable'
+  readonly nowMs: number
+  readonly epoch: Epoch
+}
+
+/** The state machine has applied up to here. */
+export interface Applied {
+  readonly kind: 'applied'
+  readonly index: LogIndex
+}
+
+/** Both connections to the peer closed, and an immediate redial was refused or met a new incarnation: its process died. */
+export interface PeerDied {
+  readonly kind: 'peerDied'
+  readonly nowMs: number
+  readonly peer: NodeId
+  readonly jitter: number
+}
+
+/** A connection to the peer's present incarnation is up. A leader opens a new replication session when the incarnation is a new one. */
+export interface PeerConnected {
+  readonly kind: 'peerConnected'
+  readonly nowMs: number
+  readonly peer: NodeId
+  /** The peer's restart counter, kept with its hard state. */
+  readonly incarnation: number
+}
+
+/** The peer's data connection closed: what was in flight is lost, go back to probing. */
+export interface PeerDisconnected {
+  readonly kind: 'peerDisconnected'
+  readonly nowMs: number
+  readonly peer: NodeId
+}
+
+/** The operator, or a test, wants an election now (leaves PreVote in place). */
+export interface Campaign {
+  readonly kind: 'campaign'
+  readonly nowMs: number
+}
+
+export type Event = Tick | Receive | Propose | Durable | Applied | PeerDied | PeerConnected | PeerDisconnected | Campaign

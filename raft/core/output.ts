@@ -1,0 +1,84 @@
+/**
+ * Everything a node wants done. One buffer, reused: the driver drains it after each step or after several, and clears it.
+ * The driver's duties, in order:
+ *  1. carry out `persists` in order, all of them before the next sync starts; when a sync that covers the last of them has returned, step `durable(epoch)`;
+ *  2. hold each message until `durable ≥ after`; drop held messages when the process stops. `after = 0` may leave at once, also beside the write;
+ *  3. apply entries up to `applyTo`, in order, each once;
+ *  4. resolve proposals by their outcomes;
+ *  5. send a tick no later than `deadlineMs`.
+ */
+import type { EntryKind, LogSlice } from './entry.ts'
+import type { EntryId, Epoch, LogIndex, NodeId, Session, Term } from './ids.ts'
+import type { Message } from './message.ts'
+import type { RoleChange } from './status.ts'
+
+export interface HardState {
+  readonly term: Term
+  readonly votedFor: NodeId | undefined
+}
+
+export type Persist =
+  | { readonly kind: 'hardState'; readonly epoch: Epoch; readonly state: HardState }
+  /** Drop everything from this index on. Never at or below commit. */
+  | { readonly kind: 'truncateFrom'; readonly epoch: Epoch; readonly index: LogIndex }
+  /** Append the entries of a proposal's ticket. The driver stamps them with `term`, the indexes from `firstIndex` on, and `wallMs`. */
+  | {
+      readonly kind: 'appendOwn'
+      readonly epoch: Epoch
+      readonly ticket: number
+      readonly entryKind: EntryKind
+      readonly firstIndex: LogIndex
+      readonly count: number
+      readonly term: Term
+      readonly wallMs: number
+    }
+  /** Append the slice's records from `fromIndex` on, verbatim. */
+  | { readonly kind: 'appendSlice'; readonly epoch: Epoch; readonly slice: LogSlice; readonly fromIndex: LogIndex }
+
+/** A message without entries, ready to send. */
+export interface Outgoing {
+  readonly kind: 'message'
+  readonly to: NodeId
+  readonly after: Epoch
+  readonly message: Exclude<Message, { kind: 'append' }>
+}
+
+/**
+ * An append whose records the driver takes from the log storage: entries `prev.index + 1 .. lastIndex`, at most about `bytesMax` bytes but at
+ * least one entry. What did not fit is told back with `RaftCore.sentUpTo`, in the same turn. Empty when `lastIndex === prev.index`.
+ */
+export interface OutgoingAppend {
+  readonly kind: 'append'
+  readonly to: NodeId
+  readonly after: Epoch
+  readonly term: Term
+  readonly session: Session
+  readonly prev: EntryId
+  readonly lastIndex: LogIndex
+  readonly commitIndex: LogIndex
+}
+
+export type ProposalOutcome =
+  /** Appended at these places by this leader; not committed yet. */
+  | { readonly kind: 'appended'; readonly ticket: number; readonly firstId: EntryId; readonly count: number }
+  /** Committed, in this term and at these places. `applied` follows when the driver has applied that far. */
+  | { readonly kind: 'committed'; readonly ticket: number; readonly firstId: EntryId; readonly count: number }
+  /** Surely not in the log, now or later. */
+  | { readonly kind: 'rejected'; readonly ticket: number; readonly reason: RejectReason }
+  /** We lost the leadership before its fate was known: may be in the log. */
+  | { readonly kind: 'unknown'; readonly ticket: number; readonly cause: 'leadershipLost' }
+
+export type RejectReason = 'notLeader' | 'busy' | 'storageFailed' | 'overwritten'
+
+export interface Output {
+  readonly persists: Persist[]
+  readonly messages: (Outgoing | OutgoingAppend)[]
+  readonly outcomes: ProposalOutcome[]
+  readonly roleChanges: RoleChange[]
+  /** Reason codes of what was refused or ignored in this step (`R-11-stale-term`), for trace and tests. */
+  readonly refusals: string[]
+  /** Apply up to here: min(commit, durable on our own disk). Only grows. */
+  applyTo: LogIndex
+  /** The next moment (monotonic) at which the core wants a tick. */
+  deadlineMs: number
+}

@@ -1,0 +1,49 @@
+/** The node as seen from outside: a plain immutable object, cheap to make, the only thing that CLI, metrics and tests read. */
+import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'recovering'
+
+/** One line of "why is there no leader, why did it change?"; the last 20 are kept. */
+export interface RoleChange {
+  /** Monotonic time of the step. */
+  readonly atMs: number
+  readonly from: Role
+  readonly to: Role
+  readonly term: Term
+  readonly leaderId: NodeId | undefined
+  /** A short sentence with the evidence: `election timeout: no word from 2 for 412 ms`. */
+  readonly reason: string
+}
+
+export interface PeerStatus {
+  readonly id: NodeId
+  readonly state: 'probe' | 'replicate'
+  readonly session: Session
+  readonly matchedIndex: LogIndex
+  readonly durableIndex: LogIndex
+  readonly nextIndex: LogIndex
+  readonly inflightSlices: number
+  readonly inflightBytes: number
+  /** Since we last heard of it, in ms; undefined = never in this leadership. */
+  readonly sinceContactMs: number | undefined
+  readonly appliedIndex: LogIndex
+}
+
+export interface RaftStatus {
+  readonly id: NodeId
+  readonly role: Role
+  readonly term: Term
+  readonly votedFor: NodeId | undefined
+  readonly leaderId: NodeId | undefined
+  readonly firstIndex: LogIndex
+  readonly appliedIndex: LogIndex
+  readonly commitIndex: LogIndex
+  readonly durableIndex: LogIndex
+  readonly last: EntryId
+  readonly voters: readonly NodeId[]
+  readonly peers: readonly PeerStatus[]
+  readonly clusterTimeMs: number
+  readonly uncommittedBytes: number
+  readonly isVoteWithheld: boolean
+  readonly roleChanges: readonly RoleChange[]
+}

@@ -1,0 +1,77 @@
+/**
+ * What the driver needs of a log on disk. Implemented by src/storage/commit-log.ts; the broker's CommitLog is this log.
+ *
+ * Two clocks run here. In memory, `appendOwn`, `appendSlice` and `truncateFrom` take effect at once: `lastId`, `read` and the next append see them.
+ * On disk, they take effect in the same order when `flush` carries them out: one write (or few), then one fdatasync; a truncation zeroes the first
+ * header after the new end and syncs that before anything is written behind it. Exactly one flush is outstanding.
+ * The first error of a flush poisons the storage: every later flush fails with it.
+ */
+import type { EntryKind, TermRun } from '../core/entry.ts'
+import type { EntryId, LogIndex, Term } from '../core/ids.ts'
+
+/** The body of an entry to append: parts that will stand one behind the other. Lent until `appendOwn` has returned. */
+export interface EntryBody {
+  readonly parts: readonly Uint8Array[]
+  /** Bytes of all parts. */
+  readonly bytes: number
+  /** CRC-32C over all parts, made where the body was made. */
+  readonly crc: number
+}
+
+/** An entry as read back. `body` is a view of the storage's memory: valid until the call that handed it out returns to the event loop. */
+export interface StoredEntry {
+  readonly index: LogIndex
+  readonly term: Term
+  readonly kind: EntryKind
+  /** Cluster time, written by the leader that made the entry. */
+  readonly wallMs: number
+  readonly body: Uint8Array
+}
+
+/** Whole records as they stand in the log, one behind the other. */
+export interface RecordBlock {
+  readonly prev: EntryId
+  readonly lastIndex: LogIndex
+  readonly runs: readonly TermRun[]
+  readonly bytes: number
+  /** The records, in order, cut anywhere; together exactly `bytes`. Views of memory that is not written again. */
+  readonly buffers: readonly Uint8Array[]
+}
+
+export type BlockCheck =
+  | { readonly kind: 'ok'; readonly block: RecordBlock }
+  /** A sentence about what is wrong with the bytes. */
+  | { readonly kind: 'corrupt'; readonly problem: string }
+
+export interface LogStorage {
+  readonly firstIndex: LogIndex
+  readonly lastId: EntryId
+  /** Of what is in the log now. */
+  readonly termRuns: readonly TermRun[]
+  /** Record bytes of a body of this length: what `Propose.bytes` counts. */
+  recordBytes(bodyBytes: number): number
+  /** Stamps and appends entries `firstIndex …`, one for each body. Bodies are copied. */
+  appendOwn(stamp: { term: Term; firstIndex: LogIndex; kind: EntryKind; wallMs: number }, bodies: readonly EntryBody[]): void
+  /** Decodes and checks records from a peer: headers, CRCs, chain, running indexes, terms that do not fall. Changes nothing. */
+  checkBlock(prev: EntryId, bytes: Uint8Array): BlockCheck
+  /** Appends a checked block's records from `fromIndex` on, verbatim. `fromIndex` is our last index + 1. Copied. */
+  appendBlock(block: RecordBlock, fromIndex: LogIndex): void
+  /** Drops everything from `index` on. */
+  truncateFrom(index: LogIndex): void
+  /** Records from `fromIndex`, at most about `bytesMax` but at least one; undefined when the log ends before it or begins after it. */
+  readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined
+  /** One entry, from memory or by a synchronous read. Asserts that the log holds it. */
+  entry(index: LogIndex): StoredEntry
+  /** Bytes appended or truncations made that no flush has taken up yet. */
+  readonly hasUnflushed: boolean
+  /** Writes and syncs all that is pending now. `done` runs later, never inside this call. */
+  flush(done: (error: Error | undefined) => void): void
+  /** An approximate durable mark for recovery (rule 3): the driver tells how far the log is durable; storage keeps it in the hard-state file every second or 16 MiB. */
+  noteDurable(index: LogIndex): void
+}
+
+/** Term and vote on disk (rule 12). Implemented by src/storage/hard-state.ts. */
+export interface HardStateStorage {
+  /** Writes one slot and syncs it: then `released` runs and what waits for the state may leave; the other slot follows by itself. In order; one outstanding. */
+  save(state: { term: Term; votedFor: number | undefined }, released: (error: Error | undefined) => void): void
+}

@@ -1,0 +1,54 @@
+/**
+ * The two things the state needs of a disk, as interfaces. src/storage fits them structurally, without an import; src/node proves it by wiring them.
+ */
+import type { Digest } from './command.ts'
+import type { Hash64, QueueId, QueueOffset, TopicId } from './ids.ts'
+
+/** Where one message of a queue is, and what a pop needs to know of it. */
+export interface QueueSlot {
+  /** Entry of the send. */
+  readonly logIndex: number
+  /** Which message of that send. */
+  readonly ordinal: number
+  readonly tagHash: number
+  /** 0/0 = no message group. */
+  readonly messageGroup: Hash64
+  /** Cluster time of the send. */
+  readonly storedAtMs: number
+}
+
+/**
+ * (queue, offset) → slot. Derived: written by apply in the order of the log, never in LevelDB and never in the digest.
+ * Rows are immutable. Reads are synchronous.
+ */
+export interface QueueIndex {
+  /** `offset` is the queue's next. */
+  append(topicId: TopicId, queueId: QueueId, offset: QueueOffset, slot: QueueSlot): void
+  /** Asserts that the slot is there. */
+  read(topicId: TopicId, queueId: QueueId, offset: QueueOffset): QueueSlot
+  /** The topic is gone: its rows may be forgotten. */
+  dropTopic(topicId: TopicId): void
+}
+
+/** The keys that changed since the last checkpoint, with their canonical bytes. */
+export interface CheckpointBatch {
+  /** Counts checkpoints, without gaps. */
+  readonly number: number
+  readonly appliedIndex: number
+  readonly digest: Digest
+  readonly puts: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]
+  readonly deletes: readonly Uint8Array[]
+}
+
+export interface LoadedCheckpoint {
+  readonly number: number
+  readonly appliedIndex: number
+  readonly digest: Digest
+  readonly rows: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]
+}
+
+/** The state's checkpoint on disk (rule 10). */
+export interface CheckpointStore {
+  /** One atomic, synced batch. One outstanding. An error is final. */
+  save(batch: CheckpointBatch, done: (error: Error | undefined) => void): void
+}

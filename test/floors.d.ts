@@ -1,0 +1,1 @@
+export declare const floors: readonly string[]
