@@ -3,6 +3,7 @@
 // Does nothing when the outputs are newer than every input.
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import pbjs from 'protobufjs-cli/pbjs.js'
 
