@@ -37,6 +37,8 @@ export interface RecoveredState {
   readonly lastWallMs: number
   /** A torn tail was cut off: what we acknowledged may be missing, so votes are conditional until a current leader has verified our log. */
   readonly hasTornTail: boolean
+  /** The directory was empty: neither log nor hard state. Like a torn tail, except that our vote for an equally empty log is unconditional. */
+  readonly isEmptyStart: boolean
   /** One of the two hard-state slots was unreadable: no vote and no campaign until a leader of a higher term is heard (rule 12). */
   readonly isVoteWithheld: boolean
   /** Our own restart counter. */

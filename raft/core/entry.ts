@@ -24,6 +24,8 @@ export interface LogSlice {
   /** Ascending; the first begins at `prev.index + 1`. */
   readonly runs: readonly TermRun[]
   readonly bytes: number
+  /** `wallMs` of the last record; 0 for an empty slice. A later leader's stamps begin there (rule 4). */
+  readonly lastWallMs: number
   /** The driver's handle for the records; the core passes it on in `AppendSlice` and never looks inside. */
   readonly ticket: number
 }

@@ -12,7 +12,10 @@ export type LogIndex = Brand<number, 'LogIndex'>
 export type NodeId = Brand<number, 'NodeId'>
 /** Durability epoch of one node's writes: counts its changes of hard state and unsynced log. Means nothing to any other node. */
 export type Epoch = Brand<number, 'Epoch'>
-/** One replication run between a leader and a peer; greater than every earlier one of the same pair in the same term. */
+/**
+ * One replication run between a leader and a peer; greater than every earlier one of the same pair in the same term.
+ * Holds the peer's incarnation as the leader knew it (raft/core/session.ts), so it may be any safe integer.
+ */
 export type Session = Brand<number, 'Session'>
 
 export function term(n: number): Term {

@@ -41,6 +41,8 @@ export interface VoteReply {
    * Such a vote counts only when every voter of the group grants (docs/decisions/0008).
    */
   readonly isConditional: boolean
+  /** The voter's calendar clock: a new leader knows a majority of clocks from its first moment (rule 4). */
+  readonly wallMs: number
 }
 
 /** Entries, or none: a probe or the news of a commit. */
@@ -58,7 +60,7 @@ export interface AppendAccepted {
   readonly kind: 'appendAccepted'
   readonly term: Term
   readonly session: Session
-  /** Never above what the request verified: `prev` plus its entries. */
+  /** Never above what the requests of this session verified: their `prev` plus their entries. */
   readonly matchedIndex: LogIndex
   /** ≤ matchedIndex. Moves commit. */
   readonly durableIndex: LogIndex

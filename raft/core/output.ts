@@ -45,7 +45,9 @@ export interface Outgoing {
 
 /**
  * An append whose records the driver takes from the log storage: entries `prev.index + 1 .. lastIndex`, at most about `bytesMax` bytes but at
- * least one entry. What did not fit is told back with `RaftCore.sentUpTo`, in the same turn. Empty when `lastIndex === prev.index`.
+ * least one entry. How far it really went is told back with `RaftCore.sentUpTo`, in the same turn, for each OutgoingAppend that was handed to a
+ * connection, empty ones too. That call may put the next OutgoingAppend behind the last message of this same buffer: walk `messages` by index.
+ * One that could not be handed over is just dropped. Empty when `lastIndex === prev.index`.
  */
 export interface OutgoingAppend {
   readonly kind: 'append'

@@ -34,6 +34,8 @@ export interface RecordBlock {
   readonly lastIndex: LogIndex
   readonly runs: readonly TermRun[]
   readonly bytes: number
+  /** Cluster time stamped into the last record. */
+  readonly lastWallMs: number
   /** The records, in order, cut anywhere; together exactly `bytes`. Views of memory that is not written again. */
   readonly buffers: readonly Uint8Array[]
 }
