@@ -1,0 +1,387 @@
+/**
+ * The queue index: (topic, queue, offset) → where the message is in the log. Derived from the log by apply, never in LevelDB, never in the digest.
+ * Rows of the newest chunk are in memory and, a block for each checkpoint, in its file (open-chunk.ts). A chunk that has grown large is frozen and,
+ * once the checkpoint that covers it is saved, sealed into an immutable sorted file (sealed-chunk.ts), which is read through a bounded cache.
+ *
+ *   rows    [ sealed 1 ][ sealed 2 ][ frozen 3 (being sealed) ][ open 4: persisted blocks | pending rows ]
+ *   entries ───────────────────────────────────────────────────────────── last mark ↑     applied ↑
+ *
+ * Invariants: a queue's rows have no gap over all chunks; a sealed chunk ends at or before a saved checkpoint; rows never change.
+ * A topic that was dropped keeps its rows until the drop is in a saved checkpoint: a crash before that applies its pops again.
+ * Contract: `persist` runs before each checkpoint is saved, and again only when that save has returned.
+ */
+import { LRUCache } from 'lru-cache'
+import { assert, mustExist } from '../platform/assert.ts'
+import { readU64, viewOf, writeU64 } from '../platform/bytes.ts'
+import type { Disk, DiskCallback, DiskFile } from '../platform/disk.ts'
+import { OpenChunkFile, droppedTopicQueueId, openChunkName, openRowBytes } from './open-chunk.ts'
+import type { IndexMark, OpenChunkContent } from './open-chunk.ts'
+import { recoverQueueIndex } from './queue-index-recovery.ts'
+import { ChunkRows, readRow, rowBytes, writeRow } from './queue-rows.ts'
+import type { RowSlot } from './queue-rows.ts'
+import { blockBytes, blockRows, readSealedBlock, sealChunk } from './sealed-chunk.ts'
+import type { SealedChunk } from './sealed-chunk.ts'
+import { StorageError } from './storage-error.ts'
+
+export interface QueueIndexLimits {
+  /** A chunk is frozen when it covers so much log … */
+  readonly chunkLogBytes: number
+  /** … or has so many rows, which bounds the memory: 32 bytes each, at most two chunks. */
+  readonly chunkRowsMax: number
+  readonly cacheBytesMax: number
+  readonly openFilesMax: number
+}
+
+export const defaultQueueIndexLimits: QueueIndexLimits = {
+  chunkLogBytes: 64 * 1024 * 1024,
+  chunkRowsMax: 512 * 1024,
+  cacheBytesMax: 32 * 1024 * 1024,
+  openFilesMax: 64,
+}
+
+export interface QueueIndexStatus {
+  readonly memoryRows: number
+  readonly sealedChunks: number
+  readonly throughIndex: number
+  readonly cachedBlocks: number
+}
+
+export type OpenedQueueIndex =
+  { readonly kind: 'opened'; readonly index: QueueIndexFiles } | { readonly kind: 'damaged'; readonly reason: string }
+
+/** One queue's part of the sealed chunks, oldest first; parallel arrays. */
+interface SealedRuns {
+  readonly firstOffsets: number[]
+  readonly endOffsets: number[]
+  readonly rowStarts: number[]
+  readonly chunks: SealedChunk[]
+}
+
+const pendingBytesAtFirst = 64 * 1024 - ((64 * 1024) % openRowBytes)
+/** Makes one cache key of chunk and block. */
+const blocksPerChunkMax = 65_536
+
+/**
+ * Opens the index as the checkpoint at `appliedIndex` knows it (0: no checkpoint, everything starts anew). Synchronous.
+ * `damaged`: it cannot serve that checkpoint. Then the caller forgets the checkpoint and opens again with 0.
+ */
+export function openQueueIndex(
+  disk: Disk,
+  directory: string,
+  options: { readonly appliedIndex: number; readonly limits?: Partial<QueueIndexLimits> },
+): OpenedQueueIndex {
+  disk.makeDirectory(directory)
+  const found = recoverQueueIndex(disk, directory, options.appliedIndex)
+  if (found.kind === 'damaged') return found
+  const limits = { ...defaultQueueIndexLimits, ...options.limits }
+  return { kind: 'opened', index: new QueueIndexFiles(disk, directory, limits, found) }
+}
+
+/** Fits QueueIndex of src/state/store.ts. Made by `openQueueIndex` only. */
+export class QueueIndexFiles {
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #limits: QueueIndexLimits
+  readonly #sealedRuns = new Map<number, (SealedRuns | undefined)[]>()
+  readonly #blocks: LRUCache<number, DataView>
+  readonly #files: LRUCache<number, DiskFile>
+  #sealedCount = 0
+  /** Waits to be sealed, or is being sealed. */
+  #frozen: { rows: ChunkRows; mark: IndexMark; file: OpenChunkFile; isSealing: boolean } | undefined
+  #open: ChunkRows
+  #openFile: OpenChunkFile | undefined
+  /** Log covered by the open chunk's blocks. */
+  #openLogBytes: number
+  #throughIndex: number
+  #pending: PendingRows = new PendingRows()
+  #spare: PendingRows = new PendingRows()
+  #droppedSincePersist: number[] = []
+  #droppedBefore: number[] = []
+  #droppedWhileSealing: number[] = []
+  #isPersisting = false
+  #isClosed = false
+  #failure: Error | undefined
+
+  constructor(
+    disk: Disk,
+    directory: string,
+    limits: QueueIndexLimits,
+    found: { readonly sealed: readonly SealedChunk[]; readonly open: readonly OpenChunkContent[] },
+  ) {
+    this.#disk = disk
+    this.#directory = directory
+    this.#limits = limits
+    this.#blocks = new LRUCache({ max: Math.max(1, Math.floor(limits.cacheBytesMax / blockBytes)) })
+    this.#files = new LRUCache({ max: limits.openFilesMax, dispose: file => file.close() })
+    for (const chunk of found.sealed) this.#register(chunk)
+    const newest = found.open.at(-1)
+    const older = found.open.length > 1 ? found.open[0] : undefined
+    if (older !== undefined)
+      this.#frozen = { rows: loadRows(older), mark: older.mark, file: OpenChunkFile.resume(disk, directory, older), isSealing: false }
+    this.#throughIndex = (newest ?? found.sealed.at(-1))?.mark.throughIndex ?? 0
+    this.#open = newest === undefined ? new ChunkRows((found.sealed.at(-1)?.chunk ?? 0) + 1, this.#throughIndex) : loadRows(newest)
+    this.#openFile = newest === undefined ? undefined : OpenChunkFile.resume(disk, directory, newest)
+    this.#openLogBytes = newest?.mark.logBytes ?? 0
+    for (const content of found.open)
+      for (const topicId of droppedTopics(content)) {
+        this.#frozen?.rows.dropTopic(topicId)
+        this.#sealedRuns.delete(topicId)
+      }
+  }
+
+  append(topicId: number, queueId: number, offset: number, slot: RowSlot): void {
+    let rows = this.#open.find(topicId, queueId)
+    if (rows === undefined) {
+      const end = this.#endBefore(topicId, queueId)
+      assert(end === undefined || end === offset, 'queue-index-gap', topicId, queueId, offset)
+    }
+    rows = this.#open.rowsFor(topicId, queueId, offset)
+    rows.append(offset, slot)
+    this.#pending.append(topicId, queueId, offset, slot)
+  }
+
+  read(topicId: number, queueId: number, offset: number): RowSlot {
+    const rows = this.#open.find(topicId, queueId)
+    if (rows !== undefined && offset >= rows.firstOffset) return rows.read(offset)
+    const older = this.#frozen?.rows.find(topicId, queueId)
+    if (older !== undefined && offset >= older.firstOffset) return older.read(offset)
+    return this.#readSealed(topicId, queueId, offset)
+  }
+
+  /** The topic is gone and nobody will read it any more, but for an apply after a crash: its rows go when the drop is in a saved checkpoint. */
+  dropTopic(topicId: number): void {
+    this.#droppedSincePersist.push(topicId)
+    this.#pending.appendDrop(topicId)
+  }
+
+  /**
+   * Makes the rows of all entries up to `throughIndex` durable; the checkpoint at that index is saved after `done`. `logBytes` is the log that was
+   * applied since the last call. An error is final. `done` runs later, or at once when an error has been met before.
+   */
+  persist(progress: IndexMark, done: DiskCallback): void {
+    assert(!this.#isPersisting, 'queue-index-persisting')
+    assert(progress.throughIndex >= this.#throughIndex, 'queue-index-mark', progress.throughIndex, this.#throughIndex)
+    this.#forgetDropped()
+    this.#maybeSeal()
+    const file = this.#fileForPersist()
+    if (file === undefined) return done(this.#failure)
+    const written = this.#pending
+    this.#pending = this.#spare
+    this.#openLogBytes += progress.logBytes
+    const mark = { throughIndex: progress.throughIndex, logBytes: this.#openLogBytes }
+    this.#isPersisting = true
+    file.append(mark, written.bytes(), error => {
+      this.#isPersisting = false
+      written.clear()
+      this.#spare = written
+      this.#throughIndex = mark.throughIndex
+      if (error !== undefined) this.#fail(error)
+      done(this.#failure)
+    })
+    this.#maybeFreeze(mark, file)
+  }
+
+  status(): QueueIndexStatus {
+    return {
+      memoryRows: this.#open.rowCount + (this.#frozen?.rows.rowCount ?? 0),
+      sealedChunks: this.#sealedCount,
+      throughIndex: this.#throughIndex,
+      cachedBlocks: this.#blocks.size,
+    }
+  }
+
+  /** Closes the files, those in use when they no longer are. Idempotent. What was not persisted is written again by apply. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#openFile?.close()
+    this.#frozen?.file.close()
+    this.#files.clear()
+    this.#blocks.clear()
+  }
+
+  /** Rows of topics whose drop the last saved checkpoint knows. */
+  #forgetDropped(): void {
+    for (const topicId of this.#droppedBefore) {
+      this.#open.dropTopic(topicId)
+      this.#frozen?.rows.dropTopic(topicId)
+      this.#sealedRuns.delete(topicId)
+      if (this.#frozen?.isSealing === true) this.#droppedWhileSealing.push(topicId)
+    }
+    this.#droppedBefore = this.#droppedSincePersist
+    this.#droppedSincePersist = []
+  }
+
+  #fileForPersist(): OpenChunkFile | undefined {
+    if (this.#failure !== undefined) return undefined
+    try {
+      return (this.#openFile ??= OpenChunkFile.create(this.#disk, this.#directory, this.#open.number, this.#open.afterIndex))
+    } catch (error) {
+      this.#fail(error)
+      return undefined
+    }
+  }
+
+  /** A large chunk ends with the block that is being written; what comes next goes to a new one. */
+  #maybeFreeze(mark: IndexMark, file: OpenChunkFile): void {
+    if (this.#frozen !== undefined) return
+    if (mark.logBytes < this.#limits.chunkLogBytes && this.#open.rowCount < this.#limits.chunkRowsMax) return
+    this.#frozen = { rows: this.#open, mark, file, isSealing: false }
+    this.#open = new ChunkRows(this.#open.number + 1, mark.throughIndex)
+    this.#openFile = undefined
+    this.#openLogBytes = 0
+  }
+
+  /** The frozen chunk's last checkpoint is saved, for the next one is under way: it may be sealed. */
+  #maybeSeal(): void {
+    const frozen = this.#frozen
+    if (frozen === undefined || frozen.isSealing || this.#failure !== undefined) return
+    frozen.isSealing = true
+    try {
+      sealChunk(this.#disk, this.#directory, frozen.rows, frozen.mark, (error, sealed) => {
+        if (sealed === undefined) this.#fail(error)
+        else this.#onSealed(sealed, frozen.file)
+      })
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #onSealed(sealed: SealedChunk, openFile: OpenChunkFile): void {
+    this.#register(sealed)
+    for (const topicId of this.#droppedWhileSealing) this.#sealedRuns.delete(topicId)
+    this.#droppedWhileSealing = []
+    this.#frozen = undefined
+    openFile.close()
+    try {
+      // Without a sync: an open file beside its sealed one is removed at the next start.
+      this.#disk.remove(`${this.#directory}/${openChunkName(sealed.chunk)}`)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #register(chunk: SealedChunk): void {
+    this.#sealedCount++
+    for (const { topicId, queueId, firstOffset, rowCount, rowStart } of chunk.queues) {
+      let queues = this.#sealedRuns.get(topicId)
+      if (queues === undefined) this.#sealedRuns.set(topicId, (queues = []))
+      while (queues.length < queueId) queues.push(undefined)
+      const runs = (queues[queueId] ??= { firstOffsets: [], endOffsets: [], rowStarts: [], chunks: [] })
+      runs.firstOffsets.push(firstOffset)
+      runs.endOffsets.push(firstOffset + rowCount)
+      runs.rowStarts.push(rowStart)
+      runs.chunks.push(chunk)
+    }
+  }
+
+  /** Where the queue's rows end in the chunks before the open one. */
+  #endBefore(topicId: number, queueId: number): number | undefined {
+    return this.#frozen?.rows.find(topicId, queueId)?.endOffset ?? this.#sealedRuns.get(topicId)?.[queueId]?.endOffsets.at(-1)
+  }
+
+  #readSealed(topicId: number, queueId: number, offset: number): RowSlot {
+    const runs = mustExist(this.#sealedRuns.get(topicId)?.[queueId], 'queue-index-no-queue', topicId, queueId)
+    const run = lastAtOrBelow(runs.firstOffsets, offset)
+    const chunk = mustExist(runs.chunks[run], 'queue-index-below', offset)
+    assert(offset < (runs.endOffsets[run] ?? 0), 'queue-index-above', topicId, queueId, offset)
+    const row = (runs.rowStarts[run] ?? 0) + offset - (runs.firstOffsets[run] ?? 0)
+    const block = Math.floor(row / blockRows)
+    return readRow(this.#block(chunk, block), (row - block * blockRows) * rowBytes)
+  }
+
+  #block(chunk: SealedChunk, block: number): DataView {
+    const key = chunk.chunk * blocksPerChunkMax + block
+    const cached = this.#blocks.get(key)
+    if (cached !== undefined) return cached
+    let file = this.#files.get(chunk.chunk)
+    if (file === undefined) this.#files.set(chunk.chunk, (file = this.#disk.open(chunk.path, { create: false })))
+    const view = viewOf(readSealedBlock(file, chunk, block))
+    this.#blocks.set(key, view)
+    return view
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= new StorageError(`queue index ${this.#directory} could not be written; this node stops`, this.#directory, cause)
+  }
+}
+
+/** Rows appended since the last persist, as they will stand in the file. Two of these take turns: one fills while the other is being written. */
+class PendingRows {
+  #bytes = new Uint8Array(pendingBytesAtFirst)
+  #view = viewOf(this.#bytes)
+  #length = 0
+
+  append(topicId: number, queueId: number, offset: number, slot: RowSlot): void {
+    const position = this.#reserve()
+    this.#view.setUint32(position, topicId, true)
+    this.#view.setUint32(position + 4, queueId, true)
+    writeU64(this.#view, position + 8, offset)
+    writeRow(this.#view, position + 16, slot)
+  }
+
+  appendDrop(topicId: number): void {
+    const position = this.#reserve()
+    this.#bytes.fill(0, position, position + openRowBytes)
+    this.#view.setUint32(position, topicId, true)
+    this.#view.setUint32(position + 4, droppedTopicQueueId, true)
+  }
+
+  /** A view, valid until `clear`. */
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  clear(): void {
+    this.#length = 0
+  }
+
+  #reserve(): number {
+    const position = this.#length
+    this.#length += openRowBytes
+    if (this.#length > this.#bytes.length) {
+      const grown = new Uint8Array(this.#bytes.length * 2)
+      grown.set(this.#bytes)
+      this.#bytes = grown
+      this.#view = viewOf(grown)
+    }
+    return position
+  }
+}
+
+/** Place of the last value ≤ `wanted` in an ascending array; -1 when there is none. */
+function lastAtOrBelow(ascending: readonly number[], wanted: number): number {
+  let low = 0
+  let high = ascending.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((ascending[middle] ?? 0) <= wanted) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
+function loadRows(content: OpenChunkContent): ChunkRows {
+  const chunk = new ChunkRows(content.chunk, content.afterIndex)
+  for (const block of content.blocks) {
+    const view = viewOf(block)
+    for (let position = 0; position < block.length; position += openRowBytes) {
+      const topicId = view.getUint32(position, true)
+      const queueId = view.getUint32(position + 4, true)
+      const offset = readU64(view, position + 8)
+      if (queueId === droppedTopicQueueId) chunk.dropTopic(topicId)
+      else chunk.rowsFor(topicId, queueId, offset).appendPacked(offset, block.subarray(position + 16, position + openRowBytes))
+    }
+  }
+  return chunk
+}
+
+function droppedTopics(content: OpenChunkContent): number[] {
+  const dropped: number[] = []
+  for (const block of content.blocks) {
+    const view = viewOf(block)
+    for (let position = 0; position < block.length; position += openRowBytes)
+      if (view.getUint32(position + 4, true) === droppedTopicQueueId) dropped.push(view.getUint32(position, true))
+  }
+  return dropped
+}
