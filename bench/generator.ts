@@ -96,7 +96,7 @@ function run(order: GeneratorOrder): void {
     const template = order.largeEvery > 0 && number % order.largeEvery === order.largeEvery - 1 ? large : small
     const id = `01${runId}${number.toString(16).toUpperCase().padStart(22, '0')}`
     const framed = Buffer.from(template.framed)
-    framed.latin1Write(id, template.idAt, idLength)
+    framed.write(id, template.idAt, 'latin1')
     const start = performance.now()
     const caller = callers[slot % callers.length]
     if (caller === undefined) return
@@ -188,7 +188,7 @@ function receiveLoop(order: GeneratorOrder, caller: Caller, isStopping: () => bo
         const ack = v2.AckMessageRequest.encode({
           group: { name: order.consumerGroup },
           topic: { name: order.topic },
-          entries: [{ messageId: properties.messageId, receiptHandle: properties.receiptHandle }],
+          entries: [{ messageId: properties.messageId ?? '', receiptHandle: properties.receiptHandle }],
         }).finish()
         caller.call('AckMessage', frame(ack), 8_000, answer => {
           const [first] = answer ?? []

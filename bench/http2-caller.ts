@@ -47,7 +47,7 @@ export function openCaller(target: string, clientId: string): Caller {
         done(messages)
       }
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-      stream.on('trailers', headers => {
+      stream.on('trailers', (headers: http2.IncomingHttpHeaders) => {
         isOk = headers['grpc-status'] === '0'
       })
       stream.on('end', () => finish(isOk ? unframe(chunks) : undefined))
