@@ -45,6 +45,20 @@ export function crc32c(bytes: Uint8Array, seed = 0): number {
   return ~c >>> 0
 }
 
+/** CRC-32C of `bytes[start, end)`, without making a view for short ranges: record headers are checked one by one. */
+export function crc32cRange(bytes: Uint8Array, start: number, end: number, seed = 0): number {
+  if (end - start > tableBytesMax) return nativeCrc32c(bytes.subarray(start, end), seed) >>> 0
+  let c = ~seed
+  for (let i = start; i < end; i++) c = (crcTable[(c ^ (bytes[i] ?? 0)) & 0xff] ?? 0) ^ (c >>> 8)
+  return ~c >>> 0
+}
+
+/** Whether `bytes[start, end)` is all zero. */
+export function isZero(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
+  for (let i = start; i < end; i++) if (bytes[i] !== 0) return false
+  return true
+}
+
 /** CRC-32C of several buffers as if they were one. */
 export function crc32cOf(parts: readonly Uint8Array[]): number {
   let crc = 0
