@@ -1,0 +1,294 @@
+/**
+ * What peers say, to frames and back: the unions of raft/core/message.ts on one side, the protobuf headers of proto/raftmq/v1/peer.proto on the other.
+ * Decoding is total: bytes that are no message of ours come back as `malformed` with a sentence, and never throw. Integers are asserted safe here,
+ * where they enter. Log records and application bytes are the frame's payload and stay as they are.
+ */
+import '../../src/platform/protobuf.ts'
+import { raftmq } from '#proto/raftmq-v1.js'
+import { assertNever } from '../../src/platform/assert.ts'
+import type { EntryId, LogIndex, Session, Term } from '../core/ids.ts'
+import { originId } from '../core/ids.ts'
+import type { Append, Message } from '../core/message.ts'
+import { frameHead } from './frame.ts'
+
+const proto = raftmq.v1
+
+/** Kinds of frames. The numbers are on the wire. */
+export const FrameKind = {
+  hello: 1,
+  helloRefused: 2,
+  ping: 3,
+  pong: 4,
+  preVote: 16,
+  preVoteReply: 17,
+  vote: 18,
+  voteReply: 19,
+  append: 20,
+  appendAccepted: 21,
+  appendConflict: 22,
+  appendRefused: 23,
+  heartbeat: 24,
+  heartbeatReply: 25,
+  application: 32,
+} as const
+
+/** Control: votes, heartbeats and their replies. Data: appends and their replies, application frames. */
+export type Channel = 'control' | 'data'
+
+export interface Hello {
+  readonly clusterName: string
+  readonly node: number
+  readonly incarnation: number
+  readonly featureLevel: number
+  readonly channel: Channel
+  /** Whom the dialler means to have reached; 0 in the answer. */
+  readonly targetNode: number
+}
+
+/** A message whose frame needs no records. */
+export type PlainMessage = Exclude<Message, Append>
+
+/** An append as it is on the wire: the slice's records are the payload, not yet checked. */
+export interface AppendHeader {
+  readonly kind: 'append'
+  readonly term: Term
+  readonly session: Session
+  readonly prev: EntryId
+  readonly lastIndex: LogIndex
+  readonly commitIndex: LogIndex
+}
+
+export type PeerFrame =
+  | { readonly kind: 'hello'; readonly hello: Hello }
+  | { readonly kind: 'helloRefused'; readonly reason: string }
+  | { readonly kind: 'ping' }
+  | { readonly kind: 'pong' }
+  | { readonly kind: 'message'; readonly message: PlainMessage }
+  | { readonly kind: 'append'; readonly append: AppendHeader; readonly records: Uint8Array }
+  | { readonly kind: 'application'; readonly bytes: Uint8Array }
+  | { readonly kind: 'malformed'; readonly problem: string }
+
+const noBytes = new Uint8Array(0)
+const maxNameLength = 255
+
+export function encodeHello(hello: Hello): Uint8Array {
+  const channel = hello.channel === 'control' ? proto.Hello.Channel.CONTROL : proto.Hello.Channel.DATA
+  return frameHead(FrameKind.hello, proto.Hello.encode({ ...hello, channel }).finish())
+}
+
+export function encodeHelloRefused(reason: string): Uint8Array {
+  return frameHead(FrameKind.helloRefused, proto.HelloRefused.encode({ reason: reason.slice(0, maxNameLength) }).finish())
+}
+
+/** Are you there? */
+export function encodePing(): Uint8Array {
+  return frameHead(FrameKind.ping, noBytes)
+}
+
+export function encodePong(): Uint8Array {
+  return frameHead(FrameKind.pong, noBytes)
+}
+
+/** The head of an append's frame; the records follow it. They check themselves (header and body CRCs, and the chain). */
+export function encodeAppend(append: AppendHeader, records: readonly Uint8Array[]): Uint8Array {
+  return frameHead(FrameKind.append, proto.Append.encode(append).finish(), records, true)
+}
+
+/** The head of an application frame; the bytes follow it. */
+export function encodeApplication(buffers: readonly Uint8Array[]): Uint8Array {
+  return frameHead(FrameKind.application, noBytes, buffers)
+}
+
+export function encodeMessage(message: PlainMessage): Uint8Array {
+  return frameHead(FrameKind[message.kind], headerOf(message))
+}
+
+function headerOf(message: PlainMessage): Uint8Array {
+  switch (message.kind) {
+    case 'preVote':
+      return proto.PreVote.encode(message).finish()
+    case 'preVoteReply':
+      return proto.PreVoteReply.encode(message).finish()
+    case 'vote':
+      return proto.Vote.encode(message).finish()
+    case 'voteReply':
+      return proto.VoteReply.encode(message).finish()
+    case 'appendAccepted':
+      return proto.AppendAccepted.encode(message).finish()
+    case 'appendConflict':
+      return proto.AppendConflict.encode(message).finish()
+    case 'appendRefused':
+      return proto.AppendRefused.encode(message).finish()
+    case 'heartbeat':
+      return proto.Heartbeat.encode(message).finish()
+    case 'heartbeatReply':
+      return proto.HeartbeatReply.encode(message).finish()
+    default:
+      return assertNever(message)
+  }
+}
+
+/** What a frame says. */
+export function decodeFrame(kind: number, header: Uint8Array, payload: Uint8Array): PeerFrame {
+  if (payload.length > 0 && kind !== FrameKind.append && kind !== FrameKind.application) return malformed('a payload where none belongs')
+  let frame: PeerFrame
+  try {
+    frame = decode(kind, header, payload)
+  } catch (error) {
+    // protobufjs throws RangeError and plain Error on bytes that are no message; the bytes are a peer's, so this is bad input, not a bug.
+    return malformed(error instanceof Error ? error.message : 'undecodable')
+  }
+  return frame
+}
+
+function malformed(problem: string): PeerFrame {
+  return { kind: 'malformed', problem }
+}
+
+function decode(kind: number, header: Uint8Array, payload: Uint8Array): PeerFrame {
+  switch (kind) {
+    case FrameKind.append: {
+      const m = proto.Append.decode(header)
+      const prev = entryId(m.prev)
+      const append: AppendHeader = {
+        kind: 'append',
+        term: termOf(m.term),
+        session: sessionOf(m.session),
+        prev,
+        lastIndex: indexOf(m.lastIndex),
+        commitIndex: indexOf(m.commitIndex),
+      }
+      if (append.lastIndex < prev.index) return malformed('an append that ends before it begins')
+      if (append.lastIndex === prev.index && payload.length > 0) return malformed('records in an empty append')
+      return { kind: 'append', append, records: payload }
+    }
+    case FrameKind.appendAccepted: {
+      const m = proto.AppendAccepted.decode(header)
+      const matchedIndex = indexOf(m.matchedIndex)
+      const durableIndex = indexOf(m.durableIndex)
+      if (durableIndex > matchedIndex) return malformed('durable beyond matched')
+      return said({ kind: 'appendAccepted', term: termOf(m.term), session: sessionOf(m.session), matchedIndex, durableIndex })
+    }
+    case FrameKind.heartbeat: {
+      const m = proto.Heartbeat.decode(header)
+      return said({
+        kind: 'heartbeat',
+        term: termOf(m.term),
+        session: sessionOf(m.session),
+        commitIndex: indexOf(m.commitIndex),
+        clusterTimeMs: timeOf(m.clusterTimeMs),
+        round: count(m.round, 'round'),
+      })
+    }
+    case FrameKind.heartbeatReply: {
+      const m = proto.HeartbeatReply.decode(header)
+      return said({
+        kind: 'heartbeatReply',
+        term: termOf(m.term),
+        session: sessionOf(m.session),
+        round: count(m.round, 'round'),
+        wallMs: timeOf(m.wallMs),
+        appliedIndex: indexOf(m.appliedIndex),
+      })
+    }
+    case FrameKind.application:
+      return { kind: 'application', bytes: payload }
+    default:
+      return decodeRare(kind, header)
+  }
+}
+
+function decodeRare(kind: number, header: Uint8Array): PeerFrame {
+  switch (kind) {
+    case FrameKind.appendConflict: {
+      const m = proto.AppendConflict.decode(header)
+      return said({
+        kind: 'appendConflict',
+        term: termOf(m.term),
+        session: sessionOf(m.session),
+        refusedIndex: indexOf(m.refusedIndex),
+        hint: entryId(m.hint),
+      })
+    }
+    case FrameKind.appendRefused: {
+      const m = proto.AppendRefused.decode(header)
+      return said({ kind: 'appendRefused', term: termOf(m.term), session: sessionOf(m.session) })
+    }
+    case FrameKind.preVote: {
+      const m = proto.PreVote.decode(header)
+      const round = count(m.round, 'round')
+      return said({ kind: 'preVote', term: termOf(m.term), last: entryId(m.last), leaderLost: m.leaderLost, round })
+    }
+    case FrameKind.preVoteReply: {
+      const m = proto.PreVoteReply.decode(header)
+      const round = count(m.round, 'round')
+      return said({ kind: 'preVoteReply', term: termOf(m.term), granted: m.granted, round, isConditional: m.isConditional })
+    }
+    case FrameKind.vote: {
+      const m = proto.Vote.decode(header)
+      return said({ kind: 'vote', term: termOf(m.term), last: entryId(m.last) })
+    }
+    case FrameKind.voteReply: {
+      const m = proto.VoteReply.decode(header)
+      return said({ kind: 'voteReply', term: termOf(m.term), granted: m.granted, isConditional: m.isConditional, wallMs: timeOf(m.wallMs) })
+    }
+    case FrameKind.hello:
+      return decodeHello(header)
+    case FrameKind.helloRefused:
+      return { kind: 'helloRefused', reason: proto.HelloRefused.decode(header).reason.slice(0, maxNameLength) }
+    case FrameKind.ping:
+      return header.length === 0 ? { kind: 'ping' } : malformed('a ping with a header')
+    case FrameKind.pong:
+      return header.length === 0 ? { kind: 'pong' } : malformed('a pong with a header')
+    default:
+      return malformed(`unknown frame kind ${kind}`)
+  }
+}
+
+function decodeHello(header: Uint8Array): PeerFrame {
+  const m = proto.Hello.decode(header)
+  const { CONTROL, DATA } = proto.Hello.Channel
+  if (m.channel !== CONTROL && m.channel !== DATA) return malformed('a hello for no channel')
+  if (m.node < 1 || m.node > 65_535) return malformed('a hello from no node')
+  const hello: Hello = {
+    clusterName: m.clusterName.slice(0, maxNameLength),
+    node: m.node,
+    incarnation: count(m.incarnation, 'incarnation'),
+    featureLevel: m.featureLevel,
+    channel: m.channel === CONTROL ? 'control' : 'data',
+    targetNode: m.targetNode,
+  }
+  return { kind: 'hello', hello }
+}
+
+function said(message: PlainMessage): PeerFrame {
+  return { kind: 'message', message }
+}
+
+/** A u64 as it may come from anywhere. The message of the error becomes the `problem` of a malformed frame. */
+function count(value: number, what: string): number {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${what} is out of range`)
+  return value
+}
+
+function termOf(value: number): Term {
+  return count(value, 'term') as Term
+}
+
+function indexOf(value: number): LogIndex {
+  return count(value, 'index') as LogIndex
+}
+
+function sessionOf(value: number): Session {
+  return count(value, 'session') as Session
+}
+
+function timeOf(value: number): number {
+  if (!(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) throw new RangeError('time is out of range')
+  return value
+}
+
+function entryId(id: { term?: number | null; index?: number | null } | null | undefined): EntryId {
+  if (id === null || id === undefined) return originId
+  return { term: termOf(id.term ?? 0), index: indexOf(id.index ?? 0) }
+}
