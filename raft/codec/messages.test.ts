@@ -48,7 +48,11 @@ function readOne(bytes: Uint8Array): PeerFrame {
 
 describe('messages between peers', () => {
   it('survive the way through bytes unchanged', () => {
-    fc.assert(fc.property(anyMessage, message => expect(readOne(encodeMessage(message))).toEqual({ kind: 'message', message })))
+    fc.assert(
+      fc.property(anyMessage, message => {
+        expect(readOne(encodeMessage(message))).toEqual({ kind: 'message', message })
+      }),
+    )
   })
 
   it('carry log records and application bytes as they are', () => {
