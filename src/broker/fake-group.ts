@@ -1,0 +1,168 @@
+/**
+ * A broker group for tests of this floor: one log in memory that never forks, several gateways that apply it when the test lets them, and
+ * links that the test can cut, lose frames on, or hold. A leader change keeps the log up to a chosen index: what lay behind is gone.
+ */
+import { mustExist } from '../platform/assert.ts'
+import { crc32cOf } from '../platform/bytes.ts'
+import type { Body } from './peer-frame.ts'
+import type { FakeClock } from './fake-clock.ts'
+
+export interface FakeEntry {
+  readonly index: number
+  readonly term: number
+  readonly wallMs: number
+  readonly body: Uint8Array
+}
+
+/** What a test puts on top of a fake node. */
+export interface FakeApp {
+  apply(entry: FakeEntry): void
+  appliedBatch(): void
+  leadershipChanged(): void
+  peerFrame(from: number, bytes: Uint8Array): void
+  peerConnected(peer: number): void
+  peerDisconnected(peer: number): void
+}
+
+/** Time a frame or an entry takes from node to node. */
+export const hopMs = 1
+
+export class FakeNode {
+  readonly id: number
+  readonly #group: FakeGroup
+  app: FakeApp | undefined
+  term = 0
+  leaderId: number | undefined
+  appliedIndex = 0
+  /** Applies nothing while set: a node that lags. */
+  isHeld = false
+  /** Refuses proposals as busy. */
+  isBusy = false
+
+  constructor(group: FakeGroup, id: number) {
+    this.#group = group
+    this.id = id
+  }
+
+  get isLeader(): boolean {
+    return this.leaderId === this.id
+  }
+
+  propose(bodies: readonly Body[]): 'busy' | 'notLeader' | undefined {
+    if (!this.isLeader || this.#group.leader !== this.id) return 'notLeader'
+    if (this.isBusy) return 'busy'
+    for (const body of bodies) this.#group.append(this.term, body)
+    return undefined
+  }
+
+  sendToPeer(peer: number, buffers: readonly Uint8Array[]): boolean {
+    return this.#group.send(this.id, peer, buffers)
+  }
+
+  entry(index: number): FakeEntry {
+    return mustExist(this.#group.log[index - 1], 'no-such-entry', index)
+  }
+
+  clusterTimeMs(): number {
+    return this.#group.clock.wallMs()
+  }
+}
+
+export class FakeGroup {
+  readonly clock: FakeClock
+  readonly nodes: readonly FakeNode[]
+  readonly log: FakeEntry[] = []
+  leader: number | undefined
+  term = 0
+  commitIndex = 0
+  /** Nothing is committed while set. */
+  isCommitHeld = false
+  /** Asked for every frame; true loses it. */
+  losesFrame: (from: number, to: number, bytes: Uint8Array) => boolean = () => false
+  readonly #cut = new Set<string>()
+  frames = 0
+
+  constructor(clock: FakeClock, size: number) {
+    this.clock = clock
+    this.nodes = Array.from({ length: size }, (_, i) => new FakeNode(this, i + 1))
+  }
+
+  node(id: number): FakeNode {
+    return mustExist(this.nodes[id - 1], 'no-such-node', id)
+  }
+
+  /** A new leader whose log is the present one up to `keepIndex`; everybody learns of it at once. undefined = nobody leads. */
+  elect(leader: number | undefined, keepIndex = this.log.length): void {
+    this.log.length = Math.max(this.commitIndex, Math.min(keepIndex, this.log.length))
+    this.term++
+    this.leader = leader
+    for (const node of this.nodes) {
+      node.term = this.term
+      node.leaderId = leader
+      node.app?.leadershipChanged()
+    }
+    this.#commitSoon()
+  }
+
+  append(term: number, body: Body): void {
+    if (crc32cOf(body.parts) !== body.crc) throw new Error('a body with a wrong checksum was proposed')
+    this.log.push({ index: this.log.length + 1, term, wallMs: this.clock.wallMs(), body: Uint8Array.from(Buffer.concat(body.parts)) })
+    this.#commitSoon()
+  }
+
+  send(from: number, to: number, buffers: readonly Uint8Array[]): boolean {
+    if (this.#cut.has(linkOf(from, to))) return false
+    const bytes = Uint8Array.from(Buffer.concat(buffers))
+    this.frames++
+    if (this.losesFrame(from, to, bytes)) return true
+    this.clock.setTimer(hopMs, () => {
+      if (!this.#cut.has(linkOf(from, to))) this.node(to).app?.peerFrame(from, bytes)
+    })
+    return true
+  }
+
+  cut(a: number, b: number): void {
+    this.#cut.add(linkOf(a, b))
+    this.node(a).app?.peerDisconnected(b)
+    this.node(b).app?.peerDisconnected(a)
+  }
+
+  heal(a: number, b: number): void {
+    this.#cut.delete(linkOf(a, b))
+    this.node(a).app?.peerConnected(b)
+    this.node(b).app?.peerConnected(a)
+  }
+
+  /** Lets a node that was held apply what it missed. */
+  release(id: number): void {
+    this.node(id).isHeld = false
+    this.#applyOn(this.node(id))
+  }
+
+  releaseCommit(): void {
+    this.isCommitHeld = false
+    this.#commitSoon()
+  }
+
+  #commitSoon(): void {
+    this.clock.setTimer(hopMs, () => {
+      if (this.isCommitHeld || this.leader === undefined) return
+      this.commitIndex = this.log.length
+      for (const node of this.nodes) this.#applyOn(node)
+    })
+  }
+
+  #applyOn(node: FakeNode): void {
+    if (node.isHeld) return
+    const before = node.appliedIndex
+    while (node.appliedIndex < this.commitIndex) {
+      node.appliedIndex++
+      node.app?.apply(node.entry(node.appliedIndex))
+    }
+    if (node.appliedIndex > before) node.app?.appliedBatch()
+  }
+}
+
+function linkOf(a: number, b: number): string {
+  return a < b ? `${a}-${b}` : `${b}-${a}`
+}

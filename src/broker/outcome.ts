@@ -1,0 +1,33 @@
+/** How a proposal ends (DESIGN truth 6). */
+import type { CommandResult } from '../state/result.ts'
+
+export interface Applied {
+  readonly kind: 'applied'
+  readonly logIndex: number
+  /** Cluster time of its entry. */
+  readonly wallMs: number
+  readonly result: CommandResult
+}
+
+/** Surely not in the log, now or later: proposing the same wish anew cannot double it. */
+export interface Rejected {
+  readonly kind: 'rejected'
+  readonly reason:
+    | 'unsent' // patience ended before any leader was told
+    | 'overtaken' // a later proposal of this node was applied first, so apply will never take this one (rule 6)
+    | 'broken' // the leader's check did not pass: a fault of ours
+}
+
+/** Patience is over. It may be in the log, now or later: nobody may say that it failed. */
+export interface Unknown {
+  readonly kind: 'unknown'
+  readonly cause: 'noLeader' | 'noAnswer'
+}
+
+export type ProposeOutcome = Applied | Rejected | Unknown
+
+/**
+ * Told once of `applied` or `rejected`. When patience ends first it is told `unknown`, and once more later if the fate becomes known
+ * (for proposals whose effect must be undone, such as a pop that nobody waits for any more). Runs inside apply: be quick, do not throw.
+ */
+export type OutcomeListener = (outcome: ProposeOutcome) => void

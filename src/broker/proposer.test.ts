@@ -1,0 +1,416 @@
+import { expect, test } from 'vitest'
+import fc from 'fast-check'
+import { crc32cOf } from '../platform/bytes.ts'
+import type { Command, Envelope } from '../state/command.ts'
+import { Deadlines } from './deadlines.ts'
+import { FakeClock } from './fake-clock.ts'
+import { FakeGroup, type FakeNode } from './fake-group.ts'
+import type { ProposeOutcome } from './outcome.ts'
+import { decodePeerFrame, encodeProposals, encodeRefused, type Body } from './peer-frame.ts'
+import { ProposalGate } from './proposal-gate.ts'
+import { Proposer, type ProposerLimits } from './proposer.ts'
+
+/** A codec that a person can read: what matters here is the envelope. */
+const codec = {
+  encode(envelope: Envelope, command: Command): Body {
+    const bytes = Buffer.from(JSON.stringify({ ...envelope, command }))
+    const parts = [bytes.subarray(0, 5), bytes.subarray(5)]
+    return { parts, bytes: bytes.length, crc: crc32cOf(parts) }
+  },
+  readEnvelope: (body: Uint8Array) => parse(body),
+  check: (body: Uint8Array) => (Buffer.from(body).includes('broken') ? 'it is broken' : undefined),
+}
+
+function parse(body: Uint8Array): Envelope & { command: { topic?: string } } {
+  return JSON.parse(Buffer.from(body).toString()) as Envelope & { command: { topic?: string } }
+}
+
+interface Gateway {
+  readonly node: FakeNode
+  readonly proposer: Proposer
+  /** Topics of the commands that apply took, in order: the state of this tiny machine. */
+  readonly taken: string[]
+  readonly outcomes: Map<string, ProposeOutcome[]>
+  propose(name: string, patienceMs?: number): boolean
+}
+
+/** Apply with the session rule (rule 6) and nothing else. */
+function gateway(group: FakeGroup, id: number, incarnation = 1, limits: Partial<ProposerLimits> = {}): Gateway {
+  const node = group.node(id)
+  const gate = new ProposalGate(node, codec)
+  const deadlines = new Deadlines(group.clock)
+  const proposer = new Proposer({
+    node: id,
+    incarnation,
+    raft: node,
+    gate,
+    clock: group.clock,
+    deadlines,
+    encode: (envelope, command) => codec.encode(envelope, command),
+    limits,
+  })
+  const taken: string[] = []
+  const outcomes = new Map<string, ProposeOutcome[]>()
+  const last = new Map<number, { incarnation: number; sequence: number }>()
+  node.app = {
+    apply(entry) {
+      const { node: from, incarnation: life, sequence, command } = parse(entry.body)
+      const before = last.get(from)
+      if (before !== undefined && (before.incarnation > life || (before.incarnation === life && before.sequence >= sequence))) return
+      last.set(from, { incarnation: life, sequence })
+      taken.push(command.topic ?? '')
+      proposer.onApplied({ node: from, incarnation: life, sequence, result: { kind: 'done' } }, entry.index, entry.wallMs)
+    },
+    appliedBatch: () => undefined,
+    leadershipChanged: () => proposer.onLeadershipChanged(),
+    peerFrame(from, bytes) {
+      const frame = decodePeerFrame(bytes)
+      if (frame?.kind === 'refused') proposer.onFrameRefused(from, frame)
+      if (frame?.kind !== 'proposals') return
+      const answer = gate.acceptFrame(from, frame)
+      const about = { kind: 'refused', term: node.term, incarnation: frame.incarnation, run: frame.run } as const
+      if (answer.refused !== undefined)
+        node.sendToPeer(from, encodeRefused({ ...about, reason: answer.refused, sequence: answer.firstSequence }))
+      for (const sequence of answer.broken) node.sendToPeer(from, encodeRefused({ ...about, reason: 'broken', sequence }))
+    },
+    peerConnected: peer => proposer.onPeerConnected(peer),
+    peerDisconnected: peer => proposer.onPeerDisconnected(peer),
+  }
+  return {
+    node,
+    proposer,
+    taken,
+    outcomes,
+    propose(name, patienceMs = 2_500) {
+      outcomes.set(name, [])
+      return proposer.propose({ kind: 'deleteTopic', topic: name }, group.clock.nowMs() + patienceMs, outcome =>
+        outcomes.get(name)?.push(outcome),
+      )
+    },
+  }
+}
+
+function threeGateways(limits: Partial<ProposerLimits> = {}): { group: FakeGroup; clock: FakeClock; a: Gateway; b: Gateway; c: Gateway } {
+  const clock = new FakeClock()
+  const group = new FakeGroup(clock, 3)
+  const [a, b, c] = [gateway(group, 1, 1, limits), gateway(group, 2, 1, limits), gateway(group, 3, 1, limits)]
+  group.elect(1)
+  clock.advance(5)
+  return { group, clock, a, b, c }
+}
+
+function kinds(of: Gateway, name: string): string[] {
+  return (of.outcomes.get(name) ?? []).map(outcome => (outcome.kind === 'rejected' ? `rejected ${outcome.reason}` : outcome.kind))
+}
+
+test('a proposal of the leader and of a follower are both applied, and each gateway is told by its own apply', () => {
+  const { clock, a, b } = threeGateways()
+  a.propose('x')
+  b.propose('y')
+  expect(kinds(b, 'y')).toEqual([])
+  clock.advance(10)
+  expect(kinds(a, 'x')).toEqual(['applied'])
+  expect(kinds(b, 'y')).toEqual(['applied'])
+  expect(b.taken).toEqual(a.taken)
+})
+
+test('what one turn proposes goes to the leader as one frame', () => {
+  const { group, clock, b } = threeGateways()
+  for (let i = 0; i < 100; i++) b.propose(`m${i}`)
+  clock.advance(10)
+  expect(group.frames).toBe(1)
+  expect(b.taken).toEqual(Array.from({ length: 100 }, (_, i) => `m${i}`))
+})
+
+test('a gateway that lags answers only after its own apply', () => {
+  const { group, clock, b, c } = threeGateways()
+  b.node.isHeld = true
+  b.propose('x')
+  clock.advance(100)
+  expect(c.taken).toEqual(['x'])
+  expect(kinds(b, 'x')).toEqual([])
+  group.release(2)
+  expect(kinds(b, 'x')).toEqual(['applied'])
+})
+
+test('a lost frame is noticed by the next one, and everything comes in order, once', () => {
+  const { group, clock, b, c } = threeGateways()
+  let lost = 0
+  group.losesFrame = from => from === 2 && lost++ === 0
+  b.propose('x')
+  clock.advance(1)
+  b.propose('y')
+  clock.advance(1)
+  b.propose('z')
+  clock.advance(20)
+  expect(c.taken).toEqual(['x', 'y', 'z'])
+  expect(kinds(b, 'x')).toEqual(['applied'])
+})
+
+test('a lost frame that nothing follows is sent again after half a second', () => {
+  const { group, clock, b } = threeGateways()
+  let lost = 0
+  group.losesFrame = from => from === 2 && lost++ === 0
+  b.propose('x')
+  clock.advance(490)
+  expect(b.taken).toEqual([])
+  clock.advance(30)
+  expect(b.taken).toEqual(['x'])
+})
+
+test('a copy in the log after a leader change is not applied again, and what is sent again is the same bytes (M28)', () => {
+  const { group, clock, b, c } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x')
+  clock.advance(5)
+  expect(group.log.length).toBe(1)
+  group.elect(3)
+  clock.advance(5)
+  group.releaseCommit()
+  clock.advance(50)
+  expect(group.log.length).toBe(2)
+  expect(group.log[1]?.body).toEqual(group.log[0]?.body)
+  expect(c.taken).toEqual(['x'])
+  expect(kinds(b, 'x')).toEqual(['applied'])
+})
+
+test('what a deposed leader had only for itself is sent again to the new one', () => {
+  const { group, clock, a, b } = threeGateways()
+  group.isCommitHeld = true
+  a.propose('own')
+  b.propose('other')
+  clock.advance(5)
+  expect(group.log.length).toBe(2)
+  group.elect(2, 0)
+  group.releaseCommit()
+  clock.advance(10)
+  expect([...b.taken].sort()).toEqual(['other', 'own'])
+  expect(kinds(a, 'own')).toEqual(['applied'])
+})
+
+test('the leader drops copies of what it has appended in its term', () => {
+  const { group, clock, b } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x')
+  clock.advance(2_000)
+  expect(b.proposer.status().restarts).toBeGreaterThan(0)
+  expect(group.log.length).toBe(1)
+})
+
+test('a frame that names another term is refused whole', () => {
+  const { group, a } = threeGateways()
+  const gate = new ProposalGate(a.node, codec)
+  const body = codec.encode({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
+  const bodies = [{ parts: [Buffer.concat(body.parts)], bytes: body.bytes, crc: body.crc }]
+  const frame = { kind: 'proposals', term: a.node.term - 1, incarnation: 1, run: 1, isRestart: true, previousSequence: 0, bodies } as const
+  expect(gate.acceptFrame(2, frame)).toMatchObject({ refused: 'wrongTerm', firstSequence: 1 })
+  expect(group.log.length).toBe(0)
+  expect(gate.acceptFrame(2, { ...frame, term: a.node.term })).toMatchObject({ refused: undefined })
+  expect(group.log.length).toBe(1)
+})
+
+test('a body whose checksum does not hold, or of another sender, is refused', () => {
+  const { group, a } = threeGateways()
+  const gate = new ProposalGate(a.node, codec)
+  const made = codec.encode({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
+  const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+  const frame = {
+    kind: 'proposals',
+    term: a.node.term,
+    incarnation: 1,
+    run: 1,
+    isRestart: true,
+    previousSequence: 0,
+    bodies: [body],
+  } as const
+  expect(gate.acceptFrame(2, { ...frame, bodies: [{ ...body, crc: body.crc + 1 }] }).refused).toBe('corrupt')
+  expect(gate.acceptFrame(3, frame).refused).toBe('corrupt')
+  expect(gate.acceptFrame(2, { ...frame, incarnation: 2 }).refused).toBe('corrupt')
+  expect(group.log.length).toBe(0)
+})
+
+test('a broken command is answered as such, and its neighbours go through', () => {
+  const { clock, b } = threeGateways()
+  b.propose('x')
+  b.propose('broken')
+  clock.advance(20)
+  b.propose('y')
+  clock.advance(20)
+  expect(kinds(b, 'broken')).toEqual(['rejected broken'])
+  expect(b.taken).toEqual(['x', 'y'])
+})
+
+test('without a leader a proposal waits, and is applied when there is one', () => {
+  const { group, clock, b } = threeGateways()
+  group.elect(undefined)
+  b.propose('x')
+  clock.advance(1_000)
+  expect(kinds(b, 'x')).toEqual([])
+  group.elect(3)
+  clock.advance(10)
+  expect(kinds(b, 'x')).toEqual(['applied'])
+})
+
+test('what was never sent when patience ends is surely rejected, and is never sent', () => {
+  const { group, clock, b } = threeGateways()
+  group.elect(undefined)
+  b.propose('x', 300)
+  clock.advance(299)
+  expect(kinds(b, 'x')).toEqual([])
+  clock.advance(2)
+  expect(kinds(b, 'x')).toEqual(['rejected unsent'])
+  expect(b.proposer.status().pendingCount).toBe(0)
+  group.elect(1)
+  clock.advance(2_000)
+  expect(group.log.length).toBe(0)
+})
+
+test('what was sent when patience ends is unknown, is not sent again, and its fate is told later', () => {
+  const { group, clock, b } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x', 300)
+  clock.advance(400)
+  expect(kinds(b, 'x')).toEqual(['unknown'])
+  const before = group.frames
+  group.elect(3, 0)
+  clock.advance(5_000)
+  expect(group.frames).toBe(before)
+  group.releaseCommit()
+  b.propose('y')
+  clock.advance(10)
+  expect(kinds(b, 'x')).toEqual(['unknown', 'rejected overtaken'])
+  expect(kinds(b, 'y')).toEqual(['applied'])
+})
+
+test('an unknown proposal that is applied after all is told so', () => {
+  const { group, clock, b } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x', 300)
+  clock.advance(400)
+  group.releaseCommit()
+  clock.advance(10)
+  expect(kinds(b, 'x')).toEqual(['unknown', 'applied'])
+})
+
+test('a broken link is followed by everything unapplied, in order', () => {
+  const { group, clock, b } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x')
+  clock.advance(5)
+  group.cut(1, 2)
+  b.propose('y')
+  clock.advance(5)
+  group.heal(1, 2)
+  group.releaseCommit()
+  clock.advance(10)
+  expect(b.taken).toEqual(['x', 'y'])
+})
+
+test('a busy leader gets everything again after a pause', () => {
+  const { clock, a, b } = threeGateways()
+  a.node.isBusy = true
+  a.propose('own')
+  b.propose('x')
+  clock.advance(100)
+  expect(b.taken).toEqual([])
+  a.node.isBusy = false
+  clock.advance(30)
+  expect([...b.taken].sort()).toEqual(['own', 'x'])
+})
+
+test('over its bounds the proposer takes nothing', () => {
+  const { group, b } = threeGateways({ pendingCountMax: 2 })
+  group.elect(undefined)
+  expect(b.propose('x')).toBe(true)
+  expect(b.propose('y')).toBe(true)
+  expect(b.propose('z')).toBe(false)
+  expect(b.outcomes.get('z')).toEqual([])
+})
+
+test('a large backlog goes in several frames', () => {
+  const { group, clock, b } = threeGateways({ frameBytesMax: 1_000 })
+  for (let i = 0; i < 50; i++) b.propose(`m${i}`)
+  clock.advance(10)
+  expect(group.frames).toBeGreaterThan(3)
+  expect(b.taken.length).toBe(50)
+})
+
+test('a frame of a former life is refused once the new one was heard', () => {
+  const { a } = threeGateways()
+  const gate = new ProposalGate(a.node, codec)
+  const frameOf = (incarnation: number): Parameters<typeof gate.acceptFrame>[1] => {
+    const made = codec.encode({ node: 2, incarnation, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
+    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+    return { kind: 'proposals', term: a.node.term, incarnation, run: 1, isRestart: true, previousSequence: 0, bodies: [body] }
+  }
+  expect(gate.acceptFrame(2, frameOf(2)).refused).toBeUndefined()
+  expect(gate.acceptFrame(2, frameOf(1)).refused).toBe('corrupt')
+})
+
+test('every cut and every flipped bit of a frame head is noticed', () => {
+  const body = codec.encode({ node: 2, incarnation: 3, sequence: 4, sentAtMs: 5 }, { kind: 'barrier' })
+  const frame = { kind: 'proposals', term: 7, incarnation: 3, run: 9, isRestart: false, previousSequence: 3, bodies: [body, body] } as const
+  const bytes = Uint8Array.from(Buffer.concat(encodeProposals(frame)))
+  const read = decodePeerFrame(bytes)
+  expect(read).toMatchObject({ kind: 'proposals', term: 7, incarnation: 3, run: 9, isRestart: false, previousSequence: 3 })
+  for (let length = 0; length < bytes.length; length++) expect(decodePeerFrame(bytes.subarray(0, length))).toBeUndefined()
+  for (let bit = 0; bit < (40 + 16) * 8; bit++) {
+    const flipped = Uint8Array.from(bytes)
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+    expect(decodePeerFrame(flipped)?.kind === 'proposals').toBe(false)
+  }
+})
+
+test('whatever is lost, cut, held or deposed: applied at most once, in order, and every answer agrees with the log', () => {
+  const step = fc.oneof(
+    fc.record({ do: fc.constant('propose' as const), node: fc.integer({ min: 1, max: 3 }), patienceMs: fc.constantFrom(50, 400, 2_500) }),
+    fc.record({ do: fc.constant('elect' as const), node: fc.integer({ min: 0, max: 3 }), keep: fc.integer({ min: 0, max: 30 }) }),
+    fc.record({ do: fc.constant('cut' as const), a: fc.integer({ min: 1, max: 3 }), b: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ do: fc.constant('heal' as const), a: fc.integer({ min: 1, max: 3 }), b: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ do: fc.constant('hold' as const), isHeld: fc.boolean() }),
+    fc.record({ do: fc.constant('busy' as const), node: fc.integer({ min: 1, max: 3 }), isBusy: fc.boolean() }),
+    fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(0, 1, 2, 7, 100, 600) }),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 5, maxLength: 60 }), fc.integer({ min: 2, max: 9 }), (steps, lossEvery) => {
+      const { group, clock, a, b, c } = threeGateways()
+      const all = [a, b, c]
+      let frames = 0
+      let count = 0
+      group.losesFrame = () => ++frames % lossEvery === 0
+      for (const s of steps) {
+        if (s.do === 'propose') all[s.node - 1]?.propose(`${s.node}-${count++}`, s.patienceMs)
+        if (s.do === 'elect') group.elect(s.node === 0 ? undefined : s.node, s.keep)
+        if (s.do === 'cut' && s.a !== s.b) group.cut(s.a, s.b)
+        if (s.do === 'heal' && s.a !== s.b) group.heal(s.a, s.b)
+        if (s.do === 'hold' && s.isHeld) group.isCommitHeld = true
+        if (s.do === 'hold' && !s.isHeld) group.releaseCommit()
+        if (s.do === 'busy') group.node(s.node).isBusy = s.isBusy
+        if (s.do === 'wait') clock.advance(s.ms)
+      }
+      group.losesFrame = () => false
+      for (const [x, y] of [[1, 2], [1, 3], [2, 3]] as const) group.heal(x, y) // prettier-ignore
+      for (const node of group.nodes) node.isBusy = false
+      group.releaseCommit()
+      group.elect(1)
+      clock.advance(5_000)
+      for (const gateway of all) gateway.propose(`last-${gateway.node.id}`)
+      clock.advance(5_000)
+      expect(b.taken).toEqual(a.taken)
+      expect(c.taken).toEqual(a.taken)
+      expect(new Set(a.taken).size).toBe(a.taken.length)
+      for (const gateway of all) {
+        const own = a.taken.filter(name => gateway.outcomes.has(name))
+        expect(own).toEqual([...gateway.outcomes.keys()].filter(name => own.includes(name)))
+        for (const [name, outcomes] of gateway.outcomes) {
+          const last = outcomes[outcomes.length - 1]
+          expect(outcomes.length).toBeGreaterThan(0)
+          expect(last?.kind).not.toBe('unknown')
+          expect(last?.kind === 'applied').toBe(own.includes(name))
+        }
+        expect(gateway.proposer.status().pendingCount).toBe(0)
+      }
+    }),
+    { numRuns: 300 },
+  )
+})

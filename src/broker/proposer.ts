@@ -1,0 +1,345 @@
+/**
+ * The way of a command into the log, whoever leads (DESIGN §4, rules 6, 7 and 17). Use cases propose here and are told the fate; only this
+ * file and the gate know where the leader is.
+ *
+ *     propose ─▶ pending (sequence given, stamped once) ─▶ leader is us: gate ─▶ Raft
+ *                   │                                    └▶ leader is a peer: frame ─▶ its gate ─▶ its Raft
+ *                   ◀── own apply: ours applied, and all our earlier ones that were not are surely overtaken
+ *
+ * Invariants:
+ * · pending is in order of sequence; what was sent in the present run is a prefix of it.
+ * · A proposal is never stamped or numbered twice: what is sent again is the same bytes.
+ * · A run begins with a leader, a link or a stall, always at the oldest proposal still unapplied; after its patience a proposal is not sent
+ *   again, but stays until its fate is known.
+ * · Fates come from our own apply only. A leader's word is never taken for a fate, but for `broken`, which the leader did not append.
+ */
+import { assert } from '../platform/assert.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Command, Envelope } from '../state/command.ts'
+import type { CommandResult } from '../state/result.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
+import type { OutcomeListener } from './outcome.ts'
+import { encodeProposals, frameProposalsMax, type Body, type FrameRefused } from './peer-frame.ts'
+import type { GateRaft, OwnProposal, ProposalGate } from './proposal-gate.ts'
+
+/** What the proposer needs of RaftNode. */
+export interface ProposerRaft extends GateRaft {
+  readonly leaderId: number | undefined
+  /** False = not connected. The buffers are the network's from then on. */
+  sendToPeer(peer: number, buffers: readonly Uint8Array[]): boolean
+  /** Estimate of the cluster's time here. */
+  clusterTimeMs(): number
+}
+
+export interface ProposerOptions {
+  readonly node: number
+  readonly incarnation: number
+  readonly raft: ProposerRaft
+  readonly gate: ProposalGate
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+  encode(envelope: Envelope, command: Command): Body
+  readonly limits?: Partial<ProposerLimits>
+}
+
+export interface ProposerLimits {
+  readonly pendingCountMax: number
+  readonly pendingBytesMax: number
+  /** Soft: one proposal may exceed it. */
+  readonly frameBytesMax: number
+  /** Without any own apply for so long, all is sent again; doubles up to eight times that. */
+  readonly stallMs: number
+  /** After a leader said that it has no room, or is none. */
+  readonly refusedPauseMs: number
+}
+
+const defaultLimits: ProposerLimits = {
+  pendingCountMax: 20_000,
+  pendingBytesMax: 64 * 1024 * 1024,
+  frameBytesMax: 1024 * 1024,
+  stallMs: 500,
+  refusedPauseMs: 20,
+}
+
+interface Pending {
+  readonly sequence: number
+  readonly bytes: number
+  readonly listener: OutcomeListener
+  /** undefined = not to be sent (again): patience is over. */
+  body: Body | undefined
+  wasSent: boolean
+  deadline: Deadline | undefined
+}
+
+export interface ProposerStatus {
+  readonly pendingCount: number
+  readonly pendingBytes: number
+  readonly lastSequence: number
+  /** How often everything unapplied was sent again. */
+  readonly restarts: number
+}
+
+export class Proposer {
+  readonly #options: ProposerOptions
+  readonly #limits: ProposerLimits
+  /** Ascending sequences; the live ones begin at `#head`. */
+  #pending: Pending[] = []
+  #head = 0
+  /** Index in `#pending` of the first that the present run has not sent. */
+  #next = 0
+  #bytes = 0
+  #lastSequence = 0
+  /** Last sequence sent in the present run; undefined = the next frame restarts. */
+  #lastSent: number | undefined
+  #run = 0
+  #isFlushScheduled = false
+  /** A flush that waits for the end of a pause. */
+  #pausedFlush: Deadline | undefined
+  #pauseUntilMs = -Infinity
+  #stallTimer: Deadline | undefined
+  #stallMs: number
+  #hasProgressed = false
+  #restarts = 0
+
+  constructor(options: ProposerOptions) {
+    this.#options = options
+    this.#limits = { ...defaultLimits, ...options.limits }
+    this.#stallMs = this.#limits.stallMs
+  }
+
+  /** False = over a bound, and nothing was taken. Otherwise `listener` hears the outcome, never inside this call. */
+  propose(command: Command, deadlineMs: number, listener: OutcomeListener): boolean {
+    if (this.#pending.length - this.#head >= this.#limits.pendingCountMax) return false
+    if (this.#bytes >= this.#limits.pendingBytesMax) return false
+    const { node, incarnation, raft, deadlines } = this.#options
+    const sequence = ++this.#lastSequence
+    const body = this.#options.encode({ node, incarnation, sequence, sentAtMs: Math.floor(raft.clusterTimeMs()) }, command)
+    const pending: Pending = { sequence, bytes: body.bytes, listener, body, wasSent: false, deadline: undefined }
+    pending.deadline = deadlines.at(deadlineMs, () => {
+      this.#onPatienceOver(pending)
+    })
+    this.#pending.push(pending)
+    this.#bytes += body.bytes
+    this.#scheduleFlush()
+    return true
+  }
+
+  /** An entry was applied here. Tells the fate of ours up to it. */
+  onApplied(
+    applied: { node: number; incarnation: number; sequence: number; result: CommandResult },
+    logIndex: number,
+    wallMs: number,
+  ): void {
+    const { node, incarnation } = this.#options
+    if (applied.node !== node || applied.incarnation !== incarnation) return
+    assert(applied.sequence <= this.#lastSequence, 'applied-future-sequence', applied.sequence, this.#lastSequence)
+    this.#hasProgressed = true
+    for (
+      let first = this.#pending[this.#head];
+      first !== undefined && first.sequence <= applied.sequence;
+      first = this.#pending[this.#head]
+    ) {
+      this.#head++
+      this.#forget(first)
+      if (first.sequence === applied.sequence) first.listener({ kind: 'applied', logIndex, wallMs, result: applied.result })
+      else if (!isVoid(first)) first.listener({ kind: 'rejected', reason: 'overtaken' })
+    }
+    if (this.#next < this.#head) this.#next = this.#head
+    this.#compact()
+  }
+
+  onLeadershipChanged(): void {
+    this.#pauseUntilMs = -Infinity
+    this.#restart()
+  }
+
+  onPeerConnected(peer: number): void {
+    if (peer === this.#options.raft.leaderId) this.#restart()
+  }
+
+  onPeerDisconnected(peer: number): void {
+    // What was on its way may be lost; the new link begins anew.
+    if (peer === this.#options.raft.leaderId) this.#lastSent = undefined
+  }
+
+  /** The leader's no to a frame, or to one broken proposal. */
+  onFrameRefused(from: number, frame: FrameRefused): void {
+    const { raft, incarnation } = this.#options
+    if (frame.incarnation !== incarnation || from !== raft.leaderId) return
+    if (frame.reason === 'broken') {
+      this.#onBroken(frame.sequence)
+      return
+    }
+    // What was still on its way of an earlier run is refused too, and means nothing.
+    if (frame.run !== this.#run) return
+    if (frame.reason !== 'gap') this.#pause()
+    this.#restart()
+  }
+
+  status(): ProposerStatus {
+    return {
+      pendingCount: this.#pending.length - this.#head,
+      pendingBytes: this.#bytes,
+      lastSequence: this.#lastSequence,
+      restarts: this.#restarts,
+    }
+  }
+
+  /** Begins a new run at the oldest unapplied proposal. */
+  #restart(): void {
+    if (this.#next > this.#head) this.#restarts++
+    this.#next = this.#head
+    this.#lastSent = undefined
+    if (this.#head < this.#pending.length) this.#scheduleFlush()
+  }
+
+  #pause(): void {
+    this.#pauseUntilMs = this.#options.clock.nowMs() + this.#limits.refusedPauseMs
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return
+    const { clock, deadlines } = this.#options
+    if (this.#pauseUntilMs > clock.nowMs()) {
+      if (this.#pausedFlush !== undefined) return
+      this.#pausedFlush = deadlines.at(this.#pauseUntilMs, () => {
+        this.#pausedFlush = undefined
+        this.#scheduleFlush()
+      })
+      return
+    }
+    this.#isFlushScheduled = true
+    // One turn's proposals make one frame.
+    clock.soon(() => {
+      this.#isFlushScheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const { raft } = this.#options
+    this.#armStallTimer()
+    while (this.#next < this.#pending.length) {
+      const leader = raft.leaderId
+      if (leader === undefined) return
+      const { batch, end } = this.#gatherBatch()
+      if (batch.length === 0) {
+        this.#next = end
+        return
+      }
+      if (!this.#send(leader, batch)) return
+      for (const pending of batch) pending.wasSent = true
+      this.#next = end
+    }
+  }
+
+  /** What goes in one frame: from `#next` on, leaving out what nobody waits for any more. */
+  #gatherBatch(): { batch: (Pending & { body: Body })[]; end: number } {
+    const batch: (Pending & { body: Body })[] = []
+    let bytes = 0
+    let end = this.#next
+    for (; end < this.#pending.length && batch.length < frameProposalsMax; end++) {
+      const pending = this.#pending[end]
+      if (pending === undefined || !hasBody(pending)) continue
+      if (bytes > 0 && bytes + pending.bytes > this.#limits.frameBytesMax) break
+      batch.push(pending)
+      bytes += pending.bytes
+    }
+    return { batch, end }
+  }
+
+  #send(leader: number, batch: readonly (Pending & { body: Body })[]): boolean {
+    const { raft, node, incarnation, gate } = this.#options
+    const last = batch[batch.length - 1]
+    assert(last !== undefined, 'empty-batch')
+    if (leader === node) {
+      const refused = gate.acceptOwn(node, incarnation, batch satisfies readonly OwnProposal[])
+      if (refused !== undefined) {
+        this.#pause()
+        this.#scheduleFlush()
+        return false
+      }
+    } else {
+      if (this.#lastSent === undefined) this.#run++
+      const buffers = encodeProposals({
+        kind: 'proposals',
+        term: raft.term,
+        incarnation,
+        run: this.#run,
+        isRestart: this.#lastSent === undefined,
+        previousSequence: this.#lastSent ?? 0,
+        bodies: batch.map(pending => pending.body),
+      })
+      if (!raft.sendToPeer(leader, buffers)) return false
+    }
+    this.#lastSent = last.sequence
+    return true
+  }
+
+  #armStallTimer(): void {
+    if (this.#stallTimer !== undefined || this.#head === this.#pending.length) return
+    this.#hasProgressed = false
+    this.#stallTimer = this.#options.deadlines.after(this.#stallMs, () => {
+      this.#stallTimer = undefined
+      if (this.#hasProgressed) this.#stallMs = this.#limits.stallMs
+      else if (this.#head < this.#pending.length) {
+        this.#stallMs = Math.min(this.#stallMs * 2, this.#limits.stallMs * 8)
+        this.#restart()
+      }
+      this.#armStallTimer()
+    })
+  }
+
+  #onPatienceOver(pending: Pending): void {
+    pending.deadline = undefined
+    if (pending.body !== undefined) this.#bytes -= pending.bytes
+    pending.body = undefined
+    const cause = this.#options.raft.leaderId === undefined ? 'noLeader' : 'noAnswer'
+    pending.listener(pending.wasSent ? { kind: 'unknown', cause } : { kind: 'rejected', reason: 'unsent' })
+    this.#dropVoidHead()
+  }
+
+  #onBroken(sequence: number): void {
+    for (let i = this.#head; i < this.#pending.length; i++) {
+      const pending = this.#pending[i]
+      if (pending?.sequence !== sequence) continue
+      if (pending.body === undefined) return
+      this.#forget(pending)
+      pending.body = undefined
+      pending.wasSent = false
+      pending.listener({ kind: 'rejected', reason: 'broken' })
+      this.#dropVoidHead()
+      return
+    }
+  }
+
+  /** Takes its bytes and its deadline off the books. */
+  #forget(pending: Pending): void {
+    if (pending.body !== undefined) this.#bytes -= pending.bytes
+    pending.deadline?.cancel()
+    pending.deadline = undefined
+  }
+
+  /** What was never sent and will not be needs no fate: it goes as soon as it is the oldest. */
+  #dropVoidHead(): void {
+    for (let first = this.#pending[this.#head]; first !== undefined && isVoid(first); first = this.#pending[this.#head]) this.#head++
+    if (this.#next < this.#head) this.#next = this.#head
+    this.#compact()
+  }
+
+  #compact(): void {
+    if (this.#head < 1024 && this.#head < this.#pending.length) return
+    this.#pending.splice(0, this.#head)
+    this.#next -= this.#head
+    this.#head = 0
+  }
+}
+
+function hasBody(pending: Pending): pending is Pending & { body: Body } {
+  return pending.body !== undefined
+}
+
+/** Never sent, and never will be. */
+function isVoid(pending: Pending): boolean {
+  return pending.body === undefined && !pending.wasSent
+}
