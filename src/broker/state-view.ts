@@ -1,0 +1,69 @@
+/**
+ * What the use cases read of the replicated state: this node's applied state, which may lag. src/state/machine.ts fits it.
+ * All reads are cheap and synchronous; nothing here changes anything.
+ */
+import type { GroupSettings, TopicType } from '../state/command.ts'
+import type { DeliveryRef } from '../state/command.ts'
+import type { Hash64, TopicId } from '../state/ids.ts'
+
+export interface TopicView {
+  readonly topicId: TopicId
+  readonly name: string
+  readonly type: TopicType
+  readonly queueCount: number
+}
+
+export interface QueueView {
+  readonly firstOffset: number
+  readonly nextOffset: number
+}
+
+/** Where a group stands in one topic. */
+export interface PlaceView {
+  readonly topic: string
+  readonly waiting: number
+  readonly inFlight: number
+  readonly queues: readonly { readonly cursor: number; readonly nextOffset: number }[]
+}
+
+export interface GroupView {
+  readonly name: string
+  readonly settings: GroupSettings
+}
+
+/** A message that a client holds. */
+export interface HeldDelivery {
+  readonly ref: DeliveryRef
+  readonly logIndex: number
+  readonly ordinal: number
+}
+
+/** What became deliverable since the last look. */
+export type Wake =
+  | { readonly kind: 'topic'; readonly topic: string }
+  /** Messages visible again, or a FIFO lock released. */
+  | { readonly kind: 'place'; readonly consumerGroup: string; readonly topic: string }
+
+export interface StateView {
+  /** Cluster time of the last applied entry. */
+  readonly wallMs: number
+  /** The next deadline that an entry's time will fire; undefined = none. */
+  readonly nextDeadlineMs: number | undefined
+  topic(name: string): TopicView | undefined
+  topics(): Iterable<TopicView>
+  queues(topicId: TopicId): readonly QueueView[]
+  group(name: string): GroupView | undefined
+  groups(): Iterable<GroupView>
+  /** Every topic in which the group has its place. */
+  places(consumerGroup: string): Iterable<PlaceView>
+  hasPlace(consumerGroup: string, topic: string): boolean
+  /** Whether a pop may find something. Never false when it would. */
+  mayDeliver(consumerGroup: string, topic: string): boolean
+  /** Number that only grows while messages are appended to the topic; equal on every node at the same applied index. */
+  arrivals(topicId: TopicId): number
+  isNodeUp(node: number): boolean
+  /** Cluster time at which it was last said to be up or down; 0 = never. */
+  nodeChangedAtMs(node: number): number
+  deliveriesOf(client: Hash64): Iterable<HeldDelivery>
+  takeWakes(): readonly Wake[]
+}
