@@ -1,0 +1,155 @@
+/**
+ * Every key of cluster.yaml that is a single value: its default, bounds, unit and meaning, once. Parsing, error sentences, environment names and
+ * cluster.example.yaml all come from here. Only keys that work stand here. What must agree on every replica is not configuration but state.
+ */
+import {
+  bad,
+  formatDuration,
+  formatHostPort,
+  formatSize,
+  nearest,
+  ok,
+  parseDuration,
+  parseHostPort,
+  parseSize,
+  shown,
+} from './config-units.ts'
+import type { HostPort, Parsed } from './config-units.ts'
+
+export interface ConfigKey<T> {
+  /** Its path in the file, with dots. */
+  readonly key: string
+  readonly default: T
+  /** One line for the example. */
+  readonly meaning: string
+  parse(value: unknown): Parsed<T>
+  /** As it stands in the file. */
+  format(value: T): string
+  /** What may be written, for the example; empty when the meaning says it. */
+  readonly range: string
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+export type TlsMode = 'auto' | 'plaintext'
+export type LogFormat = 'auto' | 'text' | 'json'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+const second = 1_000
+const minute = 60 * second
+
+/** All of them, in the order of the example. */
+export const configKeys = {
+  clusterName: text(
+    'cluster.name',
+    'raftmq',
+    'label in logs and status; nodes of another name are refused',
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+  ),
+  clientListen: address('listen.client', { host: '0.0.0.0', port: 8081 }, 'gRPC for clients, TLS and plaintext on one port'),
+  peerListen: address('listen.peer', { host: '0.0.0.0', port: 7081 }, 'raft between the nodes'),
+  advertise: text(
+    'advertise.default',
+    '{host}:{port}',
+    'what clients are told; {host} {id} {index} {port} of the node',
+    /^\S{1,255}:(\d{1,5}|\{port\})$/,
+  ),
+  dataDirectory: text(
+    'data_dir',
+    'data',
+    'empty at the first start, or of this cluster and this node; relative to this file',
+    /^[^\0]{1,4096}$/,
+  ),
+  segmentBytes: size('log.segment_size', GiB, { min: MiB, max: 4 * GiB }, 'a file of the log; filled with zeros ahead of the writes'),
+  heartbeatMs: duration('raft.heartbeat', 50, { min: 10, max: 5 * second }, 'equal on all nodes'),
+  electionTimeoutMs: duration('raft.election_timeout', 300, { min: 50, max: minute }, 'randomised up to twice this; at least 4 heartbeats'),
+  messageBodyBytes: size('limits.message_body', 4 * MiB, { min: KiB, max: 4 * MiB }, 'largest message body'),
+  messagePropertyBytes: size('limits.message_properties', 16 * KiB, { min: KiB, max: 64 * KiB }, "largest sum of a message's properties"),
+  inflightBytes: size(
+    'limits.inflight_bytes',
+    256 * MiB,
+    { min: 16 * MiB, max: 16 * GiB },
+    'taken and not yet answered; above it clients are told to back off',
+  ),
+  topicQueues: integer('topics.defaults.queues', 8, { min: 1, max: 1024 }, 'queues of a topic for which nothing else is said'),
+  maxAttempts: integer(
+    'consumers.defaults.max_attempts',
+    16,
+    { min: 1, max: 1000 },
+    'deliveries of a message before it goes to the dead letters',
+  ),
+  longPollMs: duration(
+    'consumers.defaults.long_poll_max',
+    30 * second,
+    { min: second, max: 5 * minute },
+    'longest wait of a receive that finds nothing',
+  ),
+  tlsClient: choice<TlsMode>('tls.client', 'auto', ['auto', 'plaintext'], 'auto takes TLS (with a self-signed certificate) and plaintext'),
+  logLevel: choice<LogLevel>('log_output.level', 'info', ['debug', 'info', 'warn', 'error'], 'what is written to standard output'),
+  logFormat: choice<LogFormat>('log_output.format', 'auto', ['auto', 'text', 'json'], 'auto is text on a terminal, JSON lines otherwise'),
+  shutdownGraceMs: duration(
+    'shutdown.grace',
+    5 * second,
+    { min: 0, max: 5 * minute },
+    'longest wait for requests under way when asked to stop',
+  ),
+} as const
+
+/** The environment variable that overrides a key. */
+export function environmentName(key: string): string {
+  return `RAFTMQ_${key.toUpperCase().replaceAll('.', '_')}`
+}
+
+interface Bounds {
+  readonly min: number
+  readonly max: number
+}
+
+function bounded(parsed: Parsed<number>, { min, max }: Bounds, format: (value: number) => string): Parsed<number> {
+  if (parsed.kind === 'bad' || (parsed.value >= min && parsed.value <= max)) return parsed
+  return bad(`${format(parsed.value)} is too ${parsed.value < min ? 'small' : 'large'}; from ${format(min)} to ${format(max)}`)
+}
+
+function duration(key: string, byDefault: number, bounds: Bounds, meaning: string): ConfigKey<number> {
+  const range = `${formatDuration(bounds.min)} to ${formatDuration(bounds.max)}`
+  return {
+    key,
+    default: byDefault,
+    meaning,
+    range,
+    format: formatDuration,
+    parse: value => bounded(parseDuration(value), bounds, formatDuration),
+  }
+}
+
+function size(key: string, byDefault: number, bounds: Bounds, meaning: string): ConfigKey<number> {
+  const range = `${formatSize(bounds.min)} to ${formatSize(bounds.max)}`
+  return { key, default: byDefault, meaning, range, format: formatSize, parse: value => bounded(parseSize(value), bounds, formatSize) }
+}
+
+function integer(key: string, byDefault: number, bounds: Bounds, meaning: string): ConfigKey<number> {
+  const parse = (value: unknown): Parsed<number> =>
+    Number.isSafeInteger(value) ? bounded(ok(value as number), bounds, String) : bad(`${shown(value)} is not a whole number`)
+  return { key, default: byDefault, meaning, range: `${bounds.min} to ${bounds.max}`, format: String, parse }
+}
+
+function choice<T extends string>(key: string, byDefault: T, choices: readonly T[], meaning: string): ConfigKey<T> {
+  const parse = (value: unknown): Parsed<T> => {
+    const found = choices.find(each => each === value)
+    if (found !== undefined) return ok(found)
+    const near = typeof value === 'string' ? nearest(value, choices) : undefined
+    return bad(`${shown(value)} is not one of ${choices.join(', ')}${near === undefined ? '' : `; did you mean ${near}?`}`)
+  }
+  return { key, default: byDefault, meaning, range: choices.join(' | '), format: value => value, parse }
+}
+
+function text(key: string, byDefault: string, meaning: string, pattern: RegExp): ConfigKey<string> {
+  const parse = (value: unknown): Parsed<string> =>
+    typeof value === 'string' && pattern.test(value) ? ok(value) : bad(`${shown(value)} is not allowed here; an example is ${byDefault}`)
+  return { key, default: byDefault, meaning, range: '', format: value => (/[{}:#]/.test(value) ? JSON.stringify(value) : value), parse }
+}
+
+function address(key: string, byDefault: HostPort, meaning: string): ConfigKey<HostPort> {
+  return { key, default: byDefault, meaning, range: '', format: formatHostPort, parse: parseHostPort }
+}
