@@ -1,8 +1,15 @@
-/**
- * The only door of raft/: everything that leaves it is public and documented.
- */
-export * from './core/ids.ts'
-export * from './core/entry.ts'
+/** The only door of raft/. What is exported here is public and documented; everything else may change without notice. */
+export { RaftCore } from './core/core.ts'
+export { validateConfig } from './core/config.ts'
 export type { RaftConfig, RecoveredState } from './core/config.ts'
-export type { HardState } from './core/output.ts'
-export type { BlockCheck, EntryBody, HardStateStorage, LogStorage, RecordBlock, StoredEntry } from './driver/log-storage.ts'
+export { EntryKind } from './core/entry.ts'
+export type { LogSlice, TermRun } from './core/entry.ts'
+export type { Event } from './core/event.ts'
+export { compareLogEnds, logIndex, nodeId, originId, sameEntry, term } from './core/ids.ts'
+export type { EntryId, Epoch, LogIndex, NodeId, Session, Term } from './core/ids.ts'
+export type { Message } from './core/message.ts'
+export type { StartMoment } from './core/node-state.ts'
+export type { HardState, Outgoing, OutgoingAppend, Output, Persist, ProposalOutcome, RejectReason } from './core/output.ts'
+export { refusals } from './core/refusal.ts'
+export type { Refusal } from './core/refusal.ts'
+export type { PeerStatus, RaftStatus, Role, RoleChange } from './core/status.ts'

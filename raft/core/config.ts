@@ -22,6 +22,29 @@ export interface RaftConfig {
   readonly timeLeapMs: number
 }
 
+/** What is wrong with the settings, one sentence each; none when they are fit for use. */
+export function validateConfig(config: RaftConfig): readonly string[] {
+  const problems: string[] = []
+  const { id, voters } = config
+  if (voters.length < 1 || voters.length > votersMax) problems.push(`a group has 1 to ${votersMax} voters, not ${voters.length}`)
+  if (!voters.includes(id)) problems.push(`node ${id} is not among the voters ${voters.join(', ')}`)
+  if (voters.some((voter, i) => i > 0 && voter <= (voters[i - 1] ?? 0))) problems.push('voters stand in ascending order, each once')
+  if (!(config.heartbeatIntervalMs > 0)) problems.push(`heartbeatIntervalMs is ${config.heartbeatIntervalMs}, must be above 0`)
+  if (config.electionTimeoutMs < heartbeatsPerTimeoutMin * config.heartbeatIntervalMs) {
+    problems.push(`electionTimeoutMs is ${config.electionTimeoutMs}, must be at least ${heartbeatsPerTimeoutMin} heartbeat intervals`)
+  }
+  if (config.earlyElectionSpreadMs < 0 || config.earlyElectionSpreadMs > config.electionTimeoutMs) {
+    problems.push(`earlyElectionSpreadMs is ${config.earlyElectionSpreadMs}, must be between 0 and electionTimeoutMs`)
+  }
+  for (const key of ['sliceBytesMax', 'inflightSlicesMax', 'inflightBytesMax', 'uncommittedBytesMax', 'timeLeapMs'] as const) {
+    if (!(config[key] >= 1)) problems.push(`${key} is ${config[key]}, must be at least 1`)
+  }
+  return problems
+}
+
+const votersMax = 9
+const heartbeatsPerTimeoutMin = 4
+
 /** What recovery found on disk. */
 export interface RecoveredState {
   readonly hardState: HardState
@@ -35,10 +58,12 @@ export interface RecoveredState {
   readonly appliedIndex: LogIndex
   /** Cluster time of the last entry: it never goes back. */
   readonly lastWallMs: number
-  /** A torn tail was cut off: what we acknowledged may be missing, so votes are conditional until a current leader has verified our log. */
+  /**
+   * A torn tail was cut off: what we acknowledged may be missing, so votes are conditional until a current leader has verified our log.
+   * Whoever recovers keeps saying so on later starts until `RaftStatus.isVoteConditional` has been false once.
+   * An empty log (`last.index === 0`) counts as torn by itself, except that our vote for an equally empty log is unconditional.
+   */
   readonly hasTornTail: boolean
-  /** The directory was empty: neither log nor hard state. Like a torn tail, except that our vote for an equally empty log is unconditional. */
-  readonly isEmptyStart: boolean
   /** One of the two hard-state slots was unreadable: no vote and no campaign until a leader of a higher term is heard (rule 12). */
   readonly isVoteWithheld: boolean
   /** Our own restart counter. */

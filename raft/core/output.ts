@@ -84,3 +84,16 @@ export interface Output {
   /** The next moment (monotonic) at which the core wants a tick. */
   deadlineMs: number
 }
+
+export function createOutput(applyTo: LogIndex, deadlineMs: number): Output {
+  return { persists: [], messages: [], outcomes: [], roleChanges: [], refusals: [], applyTo, deadlineMs }
+}
+
+/** Empties the lists; the two cursors stay. */
+export function emptyOutput(output: Output): void {
+  output.persists.length = 0
+  output.messages.length = 0
+  output.outcomes.length = 0
+  output.roleChanges.length = 0
+  output.refusals.length = 0
+}

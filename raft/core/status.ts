@@ -45,5 +45,7 @@ export interface RaftStatus {
   readonly clusterTimeMs: number
   readonly uncommittedBytes: number
   readonly isVoteWithheld: boolean
+  /** A torn tail or an empty log, and no leader has verified it yet: our votes count only when every voter grants. */
+  readonly isVoteConditional: boolean
   readonly roleChanges: readonly RoleChange[]
 }

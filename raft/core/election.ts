@@ -1,0 +1,253 @@
+/**
+ * Elections: pre-votes, votes, and the early round after a leader's process has died (DESIGN §6).
+ * Invariants: one vote for each term, on disk before anybody hears of it, our own and our request for others' included (raft.md B02, B04); a pre-vote
+ * changes nothing durable (B73); whoever hears from a leader gives no vote, except against a leader whose death it saw itself.
+ */
+import { assert } from '../../src/platform/assert.ts'
+import { forgetClocks, noteClock } from './cluster-time.ts'
+import { isHardStateDurable } from './durability.ts'
+import { compareLogEnds } from './ids.ts'
+import type { EntryId, NodeId } from './ids.ts'
+import { becomeLeader } from './leading.ts'
+import { lastId } from './log.ts'
+import type { PreVote, PreVoteReply, Vote, VoteReply } from './message.ts'
+import { adoptTerm, becomeFollower, castVote, changeRole, nextElectionDeadline, peerOf, refuse, send, startTerm } from './node-state.ts'
+import type { NodeState } from './node-state.ts'
+import { countBallots } from './quorum.ts'
+import type { Ballot } from './quorum.ts'
+import type { Refusal } from './refusal.ts'
+import type { CandidateRole, FollowerRole, PreCandidateRole } from './role.ts'
+
+type NonLeader = FollowerRole | PreCandidateRole | CandidateRole
+
+/** Whoever does not lead: is it time for a round of our own? */
+export function onElectionTick(node: NodeState, role: NonLeader): void {
+  const { nowMs } = node
+  if (role.kind === 'follower' && nowMs >= role.earlyDeadlineMs) {
+    role.earlyDeadlineMs = Infinity
+    node.lastEarlyRoundMs = nowMs
+    return startPreVote(node, role, true, `saw the process of leader ${node.lease?.holder ?? 0} die`)
+  }
+  if (nowMs < role.electionDeadlineMs) return
+  if (nowMs < node.graceUntilMs) return refuse(node, 'R-23-stalled')
+  startPreVote(node, role, false, whyNow(node))
+}
+
+function whyNow(node: NodeState): string {
+  if (node.role.kind !== 'follower') return `no majority as ${node.role.kind} in time`
+  if (node.lease === undefined) return `election timeout: no leader heard in term ${node.term}`
+  return `election timeout: no word from ${node.lease.holder} for ${Math.round(node.nowMs - node.lease.heardMs)} ms`
+}
+
+/** The operator, or a test, wants an election. */
+export function onCampaign(node: NodeState): void {
+  const { role } = node
+  if (role.kind === 'leader') return refuse(node, 'R-24-already-leading')
+  startPreVote(node, role, false, 'asked to campaign')
+}
+
+/** A peer's process died. If it led us, we need not wait out its lease: others that saw it die won't either. */
+export function onPeerDied(node: NodeState, dead: NodeId, jitter: number): void {
+  const { role } = node
+  if (role.kind === 'leader' || node.lease?.holder !== dead) return refuse(node, 'R-21-not-our-leader')
+  node.hasLostLeader = true
+  const hasGranted = answerDeferred(node)
+  if (role.kind !== 'follower') return
+  const { config, nowMs } = node
+  if (nowMs - node.lastEarlyRoundMs < config.electionTimeoutMs) return refuse(node, 'R-22-early-round-spent')
+  // Whoever has just been promised our vote goes first.
+  role.earlyDeadlineMs = nowMs + config.earlyElectionSpreadMs * jitter + (hasGranted ? afterGrantPauseMs(node) : 0)
+}
+
+/** Would the others vote for us? A new round; answers to earlier ones don't count. */
+function startPreVote(node: NodeState, from: NonLeader, isEarly: boolean, reason: string): void {
+  const { config } = node
+  if (node.voteWithheldAt !== undefined) {
+    refuse(node, 'R-05-vote-withheld')
+    from.electionDeadlineMs = nextElectionDeadline(node)
+    return
+  }
+  node.round++
+  // An early round that finds no majority ends when the ordinary timeout would have.
+  const ordinaryMs = isEarly ? from.electionDeadlineMs : nextElectionDeadline(node)
+  const ballots = config.voters.map((): Ballot => 'open')
+  ballots[node.ownSlot] = ownBallot(node)
+  const role: PreCandidateRole = { kind: 'preCandidate', leaderId: undefined, round: node.round, isEarly, ballots, electionDeadlineMs: ordinaryMs }
+  changeRole(node, role, reason)
+  const last = lastId(node.log)
+  for (const peer of node.peers) send(node, peer.id, { kind: 'preVote', term: node.term, last, leaderLost: isEarly, round: node.round })
+  maybeCampaign(node, role)
+}
+
+/** Our own vote is as good as any other's: conditional while nobody has verified our log, unless there is nothing in it to verify. */
+function ownBallot(node: NodeState): Ballot {
+  return isConditionalFor(node, lastId(node.log)) ? 'conditional' : 'granted'
+}
+
+/** Thesis 9.6: answered without changing anything but our patience. */
+export function onPreVote(node: NodeState, from: NodeId, request: PreVote): void {
+  const reason = whyNoPreVote(node, from, request)
+  const granted = reason === undefined
+  if (granted) giveWay(node)
+  else refuse(node, reason)
+  answerPreVote(node, from, request.round, request.last, granted)
+}
+
+function answerPreVote(node: NodeState, to: NodeId, round: number, last: EntryId, granted: boolean): void {
+  send(node, to, { kind: 'preVoteReply', term: node.term, granted, round, isConditional: isConditionalFor(node, last) })
+}
+
+function whyNoPreVote(node: NodeState, from: NodeId, request: PreVote): Refusal | undefined {
+  const { role } = node
+  if (request.term < node.term) return 'R-02-stale-term'
+  if (node.voteWithheldAt !== undefined) return 'R-05-vote-withheld'
+  if (compareLogEnds(request.last, lastId(node.log)) < 0) return 'R-07-log-behind'
+  if (isLeaseAlive(node, from) && !(request.leaderLost && node.hasLostLeader)) {
+    if (request.leaderLost && role.kind === 'follower') deferAsk(node, { from, term: request.term, last: request.last, round: request.round })
+    return 'R-04-lease'
+  }
+  // Two that ask at the same moment would both get a grant, and split the vote. Equal logs: the lower number goes on.
+  const isRival = role.kind === 'preCandidate' && from > node.config.id
+  if (isRival && compareLogEnds(request.last, lastId(node.log)) === 0) return 'R-08-rival'
+  return undefined
+}
+
+/** Refused only because of the lease. If that leader dies for us too, within the asker's round, the answer changes. */
+function deferAsk(node: NodeState, ask: (typeof node.deferredAsks)[number]): void {
+  const known = node.deferredAsks.findIndex(other => other.from === ask.from)
+  if (known >= 0) node.deferredAsks.splice(known, 1)
+  node.deferredAsks.push(ask)
+  assert(node.deferredAsks.length <= node.peers.length, 'deferred-asks', node.deferredAsks.length)
+}
+
+function answerDeferred(node: NodeState): boolean {
+  let hasGranted = false
+  for (const ask of node.deferredAsks.splice(0)) {
+    const reason = whyNoPreVote(node, ask.from, { kind: 'preVote', term: ask.term, last: ask.last, leaderLost: true, round: ask.round })
+    if (reason !== undefined) continue
+    answerPreVote(node, ask.from, ask.round, ask.last, true)
+    hasGranted = true
+  }
+  return hasGranted
+}
+
+/** We granted: our own early round waits for what becomes of it. */
+function giveWay(node: NodeState): void {
+  const { role } = node
+  if (role.kind !== 'follower' || role.earlyDeadlineMs === Infinity) return
+  role.earlyDeadlineMs = Math.max(role.earlyDeadlineMs, node.nowMs + afterGrantPauseMs(node))
+}
+
+/** Time for two syncs and two messages, generously. */
+function afterGrantPauseMs(node: NodeState): number {
+  return node.config.earlyElectionSpreadMs + node.config.heartbeatIntervalMs
+}
+
+/** Whether somebody other than the asker leads us, as far as we can tell. */
+function isLeaseAlive(node: NodeState, asker: NodeId): boolean {
+  if (node.role.kind === 'leader') return true
+  const { lease } = node
+  return lease !== undefined && lease.holder !== asker && node.nowMs - lease.heardMs < node.config.electionTimeoutMs
+}
+
+/** Whether our vote for a log that ends at `last` counts only together with everybody's. For an empty log an empty one can't have forgotten anything. */
+function isConditionalFor(node: NodeState, last: EntryId): boolean {
+  return node.isVoteConditional && !(node.log.lastIndex === 0 && last.index === 0)
+}
+
+export function onPreVoteReply(node: NodeState, from: NodeId, reply: PreVoteReply): void {
+  const { role } = node
+  if (role.kind !== 'preCandidate' || reply.round !== role.round) return refuse(node, 'R-09-not-asking')
+  const slot = slotOf(node, from)
+  role.ballots[slot] = reply.granted ? (reply.isConditional ? 'conditional' : 'granted') : 'refused'
+  maybeCampaign(node, role)
+}
+
+function maybeCampaign(node: NodeState, role: PreCandidateRole): void {
+  assert(node.role === role, 'campaign-of-old-round')
+  if (countBallots(role.ballots) !== 'won') return
+  startTerm(node)
+  forgetClocks(node.clusterTime, node.ownSlot)
+  const { config } = node
+  const ballots = config.voters.map((): Ballot => 'open')
+  changeRole(
+    node,
+    { kind: 'candidate', leaderId: undefined, ballots, electionDeadlineMs: nextElectionDeadline(node) },
+    `won the pre-vote for term ${node.term}${role.isEarly ? ', early' : ''}`,
+  )
+  const last = lastId(node.log)
+  for (const peer of node.peers) send(node, peer.id, { kind: 'vote', term: node.term, last })
+}
+
+/**
+ * Raft §5.2, §5.4.1. While we hear from a leader the question is not even answered, and its term not taken (thesis 4.2.3); unless we saw that leader
+ * die: the candidate has a majority of pre-votes behind it.
+ */
+export function onVote(node: NodeState, from: NodeId, request: Vote): void {
+  if (request.term > node.term) {
+    if (isLeaseAlive(node, from) && !node.hasLostLeader) return refuse(node, 'R-04-lease')
+    // Terms are not taken from candidates while a vote may be forgotten: once written, the flag would be gone at the next start.
+    if (node.voteWithheldAt !== undefined) return refuse(node, 'R-05-vote-withheld')
+    adoptTerm(node, request.term, `asked by ${from} for a vote in term ${request.term}`)
+  }
+  const reason = whyNoVote(node, from, request)
+  const granted = reason === undefined
+  if (granted) {
+    if (node.votedFor === undefined) castVote(node, from)
+    if (node.role.kind === 'follower') node.role.electionDeadlineMs = nextElectionDeadline(node)
+  } else refuse(node, reason)
+  const { term, wallMs } = node
+  send(node, from, { kind: 'voteReply', term, granted, isConditional: isConditionalFor(node, request.last), wallMs })
+}
+
+function whyNoVote(node: NodeState, from: NodeId, request: Vote): Refusal | undefined {
+  if (request.term < node.term) return 'R-02-stale-term'
+  if (node.voteWithheldAt !== undefined) return 'R-05-vote-withheld'
+  if (node.votedFor !== undefined && node.votedFor !== from) return 'R-06-voted-for-another'
+  if (node.role.leaderId !== undefined && node.role.leaderId !== from) return 'R-04-lease'
+  if (compareLogEnds(request.last, lastId(node.log)) < 0) return 'R-07-log-behind'
+  return undefined
+}
+
+export function onVoteReply(node: NodeState, from: NodeId, reply: VoteReply): void {
+  const { role } = node
+  const slot = slotOf(node, from)
+  if (role.kind === 'candidate' || role.kind === 'leader') noteClock(node.clusterTime, slot, reply.wallMs, node.nowMs)
+  if (role.kind !== 'candidate') return refuse(node, 'R-09-not-asking')
+  // A vote is never taken back: a second answer can only be a copy.
+  if (role.ballots[slot] === 'open') role.ballots[slot] = reply.granted ? (reply.isConditional ? 'conditional' : 'granted') : 'refused'
+  decide(node, role)
+}
+
+/** Our own vote counts from the moment it is on disk. */
+export function onCandidateDurable(node: NodeState, role: CandidateRole): void {
+  if (role.ballots[node.ownSlot] !== 'open' || !isHardStateDurable(node.durability)) return
+  assert(node.votedFor === node.config.id, 'candidate-without-vote', node.votedFor)
+  role.ballots[node.ownSlot] = ownBallot(node)
+  decide(node, role)
+}
+
+function decide(node: NodeState, role: CandidateRole): void {
+  const result = countBallots(role.ballots)
+  if (result === 'open') return
+  if (result === 'lost') return concede(node, role)
+  // Others may have answered before our own disk did: we can't win a term that we might forget (raft.md B04).
+  if (role.ballots[node.ownSlot] === 'open') return
+  const voters = node.config.voters.filter((_, slot) => role.ballots[slot] === 'granted' || role.ballots[slot] === 'conditional')
+  becomeLeader(node, `elected by ${voters.join(', ')}`)
+}
+
+/** A split vote, most likely: the next round begins after a random part of one timeout, not after a whole one. */
+function concede(node: NodeState, role: CandidateRole): void {
+  const refusals = role.ballots.filter(ballot => ballot === 'refused').length
+  becomeFollower(node, undefined, `lost the election of term ${node.term}: ${refusals} refusals`)
+  assert(node.role.kind === 'follower', 'conceded-as', node.role.kind)
+  node.role.electionDeadlineMs = node.nowMs + node.config.electionTimeoutMs * node.jitter
+}
+
+function slotOf(node: NodeState, id: NodeId): number {
+  const peer = peerOf(node, id)
+  assert(peer !== undefined, 'unknown-peer', id)
+  return peer.slot
+}
+

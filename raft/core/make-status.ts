@@ -1,0 +1,45 @@
+/** The view from outside. Made on demand, holds no reference into the core that the core will change. */
+import { readClusterTime } from './cluster-time.ts'
+import { lastId } from './log.ts'
+import type { NodeState } from './node-state.ts'
+import type { Progress } from './progress.ts'
+import type { PeerStatus, RaftStatus } from './status.ts'
+
+export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
+  const { role, config, log } = node
+  return {
+    id: config.id,
+    role: role.kind,
+    term: node.term,
+    votedFor: node.votedFor,
+    leaderId: role.leaderId,
+    firstIndex: log.firstIndex,
+    appliedIndex: node.appliedIndex,
+    commitIndex: node.commitIndex,
+    durableIndex: node.durability.durableIndex,
+    last: lastId(log),
+    voters: config.voters,
+    peers: role.kind === 'leader' ? role.peers.map(progress => peerStatus(progress, nowMs)) : [],
+    clusterTimeMs: readClusterTime(node.clusterTime, nowMs),
+    uncommittedBytes: node.uncommitted.used,
+    isVoteWithheld: node.voteWithheldAt !== undefined,
+    isVoteConditional: node.isVoteConditional,
+    roleChanges: [...node.roleChanges],
+  }
+}
+
+function peerStatus(progress: Progress, nowMs: number): PeerStatus {
+  const { flow } = progress
+  return {
+    id: progress.peer,
+    state: flow.kind,
+    session: progress.session,
+    matchedIndex: progress.matchedIndex,
+    durableIndex: progress.durableIndex,
+    nextIndex: progress.nextIndex,
+    inflightSlices: flow.kind === 'replicate' ? flow.inflight.count : 0,
+    inflightBytes: flow.kind === 'replicate' ? flow.inflight.bytes : 0,
+    sinceContactMs: progress.hasAnswered ? Math.max(0, nowMs - progress.contactMs) : undefined,
+    appliedIndex: progress.appliedIndex,
+  }
+}

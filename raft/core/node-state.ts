@@ -1,0 +1,283 @@
+/**
+ * All that one node's core remembers, and the few steps that every role shares: change of role, of term and vote, refusals, commit.
+ * Role-bound state is in role.ts. Fields name who may change them; everything else treats them as read-only.
+ */
+import { assert } from '../../src/platform/assert.ts'
+import type { RaftConfig, RecoveredState } from './config.ts'
+import { createClusterTime, stopLeadingTime } from './cluster-time.ts'
+import type { ClusterTime } from './cluster-time.ts'
+import { createDurability, takeHardStateEpoch } from './durability.ts'
+import type { Durability } from './durability.ts'
+import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
+import { createPool } from './limits.ts'
+import type { BytePool } from './limits.ts'
+import { createLog } from './log.ts'
+import type { Log } from './log.ts'
+import type { Outgoing, Output } from './output.ts'
+import { createOutput } from './output.ts'
+import { abandonProposals, createProposals } from './proposals.ts'
+import type { Proposals } from './proposals.ts'
+import type { Refusal } from './refusal.ts'
+import { assertSuccessor } from './role.ts'
+import type { RoleState } from './role.ts'
+import type { RoleChange } from './status.ts'
+
+export const roleChangesKept = 20
+
+/** What we know of another voter apart from any leadership. Changed in core.ts and replication.ts. */
+export interface Peer {
+  readonly id: NodeId
+  /** Its place among the voters. */
+  readonly slot: number
+  /** Its restart counter as last heard; 0 = not heard. */
+  incarnation: number
+  /** Sessions that we have opened with it; goes into the next one's number. */
+  sessionCount: number
+}
+
+/** A vote question that was refused only because we still heard from the leader; answered again if that leader dies too. Changed in election.ts. */
+export interface DeferredAsk {
+  readonly from: NodeId
+  readonly term: Term
+  readonly last: EntryId
+  readonly round: number
+}
+
+/** Our last word from a leader of the present term. While it is fresh, nobody else gets a vote. Changed in following.ts. */
+export interface Lease {
+  readonly holder: NodeId
+  heardMs: number
+}
+
+export interface NodeState {
+  readonly config: RaftConfig
+  readonly incarnation: number
+  readonly ownSlot: number
+  readonly peers: readonly Peer[]
+  readonly log: Log
+  readonly durability: Durability
+  readonly clusterTime: ClusterTime
+  readonly proposals: Proposals
+  readonly uncommitted: BytePool
+  readonly output: Output
+  /** The last `roleChangesKept`. */
+  readonly roleChanges: RoleChange[]
+  /** For quorum.ts; one number for each voter. */
+  readonly scratch: Float64Array
+
+  /** Changed in `adoptTerm` and `castVote` only. */
+  term: Term
+  votedFor: NodeId | undefined
+  /** Changed in `changeRole` only. */
+  role: RoleState
+  /** Highest entry known to be committed. Moves up only, in `commitTo`; ≤ lastIndex. */
+  commitIndex: LogIndex
+  appliedIndex: LogIndex
+
+  lease: Lease | undefined
+  /** We saw the process of the lease's holder die, in this term. Then its lease does not bind us. */
+  hasLostLeader: boolean
+  readonly deferredAsks: DeferredAsk[]
+  lastEarlyRoundMs: number
+  /** Number of our last pre-vote round. */
+  round: number
+  /** Rule 12. Left only when a leader of a term above this one is heard. */
+  voteWithheldAt: Term | undefined
+  /** A torn tail or an empty log, unverified since our start. */
+  isVoteConditional: boolean
+
+  nowMs: number
+  lastTickMs: number
+  wallMs: number
+  jitter: number
+  /** After a stall: no campaign and no stepping down before this moment. */
+  graceUntilMs: number
+  /** The last tick came late too: its grace is not given twice. */
+  wasStalled: boolean
+  /** Persists of the present step begin here: changes of hard state in one step become one write. */
+  stepPersistsFrom: number
+}
+
+export interface StartMoment {
+  readonly nowMs: number
+  readonly wallMs: number
+  readonly jitter: number
+}
+
+export function createNodeState(config: RaftConfig, recovered: RecoveredState, start: StartMoment): NodeState {
+  const log = createLog(recovered)
+  assert(recovered.appliedIndex <= log.lastIndex, 'applied-beyond-log', recovered.appliedIndex, log.lastIndex)
+  assert(recovered.appliedIndex >= log.firstIndex - 1, 'applied-below-log', recovered.appliedIndex, log.firstIndex)
+  assert(recovered.incarnation >= 1, 'incarnation', recovered.incarnation)
+  const { hardState } = recovered
+  // The hard state is synced before any entry of its term: if the log knows a later term, a slot was lost, and with it perhaps a vote.
+  const isBehindLog = hardState.term < log.lastTerm
+  const term = isBehindLog ? log.lastTerm : hardState.term
+  const { voters } = config
+  // Alone, nobody else can have had our vote, and no term of ours can have left a trace outside our own log.
+  const isWithheld = (recovered.isVoteWithheld || isBehindLog) && voters.length > 1
+  const ownSlot = voters.indexOf(config.id)
+  const clusterTime = createClusterTime(voters.length, config.timeLeapMs, recovered.lastWallMs, start.nowMs)
+  clusterTime.offsets[ownSlot] = start.wallMs - start.nowMs
+  const firstDeadlineMs = voters.length === 1 ? start.nowMs : start.nowMs + config.electionTimeoutMs * (1 + start.jitter)
+  return {
+    config,
+    incarnation: recovered.incarnation,
+    ownSlot,
+    peers: voters.flatMap((id, slot) => (id === config.id ? [] : [{ id, slot, incarnation: 0, sessionCount: 0 }])),
+    log,
+    durability: createDurability(log.lastIndex),
+    clusterTime,
+    proposals: createProposals(),
+    uncommitted: createPool(config.uncommittedBytesMax),
+    output: createOutput(recovered.appliedIndex, Math.min(firstDeadlineMs, start.nowMs + config.heartbeatIntervalMs)),
+    roleChanges: [],
+    scratch: new Float64Array(voters.length),
+    term,
+    votedFor: isBehindLog ? undefined : hardState.votedFor,
+    role: newFollower(undefined, firstDeadlineMs),
+    commitIndex: recovered.appliedIndex,
+    appliedIndex: recovered.appliedIndex,
+    lease: undefined,
+    hasLostLeader: false,
+    deferredAsks: [],
+    lastEarlyRoundMs: -Infinity,
+    round: 0,
+    voteWithheldAt: isWithheld ? term : undefined,
+    isVoteConditional: recovered.hasTornTail || log.lastIndex === 0,
+    nowMs: start.nowMs,
+    lastTickMs: start.nowMs,
+    wallMs: start.wallMs,
+    jitter: start.jitter,
+    graceUntilMs: -Infinity,
+    wasStalled: false,
+    stepPersistsFrom: 0,
+  }
+}
+
+export function peerOf(node: NodeState, id: NodeId): Peer | undefined {
+  for (const peer of node.peers) if (peer.id === id) return peer
+  return undefined
+}
+
+/** Says no, or looks away: the reason goes to the trace. */
+export function refuse(node: NodeState, reason: Refusal): void {
+  node.output.refusals.push(reason)
+}
+
+/** Hands a message to the driver. All but a leader's own rest on the last change of term and vote. */
+export function send(node: NodeState, to: NodeId, message: Outgoing['message']): void {
+  assert(to !== node.config.id, 'message-to-self', to)
+  assert(message.term === node.term, 'message-of-other-term', message.term, node.term)
+  node.output.messages.push({ kind: 'message', to, after: node.durability.hardState, message })
+}
+
+/** The whole range [timeout, 2 × timeout), by the last jitter that the driver drew. */
+export function nextElectionDeadline(node: NodeState): number {
+  return node.nowMs + node.config.electionTimeoutMs * (1 + node.jitter)
+}
+
+function newFollower(leaderId: NodeId | undefined, electionDeadlineMs: number): RoleState {
+  const none = 0 as LogIndex
+  return {
+    kind: 'follower',
+    leaderId,
+    session: 0 as Session,
+    verifiedIndex: none,
+    toldCommitIndex: none,
+    reportedIndex: none,
+    electionDeadlineMs,
+    earlyDeadlineMs: Infinity,
+  }
+}
+
+/** The only way from one role to another. */
+export function changeRole(node: NodeState, next: RoleState, reason: string): void {
+  const previous = node.role
+  assertSuccessor(previous.kind, next.kind)
+  if (previous.kind === 'leader') leaveLeadership(node)
+  node.role = next
+  if (previous.kind !== next.kind || previous.leaderId !== next.leaderId) recordRoleChange(node, previous.kind, reason)
+}
+
+/** One line for status and trace, each time that the role or the leader is another. */
+export function recordRoleChange(node: NodeState, from: RoleState['kind'], reason: string): void {
+  const change: RoleChange = { atMs: node.nowMs, from, to: node.role.kind, term: node.term, leaderId: node.role.leaderId, reason }
+  node.output.roleChanges.push(change)
+  node.roleChanges.push(change)
+  if (node.roleChanges.length > roleChangesKept) node.roleChanges.shift()
+}
+
+export function becomeFollower(node: NodeState, leaderId: NodeId | undefined, reason: string): void {
+  changeRole(node, newFollower(leaderId, nextElectionDeadline(node)), reason)
+}
+
+/** What a leader owes when it ends: its proposals' ends, its unsent appends withdrawn (their entries may be other ones by the time they are read). */
+function leaveLeadership(node: NodeState): void {
+  abandonProposals(node.proposals, node.uncommitted, node.output.outcomes)
+  const { messages } = node.output
+  let kept = 0
+  for (const message of messages) if (message.kind !== 'append') messages[kept++] = message
+  messages.length = kept
+  stopLeadingTime(node.clusterTime, node.nowMs)
+}
+
+/** A higher term: no vote in it yet, no leader, no lease. */
+export function adoptTerm(node: NodeState, term: Term, reason: string): void {
+  assert(term > node.term, 'term-goes-back', term, node.term)
+  node.term = term
+  node.votedFor = undefined
+  forgetLeader(node)
+  becomeFollower(node, undefined, reason)
+  persistHardState(node)
+}
+
+/** Our one vote in this term. */
+export function castVote(node: NodeState, candidate: NodeId): void {
+  assert(node.votedFor === undefined, 'voted-already', node.votedFor, candidate)
+  assert(node.voteWithheldAt === undefined, 'vote-withheld', candidate)
+  node.votedFor = candidate
+  persistHardState(node)
+}
+
+/** A candidate's own: the next term and its vote for itself are one change. */
+export function startTerm(node: NodeState): void {
+  assert(node.voteWithheldAt === undefined, 'campaign-withheld')
+  node.term = (node.term + 1) as Term
+  node.votedFor = node.config.id
+  forgetLeader(node)
+  persistHardState(node)
+}
+
+function forgetLeader(node: NodeState): void {
+  node.lease = undefined
+  node.hasLostLeader = false
+  node.deferredAsks.length = 0
+}
+
+function persistHardState(node: NodeState): void {
+  const { persists } = node.output
+  const state = { term: node.term, votedFor: node.votedFor }
+  const last = persists[persists.length - 1]
+  // A term and a vote of one step are one write: nobody has seen the state in between.
+  if (last?.kind === 'hardState' && persists.length > node.stepPersistsFrom) {
+    persists[persists.length - 1] = { kind: 'hardState', epoch: last.epoch, state }
+    return
+  }
+  persists.push({ kind: 'hardState', epoch: takeHardStateEpoch(node.durability), state })
+}
+
+/** Moves commit up to `index`, if that is further. Our own disk decides how much of it may be applied. */
+export function commitTo(node: NodeState, index: LogIndex): boolean {
+  assert(index <= node.log.lastIndex, 'commit-beyond-log', index, node.log.lastIndex)
+  if (index <= node.commitIndex) return false
+  node.commitIndex = index
+  return true
+}
+
+/** What may be applied has perhaps grown: committed, and on our own disk. */
+export function releaseApply(node: NodeState): void {
+  const { output, durability } = node
+  const upTo = Math.min(node.commitIndex, durability.durableIndex) as LogIndex
+  if (upTo > output.applyTo) output.applyTo = upTo
+}

@@ -1,0 +1,73 @@
+/**
+ * What a node is at the moment, with the state that belongs to that role and to no other. A role's object is made anew at each change, so nothing of an
+ * earlier leadership, round or vote can be found in a later one (raft.md B58, B67, B120). Legal changes are the table below; all go through `changeRole`.
+ */
+import { assert } from '../../src/platform/assert.ts'
+import type { LogIndex, NodeId, Session } from './ids.ts'
+import type { Progress } from './progress.ts'
+import type { Ballot } from './quorum.ts'
+import type { Role } from './status.ts'
+
+export interface FollowerRole {
+  readonly kind: 'follower'
+  /** Known from the first message of a leader of our term on; then it stays. */
+  leaderId: NodeId | undefined
+  /** The leader's newest replication session with us; 0 = none heard. */
+  session: Session
+  /** Our log agrees with the leader's up to here, by what this session has shown. */
+  verifiedIndex: LogIndex
+  /** The highest commit index that an append of this session told. */
+  toldCommitIndex: LogIndex
+  /** The highest durable index that we have reported in this session. */
+  reportedIndex: LogIndex
+  electionDeadlineMs: number
+  /** When the early round begins, after the leader's process died; Infinity = none is due. */
+  earlyDeadlineMs: number
+}
+
+export interface PreCandidateRole {
+  readonly kind: 'preCandidate'
+  readonly leaderId: undefined
+  readonly round: number
+  /** An early round: we saw the leader's process die. */
+  readonly isEarly: boolean
+  /** By voter, in the order of the configuration. */
+  readonly ballots: Ballot[]
+  electionDeadlineMs: number
+}
+
+export interface CandidateRole {
+  readonly kind: 'candidate'
+  readonly leaderId: undefined
+  /** Our own is cast when our hard state is on disk. */
+  readonly ballots: Ballot[]
+  electionDeadlineMs: number
+}
+
+export interface LeaderRole {
+  readonly kind: 'leader'
+  readonly leaderId: NodeId
+  /** The other voters, in the order of the configuration. */
+  readonly peers: readonly Progress[]
+  /** The first entry of our own term: only from there on may copies be counted (Raft §5.4.2). */
+  readonly firstOwnIndex: LogIndex
+  heartbeatDueMs: number
+  /** Of the last heartbeat; a read is confirmed by answers to a later one (reads come next). */
+  round: number
+}
+
+/** `recovering` is reserved for a node that repairs a rotten log from its peers: it will be entered at start and left for `follower`. */
+export type RoleState = FollowerRole | PreCandidateRole | CandidateRole | LeaderRole
+
+/** From a role to the roles that may follow it. A leader never campaigns, and nobody leads without having been a candidate. */
+const successors: Record<Role, readonly Role[]> = {
+  recovering: ['follower'],
+  follower: ['follower', 'preCandidate'],
+  preCandidate: ['follower', 'preCandidate', 'candidate'],
+  candidate: ['follower', 'preCandidate', 'leader'],
+  leader: ['follower'],
+}
+
+export function assertSuccessor(from: Role, to: Role): void {
+  assert(successors[from].includes(to), 'role-change', from, to)
+}
