@@ -1,0 +1,119 @@
+/**
+ * The auditor: after every event of the world it looks at each node that is up, and calls the checkers for what has changed. It also feeds the
+ * reference replica with whatever any node calls committed. The order matters: new entries are compared before they may count as committed,
+ * the reference has applied them before a node's digest is compared with it.
+ */
+import type { Checker, Glance, LiveNode, NodeView } from './checkers/checker.ts'
+import type { ReferenceReplica } from './reference.ts'
+
+interface Watched {
+  readonly view: NodeView
+  node: LiveNode | undefined
+  glance: Glance
+  /** Terms of the entries seen in its log: `terms[index]`. */
+  terms: number[]
+}
+
+const blank: Glance = { role: 'recovering', term: 0, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0 }
+
+export type GlanceWatcher = (view: NodeView, now: Glance, before: Glance) => void
+
+export class Auditor {
+  readonly #watched: readonly Watched[]
+  readonly #reference: ReferenceReplica
+  readonly #checkers: readonly Checker[]
+  readonly #watchers = new Set<GlanceWatcher>()
+
+  constructor(views: readonly NodeView[], reference: ReferenceReplica, checkers: readonly Checker[]) {
+    this.#watched = views.map(view => ({ view, node: undefined, glance: blank, terms: [] }))
+    this.#reference = reference
+    this.#checkers = checkers
+  }
+
+  /** Tells of every change from now on, after the checkers have passed it. */
+  watch(watcher: GlanceWatcher): () => void {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
+  }
+
+  /** After every event. */
+  look(): void {
+    for (const watched of this.#watched) {
+      const { node } = watched.view
+      if (node === undefined) {
+        watched.node = undefined
+        continue
+      }
+      if (node !== watched.node) this.#begin(watched, node)
+      const { raft, log, machine } = node
+      const before = watched.glance
+      const last = log.lastId
+      if (
+        raft.commitIndex === before.commitIndex &&
+        last.index === before.lastIndex &&
+        last.term === before.lastTerm &&
+        raft.role === before.role &&
+        raft.term === before.term &&
+        machine.appliedIndex === before.appliedIndex
+      ) {
+        continue
+      }
+      this.#changed(watched, node, before)
+    }
+  }
+
+  /** Everything is quiet: the last checks. */
+  end(): void {
+    for (const checker of this.#checkers) checker.atEnd?.()
+  }
+
+  #begin(watched: Watched, node: LiveNode): void {
+    watched.node = node
+    watched.terms = []
+    watched.glance = { ...blank, appliedIndex: node.machine.appliedIndex, commitIndex: node.raft.commitIndex }
+    for (const checker of this.#checkers) checker.nodeStarted?.(watched.view)
+  }
+
+  #changed(watched: Watched, node: LiveNode, before: Glance): void {
+    const { raft, log, machine } = node
+    const last = log.lastId
+    const now: Glance = {
+      role: raft.role,
+      term: raft.term,
+      lastIndex: last.index,
+      lastTerm: last.term,
+      commitIndex: raft.commitIndex,
+      appliedIndex: machine.appliedIndex,
+    }
+    watched.glance = now
+    if (now.lastIndex !== before.lastIndex || now.lastTerm !== before.lastTerm) this.#logChanged(watched, node, now)
+    for (let index = this.#reference.commitIndex + 1; index <= now.commitIndex; index += 1) {
+      const record = this.#reference.take(log.entry(index as typeof last.index), watched.view.id, now.term)
+      for (const checker of this.#checkers) checker.committed?.(record)
+    }
+    for (const checker of this.#checkers) checker.nodeChanged?.(watched.view, node, now, before)
+    for (const watcher of this.#watchers) watcher(watched.view, now, before)
+  }
+
+  #logChanged(watched: Watched, node: LiveNode, now: Glance): void {
+    const { terms } = watched
+    const runs = node.log.termRuns
+    let run = runs.length - 1
+    let index = now.lastIndex
+    const termAt = (at: number): number => {
+      while (run > 0 && (runs[run]?.firstIndex ?? 0) > at) run -= 1
+      return runs[run]?.term ?? 0
+    }
+    const added: number[] = []
+    while (index >= node.log.firstIndex) {
+      const term = termAt(index)
+      if (terms[index] === term) break
+      added.push(term)
+      index -= 1
+    }
+    terms.length = index + 1
+    for (const term of added.reverse()) terms.push(term)
+    const fromIndex = index + 1
+    for (const checker of this.#checkers) checker.logChanged?.(watched.view, node, fromIndex)
+  }
+}

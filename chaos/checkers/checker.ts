@@ -1,0 +1,78 @@
+/**
+ * The vocabulary of the checkers: what they may look at and when they are called. One property a file; a checker keeps what it needs to judge
+ * incrementally, draws nothing, changes nothing, and throws a `Violation` at the first thing that may not be.
+ * They see all nodes and the true disks, so they notice a mistake long before a client would.
+ */
+import type { LogStorage, RaftStatus, Role } from '../../raft/index.ts'
+import type { Command, Digest } from '../../src/state/command.ts'
+import type { CommandResult } from '../../src/state/result.ts'
+
+/** The slice of a running BrokerNode that checkers read. */
+export interface LiveNode {
+  readonly log: LogStorage
+  readonly raft: {
+    readonly role: Role
+    readonly term: number
+    readonly commitIndex: number
+    status(): RaftStatus
+  }
+  readonly machine: {
+    readonly appliedIndex: number
+    digest(): Digest
+    recomputeDigest(): Digest
+  }
+}
+
+/** A member of the simulated group, up or down. */
+export interface NodeView {
+  /** Number of the member, from 1. */
+  readonly id: number
+  /** Counts its process lives, from 1. */
+  readonly lifeNumber: number
+  /** undefined while the process is down. */
+  readonly node: LiveNode | undefined
+  /** The log as it is on the true disk, what was never synced left out. */
+  readonly trueLog: TrueLog
+}
+
+/** Reads what would be left of a node's log if the power went now. */
+export interface TrueLog {
+  /** The entry of this index and term, and all before it, are whole on the disk. */
+  durableTo(index: number, term: number): boolean
+}
+
+/** What can be seen of a node at a glance, after each event of the world. */
+export interface Glance {
+  readonly role: Role
+  readonly term: number
+  readonly lastIndex: number
+  readonly lastTerm: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+}
+
+/** An entry that some node holds to be committed, and what it did to the reference state. */
+export interface CommittedRecord {
+  readonly index: number
+  readonly term: number
+  readonly wallMs: number
+  /** undefined for entries without a command. */
+  readonly command: Command | undefined
+  readonly proposer: { readonly node: number; readonly incarnation: number; readonly sequence: number } | undefined
+  /** undefined when apply ignored it: a copy, or no command. */
+  readonly result: CommandResult | undefined
+}
+
+export interface Checker {
+  readonly name: string
+  /** A process life of the node has begun. */
+  nodeStarted?(view: NodeView): void
+  /** What a glance shows of the node is not what the last one showed. */
+  nodeChanged?(view: NodeView, node: LiveNode, now: Glance, before: Glance): void
+  /** The node's entries from `index` on are new; what it held from there on before is gone. */
+  logChanged?(view: NodeView, node: LiveNode, fromIndex: number): void
+  /** The committed log, as the reference replica applied it: each entry once, in order. */
+  committed?(record: CommittedRecord): void
+  /** Everything is healed, drained and quiet. */
+  atEnd?(): void
+}

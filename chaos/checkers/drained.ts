@@ -1,0 +1,47 @@
+/**
+ * The end of the drain: every acknowledged message is in the log, has come to every group of its topic, and every message in the log is done
+ * with by every group: acknowledged, or in its dead letters (A1, A3, A27, A33: what is missing says which).
+ */
+import type { WorldConfiguration } from '../configuration.ts'
+import type { Ledger } from '../ledger.ts'
+import { Violation } from '../violation.ts'
+import type { AppendedOnce } from './appended-once.ts'
+import type { Deliveries } from './deliveries.ts'
+import type { Received } from './received.ts'
+
+export class Drained {
+  readonly #configuration: WorldConfiguration
+  readonly #ledger: Ledger
+  readonly #appended: AppendedOnce
+  readonly #received: Received
+  readonly #deliveries: Deliveries
+
+  constructor(configuration: WorldConfiguration, ledger: Ledger, appended: AppendedOnce, received: Received, deliveries: Deliveries) {
+    this.#configuration = configuration
+    this.#ledger = ledger
+    this.#appended = appended
+    this.#received = received
+    this.#deliveries = deliveries
+  }
+
+  /** The first thing that is still to come; undefined when all is done. Throws for what can't come any more. */
+  missing(): string | undefined {
+    if (this.#ledger.openSends > 0) return `${this.#ledger.openSends} sends without an answer`
+    for (const value of this.#ledger.values) {
+      const place = this.#appended.placeOf(value.id)
+      if (place === undefined) {
+        if (value.state === 'ok') throw new Violation('A1', `value ${value.id} was acknowledged and is not in the log`)
+        continue
+      }
+      for (const group of this.#configuration.consumerGroups) {
+        if (!group.topics.includes(value.topic)) continue
+        const isDone = this.#deliveries.isDone(group.name, place.topic, place.queueId, place.offset)
+        if (!isDone) {
+          const seen = this.#received.hasSeen(group.name, value.id) ? 'was handed out and is not done (A27)' : 'never came (A3)'
+          return `group ${group.name}: value ${value.id} at ${place.topic}/${place.queueId}@${place.offset} ${seen}`
+        }
+      }
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,28 @@
+/** The dead letters of the reference replica, as news: which messages have come to a group's dead-letter topic since the last look. */
+import type { QueueId, QueueOffset } from '../src/state/ids.ts'
+import type { DeadLetterView } from './checkers/deliveries.ts'
+import type { ReferenceReplica } from './reference.ts'
+
+export class DeadLetters implements DeadLetterView {
+  readonly #reference: ReferenceReplica
+  readonly #seen = new Map<string, number>()
+
+  constructor(reference: ReferenceReplica) {
+    this.#reference = reference
+  }
+
+  newDeadLetters(consumerGroup: string): readonly { readonly logIndex: number; readonly ordinal: number }[] {
+    const topic = this.#reference.machine.topic(`%DLQ%${consumerGroup}`)
+    if (topic === undefined) return []
+    const { index } = this.#reference
+    const news: { readonly logIndex: number; readonly ordinal: number }[] = []
+    const queue = 0 as QueueId
+    const end = index.length(topic.topicId, queue)
+    for (let offset = this.#seen.get(consumerGroup) ?? 0; offset < end; offset += 1) {
+      const { logIndex, ordinal } = index.read(topic.topicId, queue, offset as QueueOffset)
+      news.push({ logIndex, ordinal })
+    }
+    this.#seen.set(consumerGroup, end)
+    return news
+  }
+}

@@ -1,0 +1,117 @@
+/** Carries out a plan: strikes each fault at its time, undoes it when its time is over, and undoes everything before the drain. */
+import type { Auditor } from './audit.ts'
+import { faultCatalog } from './faults/catalog.ts'
+import type { FaultPowers, LinkWeather, Target, Undo } from './faults/fault.ts'
+import type { FaultKind } from './faults/kinds.ts'
+import { hostName } from './host.ts'
+import type { PlanItem } from './schedule.ts'
+import type { LinkProfile, SimNetwork } from './sim/network.ts'
+import type { SimRandom } from './sim/random.ts'
+import type { Scheduler } from './sim/scheduler.ts'
+
+export interface FaultRunnerParts {
+  readonly scheduler: Scheduler
+  readonly network: SimNetwork
+  readonly random: SimRandom
+  readonly auditor: Auditor
+  readonly targets: readonly Target[]
+  readonly profile: LinkProfile
+  leader(): Target | undefined
+  say(who: string, text: string): void
+}
+
+export class FaultRunner {
+  readonly #parts: FaultRunnerParts
+  readonly #active = new Map<number, Undo>()
+  readonly #counts = new Map<FaultKind, number>()
+  /** By directed link: how many faults cut it. */
+  readonly #cuts = new Map<string, number>()
+  #isOver = false
+
+  constructor(parts: FaultRunnerParts) {
+    this.#parts = parts
+  }
+
+  /** How often each kind of fault really struck. */
+  counts(): Readonly<Partial<Record<FaultKind, number>>> {
+    return Object.fromEntries(this.#counts)
+  }
+
+  schedule(plan: readonly PlanItem[]): void {
+    for (const item of plan) this.#parts.scheduler.schedule(item.atMs, () => this.#strike(item))
+  }
+
+  /** Undoes what is active, opens every link, starts and wakes every node; nothing strikes after this. */
+  heal(): void {
+    this.#isOver = true
+    for (const undo of this.#active.values()) undo()
+    this.#active.clear()
+    this.#cuts.clear()
+    const { network, targets, profile } = this.#parts
+    network.heal()
+    const calm = { ...profile, lossPpm: 0, duplicatePpm: 0, latePpm: 0, cutPpm: 0 }
+    for (const from of targets) {
+      for (const to of targets) if (from !== to) network.setProfile(hostName(from.id), hostName(to.id), calm)
+      from.slowDisk(1)
+      from.isCutOff = false
+      from.resume()
+      from.start()
+    }
+  }
+
+  #strike(item: PlanItem): void {
+    if (this.#isOver) return
+    const { scheduler, say } = this.#parts
+    const undo = faultCatalog[item.kind](this.#powers(item), item)
+    if (undo === undefined) return
+    say('fault', `${item.kind} for ${item.durationMs} ms (item ${item.number})`)
+    this.#counts.set(item.kind, (this.#counts.get(item.kind) ?? 0) + 1)
+    this.#active.set(item.number, undo)
+    scheduler.schedule(item.durationMs, () => {
+      if (!this.#active.delete(item.number)) return
+      say('fault', `${item.kind} is over (item ${item.number})`)
+      undo()
+    })
+  }
+
+  #powers(item: PlanItem): FaultPowers {
+    const { scheduler, network, random, auditor, targets, profile, leader } = this.#parts
+    return {
+      targets,
+      leader,
+      random: random.stream('fault', item.number),
+      disconnect: (from, to) => this.#cut(from, to, 1),
+      connect: (from, to) => this.#cut(from, to, -1),
+      reset: (left, right) => void network.resetConnections(hostName(left), hostName(right)),
+      weather: (left, right, weather) => {
+        const changed = weather === undefined ? profile : withWeather(profile, weather)
+        network.setProfile(hostName(left), hostName(right), changed)
+        network.setProfile(hostName(right), hostName(left), changed)
+      },
+      after: (delayMs, run) =>
+        void scheduler.schedule(delayMs, () => {
+          if (!this.#isOver) run()
+        }),
+      watch: onChange =>
+        auditor.watch((view, now, before) => {
+          const target = targets.find(other => other.id === view.id)
+          if (target !== undefined) onChange(target, now, before)
+        }),
+    }
+  }
+
+  #cut(from: number, to: number, by: 1 | -1): void {
+    const key = `${from}>${to}`
+    const cuts = Math.max(0, (this.#cuts.get(key) ?? 0) + by)
+    this.#cuts.set(key, cuts)
+    this.#parts.network.setLink(hostName(from), hostName(to), cuts > 0 ? 'drop' : 'up')
+  }
+}
+
+function withWeather(profile: LinkProfile, weather: LinkWeather): LinkProfile {
+  return {
+    ...profile,
+    delayMs: profile.delayMs + weather.extraDelayMs,
+    lossPpm: Math.max(profile.lossPpm, Math.round(weather.lossShare * 1e6)),
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * What a fault is and what it may do to the world. A fault strikes and gives back how it is undone; the world undoes it when its time is over, and
+ * all of them before the drain. A fault that finds nobody to strike (no leader, the node is down already) gives nothing and is not counted.
+ */
+import type { PlanItem } from '../schedule.ts'
+import type { SimRandom } from '../sim/random.ts'
+import type { Glance } from '../checkers/checker.ts'
+
+/** A machine of the group as faults see it. Every act on a process that is not there does nothing. */
+export interface Target {
+  readonly id: number
+  readonly isUp: boolean
+  readonly isPaused: boolean
+  isCutOff: boolean
+  /** `power`: an arbitrary part of what was not synced is kept. `kill`: the process only; the kernel keeps its files and closes its connections. */
+  crash(how: 'power' | 'kill'): void
+  /** Orderly stop. */
+  stop(): void
+  /** A new process life, from what is on the disk. */
+  start(): void
+  pause(): void
+  resume(): void
+  jumpWall(byMs: number): void
+  /** Syncs take so many times as long. */
+  slowDisk(factor: number): void
+}
+
+export interface LinkWeather {
+  /** Share of the chunks that get lost. */
+  readonly lossShare: number
+  /** Added to each delay. */
+  readonly extraDelayMs: number
+}
+
+export interface FaultPowers {
+  readonly targets: readonly Target[]
+  /** Who leads in the highest term; undefined when nobody does. */
+  leader(): Target | undefined
+  /** From here on nothing gets from one node to the other. Undone by `connect`. */
+  disconnect(from: number, to: number): void
+  connect(from: number, to: number): void
+  /** Breaks all connections between two nodes. */
+  reset(left: number, right: number): void
+  weather(left: number, right: number, weather: LinkWeather | undefined): void
+  after(delayMs: number, run: () => void): void
+  /** Tells of every change of a node until the returned function is called. */
+  watch(onChange: (target: Target, now: Glance, before: Glance) => void): () => void
+  /** The item's own stream. */
+  readonly random: SimRandom
+}
+
+export type Undo = () => void
+
+export type Strike = (powers: FaultPowers, item: PlanItem) => Undo | undefined

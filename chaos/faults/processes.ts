@@ -1,0 +1,131 @@
+/** Faults of processes and machines: power cuts, stops, pauses. */
+import type { FaultPowers, Strike, Target } from './fault.ts'
+
+/** Most crashes are power cuts: they show all that a killed process would, and more. But only a killed process is missed at once. */
+function crashes(targets: readonly Target[], how: 'power' | 'kill' = 'power'): (() => void) | undefined {
+  const struck = targets.filter(target => target.isUp)
+  if (struck.length === 0) return undefined
+  for (const target of struck) target.crash(how)
+  return () => {
+    for (const target of struck) target.start()
+  }
+}
+
+function upTargets(powers: FaultPowers): readonly Target[] {
+  return powers.targets.filter(target => target.isUp)
+}
+
+const killPpm = 300_000
+
+export const crashLeader: Strike = powers =>
+  crashes(
+    [powers.leader()].filter(target => target !== undefined),
+    powers.random.chance(killPpm) ? 'kill' : 'power',
+  )
+
+export const crashNode: Strike = powers => {
+  const up = upTargets(powers)
+  return up.length === 0 ? undefined : crashes([powers.random.pick(up)], powers.random.chance(killPpm) ? 'kill' : 'power')
+}
+
+export const crashPair: Strike = powers => crashes(powers.random.shuffle(upTargets(powers)).slice(0, 2))
+
+export const crashAll: Strike = powers => {
+  const up = upTargets(powers)
+  const undo = crashes(up)
+  if (undo === undefined) return undefined
+  // They come back one by one, in any order.
+  return () => {
+    for (const target of powers.random.shuffle(up)) powers.after(powers.random.next() * 400, () => target.start())
+  }
+}
+
+/** A node that has just taken part in an election loses power a moment later, and is back while votes are still being asked for. */
+export const crashVoter: Strike = (powers, item) =>
+  ambush(powers, item.durationMs, (now, before) => now.term > before.term && before.term > 0)
+
+/** A node whose log was just cut back and written anew loses power within that write. */
+export const crashRewriting: Strike = (powers, item) =>
+  ambush(
+    powers,
+    item.durationMs,
+    (now, before) => now.lastIndex <= before.lastIndex && now.lastTerm !== before.lastTerm && before.lastIndex > 0,
+  )
+
+/** Lies in wait for a moment, then crashes that node within a few milliseconds and starts it again after `backAfterMs`. */
+function ambush(
+  powers: FaultPowers,
+  backAfterMs: number,
+  isMoment: (
+    now: Parameters<Parameters<FaultPowers['watch']>[0]>[1],
+    before: Parameters<Parameters<FaultPowers['watch']>[0]>[2],
+  ) => boolean,
+): () => void {
+  let isSprung = false
+  const unwatch = powers.watch((target, now, before) => {
+    if (isSprung || !isMoment(now, before)) return
+    isSprung = true
+    powers.after(powers.random.next() * 12, () => {
+      if (!target.isUp) return
+      target.crash('power')
+      powers.after(backAfterMs, () => target.start())
+    })
+  })
+  return unwatch
+}
+
+export const stopNode: Strike = powers => {
+  const up = upTargets(powers)
+  if (up.length === 0) return undefined
+  const target = powers.random.pick(up)
+  target.stop()
+  return () => target.start()
+}
+
+function pauses(target: Target | undefined): (() => void) | undefined {
+  if (target === undefined || !target.isUp || target.isPaused) return undefined
+  target.pause()
+  return () => target.resume()
+}
+
+export const pauseNode: Strike = powers => {
+  const up = upTargets(powers)
+  return up.length === 0 ? undefined : pauses(powers.random.pick(up))
+}
+
+export const pauseLeader: Strike = powers => pauses(powers.leader())
+
+export const slowDisk: Strike = powers => {
+  const target = powers.random.pick(powers.targets)
+  target.slowDisk(powers.random.pick([5, 20, 60]))
+  return () => target.slowDisk(1)
+}
+
+export const clientCut: Strike = powers => {
+  const target = powers.random.pick(powers.targets)
+  if (target.isCutOff) return undefined
+  target.isCutOff = true
+  return () => {
+    target.isCutOff = false
+  }
+}
+
+const hourMs = 3_600_000
+const yearMs = 365 * 24 * hourMs
+
+export const clockHour: Strike = powers => jumps([powers.random.pick(powers.targets)], powers.random.pick([hourMs, -hourMs]))
+
+export const clockYearLeader: Strike = powers => {
+  const leader = powers.leader()
+  return leader === undefined ? undefined : jumps([leader], powers.random.pick([yearMs, -yearMs]))
+}
+
+export const clockMajority: Strike = powers =>
+  jumps(powers.random.shuffle(powers.targets).slice(0, 2), powers.random.pick([hourMs, -hourMs]))
+
+function jumps(targets: readonly Target[], byMs: number): () => void {
+  for (const target of targets) target.jumpWall(byMs)
+  return () => {
+    for (const target of targets) target.jumpWall(-byMs)
+  }
+}

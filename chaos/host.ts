@@ -1,0 +1,175 @@
+/**
+ * One machine of the simulated group: its disk, its clocks and its place in the network outlive the processes that run on it. Each process life
+ * is the production BrokerNode on seams that die with it. Here a node is started, crashed, stopped and paused; why and when is the world's business.
+ */
+import { createHash } from 'node:crypto'
+import { BrokerNode } from '../src/node/broker-node.ts'
+import type { NodeView } from './checkers/checker.ts'
+import type { WorldConfiguration } from './configuration.ts'
+import type { Target } from './faults/fault.ts'
+import type { CheckpointDisk } from './sim/checkpoint-store.ts'
+import type { MachineClock } from './sim/clock.ts'
+import type { SimDisk } from './sim/disk.ts'
+import type { SimNetwork } from './sim/network.ts'
+import type { SimRandom } from './sim/random.ts'
+import type { Scheduler, SimProcess } from './sim/scheduler.ts'
+import { DiskLog } from './true-log.ts'
+import type { Gateway, GatewayLife } from './workloads/rpc.ts'
+
+/** What all machines share. */
+export interface HostWorld {
+  readonly configuration: WorldConfiguration
+  readonly scheduler: Scheduler
+  readonly network: SimNetwork
+  readonly random: SimRandom
+  say(who: string, text: string): void
+  /** A process life has begun, before any of its events ran. */
+  started(host: Host): void
+  /** A node says that it must stop. */
+  fatal(host: Host, error: Error): void
+}
+
+export interface HostParts {
+  readonly disk: SimDisk
+  readonly checkpoints: CheckpointDisk
+  readonly clock: MachineClock
+}
+
+export const dataDirectory = '/data'
+export const peerPort = 9_000
+
+export function hostName(id: number): string {
+  return `node-${id}`
+}
+
+interface Life extends GatewayLife {
+  readonly node: BrokerNode
+}
+
+export class Host implements NodeView, Gateway, Target {
+  readonly id: number
+  readonly name: string
+  readonly trueLog: DiskLog
+  isCutOff = false
+  readonly #world: HostWorld
+  readonly #parts: HostParts
+  #lives = 0
+  #life: Life | undefined
+
+  constructor(world: HostWorld, id: number, parts: HostParts) {
+    this.#world = world
+    this.#parts = parts
+    this.id = id
+    this.name = hostName(id)
+    this.trueLog = new DiskLog(parts.disk.durable, `${dataDirectory}/log`)
+  }
+
+  /** The process life that runs now, as clients meet it. */
+  get life(): Life | undefined {
+    return this.#life
+  }
+
+  /** Counts process lives, from 1. */
+  get lifeNumber(): number {
+    return this.#lives
+  }
+
+  get node(): BrokerNode | undefined {
+    return this.#life?.node
+  }
+
+  get isUp(): boolean {
+    return this.#life !== undefined
+  }
+
+  get isPaused(): boolean {
+    return this.#life?.process.isPaused ?? false
+  }
+
+  start(): void {
+    if (this.#life !== undefined) return
+    const { scheduler, network, random } = this.#world
+    this.#lives += 1
+    const process = scheduler.newProcess(`${this.name}#${this.#lives}`)
+    network.hostBack(this.name)
+    const clock = this.#parts.clock.forProcess(process)
+    this.#world.say(this.name, `starts (life ${this.#lives})`)
+    const node = this.#startNode(process, clock, random.stream('node', this.id, this.#lives))
+    this.#life = { process, node, broker: node.broker, nowMs: () => clock.nowMs(), openCalls: new Set() }
+    this.#world.started(this)
+  }
+
+  /** `power`: what was not synced may be lost, and the others may hear nothing. `kill`: the kernel keeps the files and closes the connections. */
+  crash(how: 'power' | 'kill'): void {
+    const life = this.#life
+    if (life === undefined) return
+    this.#world.say(this.name, how === 'power' ? 'loses power' : 'is killed')
+    this.#leave(life)
+    if (how === 'kill') {
+      this.#world.network.processDied(life.process)
+      return
+    }
+    this.#parts.disk.losePower()
+    this.#parts.checkpoints.losePower()
+    if (this.#world.random.chance(500_000)) this.#world.network.hostLost(life.process, this.name)
+    else this.#world.network.processDied(life.process)
+  }
+
+  stop(): void {
+    const life = this.#life
+    if (life === undefined || life.process.isPaused) return
+    this.#world.say(this.name, 'is stopped in order')
+    life.node.stop(() => {
+      if (this.#life !== life) return
+      this.#leave(life)
+      this.#world.network.processDied(life.process)
+    })
+  }
+
+  pause(): void {
+    this.#world.say(this.name, 'stands still')
+    this.#life?.process.pause()
+  }
+
+  resume(): void {
+    const life = this.#life
+    if (life?.process.isPaused !== true) return
+    this.#world.say(this.name, 'goes on')
+    this.#world.scheduler.resume(life.process)
+  }
+
+  jumpWall(byMs: number): void {
+    this.#world.say(this.name, `its calendar jumps by ${byMs} ms`)
+    this.#parts.clock.jumpWall(byMs)
+  }
+
+  slowDisk(factor: number): void {
+    this.#world.say(this.name, `its disk takes ${factor} times as long`)
+    this.#parts.disk.slowBy(factor)
+  }
+
+  #leave(life: Life): void {
+    life.process.kill()
+    this.#life = undefined
+    for (const broke of [...life.openCalls]) broke()
+  }
+
+  #startNode(process: SimProcess, clock: ReturnType<MachineClock['forProcess']>, random: SimRandom): BrokerNode {
+    const { configuration, network } = this.#world
+    return BrokerNode.start({
+      config: {
+        number: this.id,
+        name: this.name,
+        clusterName: 'simulated',
+        dataDirectory,
+      },
+      seams: { clock, random, disk: this.#parts.disk.forProcess(process), network: network.forProcess(process, this.name) },
+      checkpoint: this.#parts.checkpoints.open(process),
+      digestLarge: (bytes, done) => {
+        const digest = createHash('md5').update(bytes).digest()
+        clock.soon(() => done(digest))
+      },
+      onFatal: error => this.#world.fatal(this, error),
+    })
+  }
+}

@@ -1,0 +1,50 @@
+/** All checkers of a world, wired to each other: the one list that a new property is added to. */
+import { defaultLimits } from '../src/state/limits.ts'
+import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
+import type { Checker, NodeView } from './checkers/checker.ts'
+import { committedEntries } from './checkers/committed-entries.ts'
+import { deliveries, type Deliveries } from './checkers/deliveries.ts'
+import { digests } from './checkers/digests.ts'
+import { Drained } from './checkers/drained.ts'
+import { durability } from './checkers/durability.ts'
+import { electionSafety } from './checkers/election-safety.ts'
+import { leaderCompleteness } from './checkers/leader-completeness.ts'
+import { logMatching } from './checkers/log-matching.ts'
+import { progress } from './checkers/progress.ts'
+import { received, type Received } from './checkers/received.ts'
+import { sameLogs } from './checkers/same-logs.ts'
+import type { WorldConfiguration } from './configuration.ts'
+import { DeadLetters } from './dead-letters.ts'
+import type { Ledger } from './ledger.ts'
+import type { Marks } from './marks.ts'
+import { ReferenceReplica } from './reference.ts'
+
+export class Judges {
+  readonly reference: ReferenceReplica
+  readonly appended: AppendedOnce
+  readonly received: Received
+  readonly deliveries: Deliveries
+  readonly drained: Drained
+  readonly checkers: readonly Checker[]
+
+  constructor(configuration: WorldConfiguration, ledger: Ledger, views: readonly NodeView[], marks: Marks) {
+    const isFifo = (name: string): boolean => configuration.consumerGroups.some(group => group.name === name && group.isFifo)
+    this.reference = new ReferenceReplica(defaultLimits)
+    this.appended = appendedOnce(configuration.seed, ledger, marks)
+    this.received = received(configuration.seed, ledger, this.appended)
+    this.deliveries = deliveries(isFifo, new DeadLetters(this.reference), marks)
+    this.drained = new Drained(configuration, ledger, this.appended, this.received, this.deliveries)
+    this.checkers = [
+      progress(),
+      electionSafety(),
+      logMatching(),
+      leaderCompleteness(this.reference),
+      durability(views),
+      committedEntries(this.reference),
+      this.appended,
+      this.deliveries,
+      digests(this.reference, views),
+      sameLogs(views),
+    ]
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * What a checker throws. The id names the anomaly: A-numbers are the catalogue of consumer-visible and replica anomalies, I-numbers the invariants
+ * of Raft; docs/anomalies.md lists both. The first violation ends a seed: what comes after it proves nothing.
+ */
+export type ViolationId =
+  | 'A1' // an acknowledged message is lost
+  | 'A3' // an acknowledged message never reaches a group
+  | 'A5' // a message nobody sent
+  | 'A6' // right message, wrong content
+  | 'A8' // appended twice
+  | 'A10' // two answers about one queue offset
+  | 'A12' // a hole in a queue's offsets
+  | 'A14' // a later send stands before an earlier acknowledged one
+  | 'A22' // order of a message group broken
+  | 'A25' // delivered after its acknowledgement was applied
+  | 'A26' // delivered twice inside its invisible time
+  | 'A27' // never delivered again after its time ran out
+  | 'A28' // an outlived receipt handle accepted, or a good one refused
+  | 'A33' // a message vanished between attempts and dead letters
+  | 'A35' // attempt counter wrong
+  | 'A45' // refused for certain, and yet applied
+  | 'A46' // two leaders in a term
+  | 'A47' // a committed entry changed, or logs that must agree differ
+  | 'A48' // a term or a commit index went back
+  | 'A49' // replicas' states differ at one index
+  | 'A51' // no progress although everything is healed
+  | 'I5' // a leader lacks a committed entry
+  | 'I12' // committed without a majority of disks behind it
+  | 'I19' // something grew over its bound
+  | 'halted' // a node stopped itself although its disk is fine
+  | 'assertion' // the product's own assertion failed
+  | 'crash' // the product threw something else
+
+export class Violation extends Error {
+  readonly id: ViolationId
+  readonly facts: readonly (string | number | undefined)[]
+
+  /** `what` is a sentence with the evidence. */
+  constructor(id: ViolationId, what: string, facts: readonly (string | number | undefined)[] = []) {
+    super(what)
+    this.name = 'Violation'
+    this.id = id
+    this.facts = facts
+  }
+}
+
+/** Throws a violation unless `holds`. `what` is only built when it does not. */
+export function expectThat(holds: boolean, id: ViolationId, what: () => string): asserts holds {
+  if (!holds) throw new Violation(id, what())
+}

@@ -1,0 +1,77 @@
+/** Watches the run for what a report wants to know: changes of leader, marks, and whether the replicas have become equal. Judges nothing. */
+import type { Glance, NodeView } from './checkers/checker.ts'
+import type { Host } from './host.ts'
+import type { Judges } from './judges.ts'
+import type { Ledger } from './ledger.ts'
+import type { Marks } from './marks.ts'
+
+export class Watch {
+  leaderChanges = 0
+  leaderChangesWithSendsInFlight = 0
+  #leaderTerm = 0
+  readonly #ledger: Ledger
+  readonly #judges: Judges
+  readonly #marks: Marks
+  readonly #hosts: readonly Host[]
+  readonly #say: (who: string, text: string) => void
+
+  constructor(ledger: Ledger, judges: Judges, marks: Marks, hosts: readonly Host[], say: (who: string, text: string) => void) {
+    this.#ledger = ledger
+    this.#judges = judges
+    this.#marks = marks
+    this.#hosts = hosts
+    this.#say = say
+  }
+
+  /** Who leads in the highest term. */
+  leader(): Host | undefined {
+    let best: Host | undefined
+    for (const host of this.#hosts) {
+      if (host.node?.raft.role === 'leader' && (best?.node === undefined || host.node.raft.term > best.node.raft.term)) best = host
+    }
+    return best
+  }
+
+  onStarted(host: Host): void {
+    if (host.lifeNumber === 1 || host.node === undefined) return
+    this.#marks.hit(host.node.machine.appliedIndex > 0 ? 'a node restarted from a checkpoint' : 'a node restarted without a checkpoint')
+  }
+
+  onGlance(view: NodeView, now: Glance, before: Glance): void {
+    if (now.role !== before.role) this.#say(`node-${view.id}`, `${before.role} -> ${now.role}, term ${now.term}`)
+    if (now.lastIndex <= before.lastIndex && now.lastTerm !== before.lastTerm && before.lastIndex > 0) {
+      this.#marks.hit('uncommitted entries were overwritten')
+      this.#say(
+        `node-${view.id}`,
+        `rewrites its log: ${before.lastIndex} of term ${before.lastTerm} -> ${now.lastIndex} of term ${now.lastTerm}`,
+      )
+    }
+    if (now.role !== 'leader' || (before.role === 'leader' && now.term === before.term)) return
+    if (this.#hosts.filter(host => host.node?.raft.role === 'leader').length > 1) this.#marks.hit('two nodes believed to lead at once')
+    if (now.term <= this.#leaderTerm) return
+    if (this.#leaderTerm > 0) this.#onNewLeader()
+    this.#leaderTerm = now.term
+  }
+
+  /** Why the replicas are not equal yet; undefined when they are. */
+  unequal(): string | undefined {
+    const { commitIndex } = this.#judges.reference
+    for (const host of this.#hosts) {
+      if (host.node === undefined) return `node ${host.id} is down`
+      if (host.node.log.lastId.index !== commitIndex)
+        return `node ${host.id}: log ends at ${host.node.log.lastId.index}, commit is ${commitIndex}`
+      if (host.node.machine.appliedIndex !== commitIndex)
+        return `node ${host.id}: applied ${host.node.machine.appliedIndex} of ${commitIndex}`
+    }
+    return undefined
+  }
+
+  #onNewLeader(): void {
+    this.leaderChanges += 1
+    if (this.#ledger.openSends > 0) {
+      this.leaderChangesWithSendsInFlight += 1
+      this.#marks.hit('leader changed with sends in flight')
+    }
+    if (this.#judges.deliveries.inFlight() > 0) this.#marks.hit('leader changed with deliveries in flight')
+  }
+}

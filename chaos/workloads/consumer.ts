@@ -1,0 +1,250 @@
+/**
+ * A consumer of one group and topic: receive, work, settle; again and again, each time through a gateway of its choice. It repeats an attempt id
+ * when a receive came to no end, as the official push consumers do; it sometimes gives a message back, forgets one, sends one to the dead letters,
+ * works longer than the message stays invisible, or loses the stream in the middle of a batch. A FIFO consumer leaves the rest of a message group
+ * alone when one of it was not done.
+ */
+import { ack } from '../../src/broker/ack.ts'
+import { changeInvisible } from '../../src/broker/change-invisible.ts'
+import { forwardToDeadLetterQueue } from '../../src/broker/forward-to-dlq.ts'
+import { receive } from '../../src/broker/receive.ts'
+import type { Refusal } from '../../src/broker/refusal.ts'
+import type { AckAnswer, ChangeInvisibleAnswer, ForwardToDeadLetterQueueAnswer, ReceivedBatch } from '../../src/broker/requests.ts'
+import { happens } from '../chance.ts'
+import type { ConsumerGroupPlan } from '../configuration.ts'
+import type { SimRandom } from '../sim/random.ts'
+import type { ClientWorld, ReceivedValue } from './client-world.ts'
+import { call, type CallOutcome, type Gateway, type ServerSide } from './rpc.ts'
+
+const pollMs = 4_000
+const callTimeoutMs = 3_000
+const settleAttemptsMax = 8
+/** One stream in this many breaks before its end. */
+const brokenStreamShare = 0.01
+
+/** A batch as the wire carried it, before anybody has judged it. */
+interface WireBatch {
+  readonly kind: 'batch'
+  readonly messages: readonly {
+    readonly bytes: Uint8Array
+    readonly receiptHandle: string
+    readonly queueId: number
+    readonly offset: number
+    readonly attempt: number
+  }[]
+}
+
+export class Consumer {
+  readonly #world: ClientWorld
+  readonly #group: ConsumerGroupPlan
+  readonly #topic: string
+  readonly #clientId: string
+  readonly #random: SimRandom
+  #attemptNumber = 0
+  /** To be repeated: the last receive came to no end. */
+  #attemptId: string | undefined
+  #isStopped = false
+
+  constructor(world: ClientWorld, group: ConsumerGroupPlan, topic: string, number: number) {
+    this.#world = world
+    this.#group = group
+    this.#topic = topic
+    this.#clientId = `consumer-${group.name}-${number}`
+    this.#random = world.stream(`consumer/${group.name}/${topic}/${number}`)
+  }
+
+  start(): void {
+    this.#again(this.#random.next() * 500)
+  }
+
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  #again(delayMs: number): void {
+    this.#world.scheduler.schedule(delayMs, () => {
+      if (!this.#isStopped) this.#receive()
+    })
+  }
+
+  #gateway(): Gateway {
+    return this.#random.pick(this.#world.gateways)
+  }
+
+  #receive(): void {
+    const { scheduler, ledger } = this.#world
+    this.#attemptId ??= `attempt-${this.#clientId}-${this.#topic}-${(this.#attemptNumber += 1)}`
+    const attemptId = this.#attemptId
+    const max = this.#random.pick([1, 4, 16])
+    const breaksStream = !this.#world.isDraining && happens(this.#random, brokenStreamShare)
+    ledger.counts.receives += 1
+    ledger.counts.operations += 1
+    call<WireBatch | Refusal>(
+      scheduler,
+      this.#random,
+      this.#gateway(),
+      pollMs + callTimeoutMs,
+      side => {
+        const handle = receive(
+          side.broker,
+          {
+            clientId: this.#clientId,
+            deadlineMs: side.deadlineMs,
+            consumerGroup: this.#group.name,
+            topic: this.#topic,
+            filter: { kind: 'all' },
+            max,
+            invisibleMs: this.#group.invisibleMs,
+            autoRenew: false,
+            attemptId,
+            pollMs,
+          },
+          answer => {
+            side.onCancel = undefined
+            if (answer.kind === 'refused') side.reply(answer)
+            else stream(scheduler, side, answer, breaksStream)
+          },
+        )
+        side.onCancel = () => handle.cancel()
+      },
+      outcome => this.#onReceived(outcome),
+      pollMs + callTimeoutMs,
+    )
+  }
+
+  #onReceived(outcome: CallOutcome<WireBatch | Refusal>): void {
+    if (outcome.kind !== 'answer') return this.#again(10 + this.#random.next() * 100)
+    this.#attemptId = undefined
+    if (outcome.answer.kind === 'refused') {
+      const isEmpty = outcome.answer.code === 'messageNotFound'
+      return this.#again(isEmpty ? 1 : 50 + this.#random.next() * 200)
+    }
+    const deliveries = outcome.answer.messages.map(message => {
+      const value = this.#world.delivered(this.#group.name, this.#topic, message.queueId, message.offset, message.bytes)
+      return { value, topic: this.#topic, ...message }
+    })
+    this.#world.ledger.counts.deliveries += deliveries.length
+    this.#work(deliveries, 0, new Set())
+  }
+
+  /** One after another; `leftOut` are message groups of which something in this batch was not done. */
+  #work(deliveries: readonly ReceivedValue[], at: number, leftOut: Set<string>): void {
+    const delivery = deliveries[at]
+    if (delivery === undefined) return this.#again(0)
+    const isDraining = this.#world.isDraining
+    const workMs = isDraining ? 0 : this.#random.next() * this.#group.workMsMax
+    this.#world.scheduler.schedule(workMs, () => {
+      const { messageGroup } = delivery.value
+      const mustLeaveOut = this.#group.isFifo && messageGroup !== undefined && leftOut.has(messageGroup)
+      if (!mustLeaveOut && !this.#settle(delivery) && messageGroup !== undefined) leftOut.add(messageGroup)
+      this.#work(deliveries, at + 1, leftOut)
+    })
+  }
+
+  /** Whether the message is done with. */
+  #settle(delivery: ReceivedValue): boolean {
+    const { counts } = this.#world.ledger
+    const { nackShare, forgetShare, deadLetterShare } = this.#group
+    const draw = this.#world.isDraining ? 1 : this.#random.next()
+    if (draw < nackShare) {
+      counts.nacks += 1
+      this.#giveBack(delivery)
+      return false
+    }
+    if (draw < nackShare + forgetShare) {
+      counts.forgotten += 1
+      return false
+    }
+    if (draw < nackShare + forgetShare + deadLetterShare) {
+      counts.forwards += 1
+      this.#forward(delivery, 1)
+      return true
+    }
+    counts.acks += 1
+    this.#acknowledge(delivery, 1)
+    return true
+  }
+
+  #acknowledge(delivery: ReceivedValue, attempt: number): void {
+    this.#world.ledger.counts.operations += 1
+    const entries = [{ messageId: delivery.value.messageId, receiptHandle: delivery.receiptHandle }]
+    call<AckAnswer | Refusal>(
+      this.#world.scheduler,
+      this.#random,
+      this.#gateway(),
+      callTimeoutMs,
+      side => ack(side.broker, { ...this.#asked(side), entries }, answer => side.reply(answer)),
+      outcome => {
+        if (outcome.kind === 'answer' && outcome.answer.kind === 'acked') {
+          const refusal = outcome.answer.refusals[0]
+          if (refusal === undefined) return this.#world.settled(this.#group.name, delivery)
+          if (refusal.code === 'invalidReceiptHandle') return
+        } else if (outcome.kind === 'answer' && outcome.answer.kind === 'refused' && outcome.answer.code === 'invalidReceiptHandle') return
+        this.#retry(attempt, () => this.#acknowledge(delivery, attempt + 1))
+      },
+    )
+  }
+
+  #giveBack(delivery: ReceivedValue): void {
+    this.#world.ledger.counts.operations += 1
+    const { receiptHandle } = delivery
+    const invisibleMs = this.#random.pick([0, 100, 1_000])
+    call<ChangeInvisibleAnswer | Refusal>(
+      this.#world.scheduler,
+      this.#random,
+      this.#gateway(),
+      callTimeoutMs,
+      side => {
+        const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle, invisibleMs, suspend: false }
+        changeInvisible(side.broker, request, answer => side.reply(answer))
+      },
+      () => undefined,
+    )
+  }
+
+  #forward(delivery: ReceivedValue, attempt: number): void {
+    this.#world.ledger.counts.operations += 1
+    const { receiptHandle } = delivery
+    call<ForwardToDeadLetterQueueAnswer | Refusal>(
+      this.#world.scheduler,
+      this.#random,
+      this.#gateway(),
+      callTimeoutMs,
+      side => {
+        const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle }
+        forwardToDeadLetterQueue(side.broker, request, answer => side.reply(answer))
+      },
+      outcome => {
+        if (outcome.kind !== 'answer') this.#retry(attempt, () => this.#forward(delivery, attempt + 1))
+      },
+    )
+  }
+
+  #retry(attempt: number, again: () => void): void {
+    if (attempt < settleAttemptsMax) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
+  }
+
+  #asked(side: ServerSide<never>): { clientId: string; deadlineMs: number; consumerGroup: string; topic: string } {
+    return { clientId: this.#clientId, deadlineMs: side.deadlineMs, consumerGroup: this.#group.name, topic: this.#topic }
+  }
+}
+
+/** The gateway's side of the stream: reads each message, then says what became of them (rule 14). */
+function stream(scheduler: ClientWorld['scheduler'], side: ServerSide<WireBatch | Refusal>, batch: ReceivedBatch, breaks: boolean): void {
+  const messages: WireBatch['messages'][number][] = []
+  for (let i = 0; i < batch.count; i += 1) {
+    const { receiptHandle, bytes, queueId, offset, attempt } = batch.read(i)
+    // Copied: the log lends its bytes for this turn only.
+    messages.push({ receiptHandle, bytes: bytes.slice(), queueId, offset, attempt })
+  }
+  const sent = breaks ? batch.count >> 1 : batch.count
+  scheduler.schedule(
+    0.1,
+    () => {
+      if (sent === batch.count) batch.confirm()
+      else batch.release(sent)
+      side.reply({ kind: 'batch', messages: messages.slice(0, sent) })
+    },
+    side.life.process,
+  )
+}

@@ -1,0 +1,251 @@
+/**
+ * The simulated world: one seed becomes a configuration, a plan and a run. It builds the production node composition three times on simulated
+ * clocks, disks and links, in one thread and one heap of events, with model clients around it and a plan of faults against it, and lets the
+ * checkers look after every event. Nothing here awaits; nothing here reads real time. The same seed gives the same events, in the same order.
+ *
+ * The run: calm (topics and groups come into being) → storm (load and faults) → load alone → heal everything → drain → last checks.
+ */
+import { AssertionError } from '../src/platform/assert.ts'
+import { Auditor } from './audit.ts'
+import { drawConfiguration, type Profile, type WorldConfiguration } from './configuration.ts'
+import { FaultRunner } from './fault-runner.ts'
+import { Judges } from './judges.ts'
+import { Host } from './host.ts'
+import { Ledger, type Value } from './ledger.ts'
+import { Marks } from './marks.ts'
+import type { SeedOutcome } from './outcome.ts'
+import { drawPlan, type PlanItem } from './schedule.ts'
+import { CheckpointDisk } from './sim/checkpoint-store.ts'
+import { MachineClock } from './sim/clock.ts'
+import { SimDisk } from './sim/disk.ts'
+import { SimNetwork, type LinkProfile } from './sim/network.ts'
+import { SimRandom } from './sim/random.ts'
+import { Scheduler } from './sim/scheduler.ts'
+import { Trace } from './trace.ts'
+import { withTraps } from './trap.ts'
+import { Violation } from './violation.ts'
+import { Watch } from './watch.ts'
+import { prepare } from './workloads/admin.ts'
+import type { ClientWorld, ReceivedValue } from './workloads/client-world.ts'
+import { Consumer } from './workloads/consumer.ts'
+import { Producer } from './workloads/producer.ts'
+
+export interface RunOptions {
+  readonly profile?: Profile
+  /** Instead of the drawn ones. */
+  readonly configuration?: WorldConfiguration
+  readonly plan?: readonly PlanItem[]
+  /** Keep the timeline for reading. */
+  readonly keepsLines?: boolean
+}
+
+/** Runs one seed from beginning to end. Never throws for what the product does wrong: that is an outcome. */
+export function runSeed(seed: number, options: RunOptions = {}): SeedOutcome {
+  return withTraps(() => {
+    const configuration = options.configuration ?? drawConfiguration(seed, options.profile)
+    return new World(configuration, options.plan ?? drawPlan(configuration), options.keepsLines ?? false).run()
+  })
+}
+
+const drainPollMs = 100
+const wallStartMs = Date.UTC(2026, 0, 1)
+
+class World implements ClientWorld {
+  readonly configuration: WorldConfiguration
+  readonly scheduler = new Scheduler()
+  readonly ledger = new Ledger()
+  readonly trace: Trace
+  readonly gateways: readonly Host[]
+  readonly random: SimRandom
+  readonly network: SimNetwork
+  readonly #profile: LinkProfile
+  readonly #marks = new Marks()
+  readonly #judges: Judges
+  readonly #auditor: Auditor
+  readonly #faults: FaultRunner
+  readonly #watch: Watch
+  readonly #consumers: Consumer[] = []
+  #isReady = false
+  #isOver = false
+  #isHealed = false
+  #quietSince: number | undefined
+
+  constructor(configuration: WorldConfiguration, plan: readonly PlanItem[], keepsLines: boolean) {
+    const { seed } = configuration
+    this.configuration = configuration
+    this.trace = new Trace(this.scheduler, keepsLines)
+    this.random = new SimRandom(`seed/${seed}`)
+    this.#profile = profileOf(configuration)
+    this.network = new SimNetwork(this.scheduler, this.random.stream('network'), {
+      mode: configuration.network.mode,
+      profile: this.#profile,
+    })
+    this.gateways = Array.from({ length: configuration.nodes }, (_, i) => this.#newHost(i + 1))
+    this.#judges = new Judges(configuration, this.ledger, this.gateways, this.#marks)
+    this.#auditor = new Auditor(this.gateways, this.#judges.reference, this.#judges.checkers)
+    this.#watch = new Watch(this.ledger, this.#judges, this.#marks, this.gateways, (who, text) => this.trace.say(who, text))
+    this.#auditor.watch((view, now, before) => this.#watch.onGlance(view, now, before))
+    this.#faults = new FaultRunner({
+      scheduler: this.scheduler,
+      network: this.network,
+      random: this.random,
+      auditor: this.#auditor,
+      targets: this.gateways,
+      profile: this.#profile,
+      leader: () => this.#watch.leader(),
+      say: (who, text) => this.trace.say(who, text),
+    })
+    this.#faults.schedule(plan)
+  }
+
+  get isDraining(): boolean {
+    return this.#isHealed
+  }
+
+  get isLoading(): boolean {
+    return this.scheduler.nowMs < this.configuration.loadEndMs
+  }
+
+  stream(name: string): SimRandom {
+    return this.random.stream('client', name)
+  }
+
+  acknowledged(value: Value, place: { readonly queueId: number; readonly offset: number }): void {
+    this.#judges.appended.acknowledged(value, place)
+  }
+
+  delivered(consumerGroup: string, topic: string, queueId: number, offset: number, bytes: Uint8Array): Value {
+    return this.#judges.received.delivered(consumerGroup, topic, queueId, offset, bytes)
+  }
+
+  settled(consumerGroup: string, delivery: ReceivedValue): void {
+    this.#judges.deliveries.acknowledged(consumerGroup, delivery.topic, delivery.queueId, delivery.offset)
+  }
+
+  say(who: string, text: string): void {
+    this.trace.say(who, text)
+  }
+
+  started(host: Host): void {
+    this.#watch.onStarted(host)
+  }
+
+  fatal(host: Host, error: Error): void {
+    throw new Violation('halted', `node ${host.id} stops itself: ${error.message}`)
+  }
+
+  run(): SeedOutcome {
+    let violation: SeedOutcome['violation']
+    try {
+      for (const host of this.gateways) host.start()
+      prepare(this, () => this.#onReady())
+      this.scheduler.schedule(this.configuration.loadEndMs, () => this.#heal())
+      while (!this.#isOver) {
+        if (!this.scheduler.step()) throw new Violation('A51', 'nothing is left to happen, and the world is not at its end')
+        this.#auditor.look()
+      }
+      this.#auditor.end()
+    } catch (error) {
+      violation = { ...describe(error), atMs: this.scheduler.nowMs }
+      this.trace.say('checker', `${violation.id}: ${violation.what}`)
+    }
+    return this.#outcome(violation)
+  }
+
+  #newHost(id: number): Host {
+    const { scheduler, random } = this
+    const { clocks } = this.configuration
+    const draw = random.stream('machine', id)
+    const disk = new SimDisk(scheduler, random.stream('disk', id))
+    const clock = new MachineClock(scheduler, {
+      wallStartMs: wallStartMs + draw.integer(0, clocks.skewMsMax),
+      monotonicStartMs: draw.integer(0, 1_000_000),
+      driftPpm: draw.integer(-200, 200),
+    })
+    return new Host(this, id, { disk, checkpoints: new CheckpointDisk(scheduler, random.stream('checkpoints', id)), clock })
+  }
+
+  #onReady(): void {
+    this.#isReady = true
+    this.trace.say('admin', 'topics and groups are there')
+    const { configuration } = this
+    const floors = new Map<string, (number | undefined)[]>()
+    for (let i = 0; i < configuration.producers; i += 1) {
+      const clientId = configuration.hasTwins && i < 2 ? 'twin' : i === 2 ? undefined : `producer-${i}`
+      new Producer(this, { name: `${i}`, clientId }, floors).start()
+    }
+    for (const group of configuration.consumerGroups) {
+      for (const topic of group.topics) {
+        for (let i = 0; i < group.consumers; i += 1) {
+          const consumer = new Consumer(this, group, topic, i)
+          this.#consumers.push(consumer)
+          consumer.start()
+        }
+      }
+    }
+  }
+
+  #heal(): void {
+    this.trace.say('world', 'everything is healed')
+    this.#isHealed = true
+    this.#faults.heal()
+    this.#pollDrain(this.scheduler.nowMs + this.configuration.drainMs)
+  }
+
+  #pollDrain(untilMs: number): void {
+    this.scheduler.schedule(drainPollMs, () => {
+      const { nowMs } = this.scheduler
+      const missing = this.#isReady ? (this.#judges.drained.missing() ?? this.#watch.unequal()) : 'topics and groups'
+      if (missing === undefined) {
+        this.#quietSince ??= nowMs
+        for (const consumer of this.#consumers) consumer.stop()
+        // Long enough for every long poll to end, and for anything that still wants to be appended to show.
+        if (nowMs - this.#quietSince >= 8_000) {
+          this.#isOver = true
+          return
+        }
+      } else if (nowMs > untilMs)
+        throw new Violation('A51', `${this.configuration.drainMs} ms after everything was healed still missing: ${missing}`)
+      this.#pollDrain(untilMs)
+    })
+  }
+
+  #outcome(violation: SeedOutcome['violation']): SeedOutcome {
+    return {
+      seed: this.configuration.seed,
+      profile: this.configuration.profile,
+      violation,
+      hash: this.trace.hash(),
+      simulatedMs: this.scheduler.nowMs,
+      events: this.scheduler.executed,
+      committedEntries: this.#judges.reference.commitIndex,
+      faults: this.#faults.counts(),
+      leaderChanges: this.#watch.leaderChanges,
+      leaderChangesWithSendsInFlight: this.#watch.leaderChangesWithSendsInFlight,
+      counts: { ...this.ledger.counts },
+      marks: this.#marks.counts(),
+      lines: this.trace.lines,
+      configuration: JSON.stringify({ ...this.configuration, faults: Object.fromEntries(this.configuration.faults) }),
+    }
+  }
+}
+
+function profileOf({ network }: WorldConfiguration): LinkProfile {
+  const ppm = (share: number): number => Math.round(share * 1e6)
+  return {
+    delayMs: network.delayMs,
+    jitterMs: network.jitterMs,
+    lossPpm: ppm(network.lossShare),
+    duplicatePpm: ppm(network.duplicateShare),
+    latePpm: ppm(network.reorderShare),
+    lateMs: network.delayMs * 20 + 50,
+    cutPpm: ppm(network.reorderShare),
+  }
+}
+
+function describe(error: unknown): Omit<NonNullable<SeedOutcome['violation']>, 'atMs'> {
+  if (error instanceof Violation) return { id: error.id, what: error.message, stack: undefined }
+  if (error instanceof AssertionError) return { id: 'assertion', what: error.message, stack: error.stack }
+  if (error instanceof Error) return { id: 'crash', what: `${error.name}: ${error.message}`, stack: error.stack }
+  return { id: 'crash', what: String(error), stack: undefined }
+}
