@@ -13,3 +13,4 @@ export type { HardState, Outgoing, OutgoingAppend, Output, Persist, ProposalOutc
 export { refusals } from './core/refusal.ts'
 export type { Refusal } from './core/refusal.ts'
 export type { PeerStatus, RaftStatus, Role, RoleChange } from './core/status.ts'
+export type { BlockCheck, EntryBody, HardStateStorage, LogStorage, RecordBlock, StoredEntry } from './driver/log-storage.ts'
