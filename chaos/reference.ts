@@ -9,7 +9,7 @@ import type { Digest } from '../src/state/command.ts'
 import type { QueueId, QueueOffset, TopicId } from '../src/state/ids.ts'
 import { StateMachine } from '../src/state/machine.ts'
 import type { QueueIndex, QueueSlot } from '../src/state/store.ts'
-import type { StoredEntry } from '../raft/index.ts'
+import { EntryKind, type StoredEntry } from '../raft/index.ts'
 import type { CommittedRecord } from './checkers/checker.ts'
 
 export interface ReferenceEntry {
@@ -57,7 +57,8 @@ export class ReferenceReplica {
     this.#entries.push({ term: entry.term, wallMs: entry.wallMs, crc: crc32c(body), body, firstNode, committedInTerm })
     const applied = this.machine.apply({ index: entry.index, term: entry.term, kind: entry.kind, wallMs: entry.wallMs, body })
     this.#digests.push(this.machine.digest())
-    const decoded = entry.kind === 1 ? decodeCommand(body) : undefined
+    const decoded = entry.kind === EntryKind.data ? decodeCommand(body) : undefined
+    assert(decoded?.ok !== false, 'reference-undecodable', entry.index)
     return {
       index: entry.index,
       term: entry.term,

@@ -1,0 +1,212 @@
+/** Each checker of messages and deliveries is shown what it must refuse, once, and what it must let pass. */
+import { describe, expect, it } from 'vitest'
+import type { Command, PopRequest, SettleItem } from '../../src/state/command.ts'
+import type { CommandResult, Delivery, SettleOutcome } from '../../src/state/result.ts'
+import { Ledger, type Value } from '../ledger.ts'
+import { Marks } from '../marks.ts'
+import { Violation } from '../violation.ts'
+import { bodyOf, encodeMessage } from '../workloads/payload.ts'
+import { appendedOnce } from './appended-once.ts'
+import type { CommittedRecord } from './checker.ts'
+import { deliveries, type Deliveries } from './deliveries.ts'
+import { received } from './received.ts'
+
+const seed = 11
+const messageGroup = { low: 5, high: 6 }
+
+function idOf(act: () => void): string {
+  try {
+    act()
+  } catch (error) {
+    if (error instanceof Violation) return error.id
+    throw error
+  }
+  return 'none'
+}
+
+function record(index: number, command: unknown, result: unknown, wallMs = index * 1_000): CommittedRecord {
+  const proposer = { node: 1, incarnation: 1, sequence: index }
+  return { index, term: 1, wallMs, command: command as Command, proposer, result: result as CommandResult }
+}
+
+function aValue(ledger: Ledger, floors: readonly number[] = []): Value {
+  return ledger.invoke({
+    topic: 'orders',
+    messageGroup: undefined,
+    clientId: 'c',
+    messageId: 'm',
+    bodyBytes: 40,
+    invokedAtMs: 0,
+    floors,
+  })
+}
+
+function messageOf(value: number, length = 40): Uint8Array {
+  const body = bodyOf(seed, value, length)
+  return encodeMessage({ topic: 'orders', messageId: 'm', tag: undefined, messageGroup: undefined, body }).bytes
+}
+
+function aSend(index: number, value: number, offset: number, isDuplicate = false, bytes = messageOf(value)): CommittedRecord {
+  return record(
+    index,
+    { kind: 'send', topic: 'orders', messageType: 2, messageGroup, messages: [{ bytes }] },
+    { kind: 'sent', topicId: 1, messages: [{ queueId: 0, offset, isDuplicate }] },
+  )
+}
+
+function aRequest(fields: Partial<PopRequest> = {}): PopRequest {
+  return {
+    max: 4,
+    invisibleMs: 10_000,
+    autoRenew: false,
+    client: { low: 1, high: 1 },
+    attempt: undefined,
+    filter: { kind: 'all' },
+    ...fields,
+  }
+}
+
+function aDelivery(offset: number, sequence: number, attempt = 1): Delivery {
+  const ref = { consumerGroupId: 1, topicId: 1, queueId: 0, offset, deliverySequence: sequence }
+  return { ref, logIndex: offset + 1, ordinal: 0, attempt, storedAtMs: 0 } as unknown as Delivery
+}
+
+function aPop(index: number, given: readonly Delivery[], wallMs?: number, request = aRequest()): CommittedRecord {
+  return record(
+    index,
+    { kind: 'pop', consumerGroup: 'ledger', topic: 'orders', requests: [request] },
+    { kind: 'popped', consumerGroupId: 1, topicId: 1, deliveries: [given], hasMore: false },
+    wallMs,
+  )
+}
+
+function aSettle(index: number, kind: SettleItem['kind'], delivery: Delivery, outcome: SettleOutcome = 'ok', wallMs?: number): CommittedRecord {
+  const item = { kind, ref: delivery.ref, invisibleMs: 0, suspend: false }
+  return record(index, { kind: 'settle', items: [item] }, { kind: 'settled', outcomes: [outcome] }, wallMs)
+}
+
+/** Two messages of one message group stand in the queue. */
+function aChecker(): Deliveries {
+  const checker = deliveries(() => true, { newDeadLetters: () => [] }, new Marks())
+  checker.committed?.(aSend(1, 0, 0))
+  checker.committed?.(aSend(2, 1, 1))
+  return checker
+}
+
+describe('appended once', () => {
+  it('refuses a second place for a value, a hole, a foreign and a damaged message', () => {
+    const ledger = new Ledger()
+    aValue(ledger)
+    aValue(ledger)
+    const checker = appendedOnce(seed, ledger, new Marks())
+    expect(idOf(() => checker.committed?.(aSend(1, 0, 0)))).toBe('none')
+    expect(idOf(() => checker.committed?.(aSend(2, 0, 1)))).toBe('A8')
+    expect(idOf(() => checker.committed?.(aSend(2, 1, 5)))).toBe('A12')
+    expect(idOf(() => checker.committed?.(aSend(2, 7, 2)))).toBe('A5')
+    const damaged = messageOf(1)
+    damaged[damaged.length - 1] ^= 1
+    expect(idOf(() => checker.committed?.(aSend(2, 1, 2, false, damaged)))).toBe('A6')
+  })
+
+  it('refuses "it was there already" about another value', () => {
+    const ledger = new Ledger()
+    aValue(ledger)
+    aValue(ledger)
+    const checker = appendedOnce(seed, ledger, new Marks())
+    checker.committed?.(aSend(1, 0, 0))
+    expect(idOf(() => checker.committed?.(aSend(2, 0, 0, true)))).toBe('none')
+    expect(idOf(() => checker.committed?.(aSend(3, 1, 0, true)))).toBe('A1')
+  })
+
+  it('refuses an acknowledgement of nothing, of another place, and one that jumps the queue', () => {
+    const ledger = new Ledger()
+    const [first, second] = [aValue(ledger), aValue(ledger, [3])]
+    const checker = appendedOnce(seed, ledger, new Marks())
+    expect(idOf(() => checker.acknowledged(first, { queueId: 0, offset: 0 }))).toBe('A1')
+    checker.committed?.(aSend(1, 0, 0))
+    checker.committed?.(aSend(2, 1, 1))
+    expect(idOf(() => checker.acknowledged(first, { queueId: 0, offset: 0 }))).toBe('none')
+    expect(idOf(() => checker.acknowledged(first, { queueId: 0, offset: 1 }))).toBe('A10')
+    expect(idOf(() => checker.acknowledged(second, { queueId: 0, offset: 1 }))).toBe('A14')
+  })
+
+  it('refuses the append of what was refused for certain', () => {
+    const ledger = new Ledger()
+    ledger.failed(aValue(ledger))
+    expect(idOf(() => appendedOnce(seed, ledger, new Marks()).committed?.(aSend(1, 0, 0)))).toBe('A45')
+  })
+})
+
+describe('deliveries', () => {
+  it('refuse a second delivery inside the invisible time, and allow one after it', () => {
+    const checker = aChecker()
+    checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))
+    expect(idOf(() => checker.committed?.(aPop(4, [aDelivery(0, 2, 2)], 19_999)))).toBe('A26')
+    expect(idOf(() => checker.committed?.(aPop(5, [aDelivery(0, 3, 2)], 20_000)))).toBe('none')
+  })
+
+  it('allow an early one after a release, and when the gateway of an unconfirmed one is down', () => {
+    const checker = aChecker()
+    checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))
+    checker.committed?.(aSettle(4, 'release', aDelivery(0, 1)))
+    expect(idOf(() => checker.committed?.(aPop(5, [aDelivery(0, 2, 1)], 10_001)))).toBe('none')
+    checker.committed?.(record(6, { kind: 'nodeChanged', node: 1, isUp: false }, { kind: 'done' }))
+    expect(idOf(() => checker.committed?.(aPop(7, [aDelivery(0, 3, 1)], 10_002)))).toBe('none')
+  })
+
+  it('refuse a delivery after the acknowledgement', () => {
+    const checker = aChecker()
+    checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))
+    checker.committed?.(aSettle(4, 'ack', aDelivery(0, 1), 'ok', 10_001))
+    expect(idOf(() => checker.committed?.(aPop(5, [aDelivery(0, 2, 2)], 90_000)))).toBe('A25')
+  })
+
+  it('refuse an outlived handle that is accepted, and a good one that is refused', () => {
+    const checker = aChecker()
+    checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))
+    expect(idOf(() => checker.committed?.(aSettle(4, 'ack', aDelivery(0, 1), 'staleHandle', 10_001)))).toBe('A28')
+    checker.committed?.(aPop(5, [aDelivery(0, 2, 2)], 30_000))
+    expect(idOf(() => checker.committed?.(aSettle(6, 'ack', aDelivery(0, 1), 'staleHandle', 30_001)))).toBe('none')
+    expect(idOf(() => checker.committed?.(aSettle(7, 'ack', aDelivery(0, 1), 'ok', 30_002)))).toBe('A28')
+  })
+
+  it('refuse a wrong attempt and a delivery number used before', () => {
+    const checker = aChecker()
+    expect(idOf(() => checker.committed?.(aPop(3, [aDelivery(0, 1, 2)])))).toBe('A35')
+    const other = aChecker()
+    other.committed?.(aPop(3, [aDelivery(0, 4)], 10_000))
+    expect(idOf(() => other.committed?.(aPop(4, [aDelivery(0, 5, 3)], 90_000)))).toBe('A35')
+    expect(idOf(() => other.committed?.(aPop(5, [aDelivery(1, 4)], 90_000)))).toBe('A28')
+  })
+
+  it('refuse the second of a message group before the first is done, unless both come in one batch', () => {
+    expect(idOf(() => aChecker().committed?.(aPop(3, [aDelivery(0, 1), aDelivery(1, 2)])))).toBe('none')
+    const checker = aChecker()
+    checker.committed?.(aPop(3, [aDelivery(0, 1)]))
+    expect(idOf(() => checker.committed?.(aPop(4, [aDelivery(1, 2)])))).toBe('A22')
+    checker.committed?.(aSettle(5, 'ack', aDelivery(0, 1), 'ok', 3_001))
+    expect(idOf(() => checker.committed?.(aPop(6, [aDelivery(1, 3)])))).toBe('none')
+  })
+
+  it('refuse an acknowledgement that the client was told of and the log does not know', () => {
+    const checker = aChecker()
+    checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))
+    expect(idOf(() => checker.acknowledged('ledger', 'orders', 0, 0))).toBe('A25')
+    checker.committed?.(aSettle(4, 'ack', aDelivery(0, 1), 'ok', 10_001))
+    expect(idOf(() => checker.acknowledged('ledger', 'orders', 0, 0))).toBe('none')
+  })
+})
+
+describe('received', () => {
+  it('refuses bytes that stand elsewhere, and remembers what a group has seen', () => {
+    const ledger = new Ledger()
+    aValue(ledger)
+    const appended = appendedOnce(seed, ledger, new Marks())
+    appended.committed?.(aSend(1, 0, 0))
+    const checker = received(seed, ledger, appended)
+    expect(idOf(() => checker.delivered('ledger', 'orders', 0, 1, messageOf(0)))).toBe('A10')
+    expect(checker.delivered('ledger', 'orders', 0, 0, messageOf(0)).id).toBe(0)
+    expect(checker.hasSeen('ledger', 0)).toBe(true)
+    expect(checker.hasSeen('audit', 0)).toBe(false)
+  })
+})

@@ -1,0 +1,131 @@
+/**
+ * `raftmq chaos sim`: runs seeds of the simulated world and says what they came to. `raftmq chaos mutants`: plants known mistakes in a copy of the
+ * sources and shows which property names them. The harness is loaded only when one of these runs.
+ *
+ * Exit codes: 0 valid · 1 a promise was broken · 2 usage · 3 the harness itself failed · 5 unknown (nothing broke, but too little was tried).
+ */
+import { Command, InvalidArgumentError } from 'commander'
+
+const profileNames = ['swarm', 'elections', 'rewrites', 'power', 'deliveries'] as const
+type ProfileName = (typeof profileNames)[number]
+
+interface SimOptions {
+  readonly seeds: number
+  readonly from: number
+  readonly jobs: number
+  readonly seed?: number
+  readonly profile?: ProfileName
+  readonly maxFailures: number
+  readonly json?: boolean
+}
+
+interface MutantOptions {
+  readonly only?: string
+  readonly jobs: number
+  readonly json?: boolean
+}
+
+export function chaosCommand(): Command {
+  const chaos = new Command('chaos').description('prove the cluster: a simulated world, and mutants that it must catch')
+  chaos
+    .command('sim')
+    .description('run seeds of the simulated world')
+    .option('--seeds <n>', 'how many seeds', count, 100)
+    .option('--from <seed>', 'the first seed', seedNumber, 1)
+    .option('--jobs <n>', 'threads', count, 1)
+    .option('--seed <seed>', 'run one seed and print its timeline', seedNumber)
+    .option('--profile <name>', `what the seeds are about: ${profileNames.join(', ')}`, profile)
+    .option('--max-failures <n>', 'stop after so many failed seeds', count, 5)
+    .option('--json', 'JSON lines: one for each seed, then the summary')
+    .action(sim)
+  chaos
+    .command('mutants')
+    .description('plant known mistakes in a copy of the sources and see each one named')
+    .option('--only <id>', 'one mutant')
+    .option('--jobs <n>', 'mutants at the same time', count, 1)
+    .option('--json', 'JSON lines')
+    .action(mutants)
+  return chaos
+}
+
+async function sim(options: SimOptions): Promise<void> {
+  try {
+    process.exitCode = options.seed === undefined ? await simMany(options) : await simOne(options.seed, options)
+  } catch (error) {
+    process.stderr.write(`the simulator failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.exitCode = 3
+  }
+}
+
+async function simMany(options: SimOptions): Promise<number> {
+  const { runSeeds } = await import('../../chaos/run-seeds.ts')
+  const { describeFailure, describeSummary, exitCodes, replayCommand } = await import('../../chaos/report.ts')
+  let done = 0
+  const summary = await runSeeds({
+    seeds: options.seeds,
+    from: options.from,
+    jobs: options.jobs,
+    profile: options.profile,
+    failuresMax: options.maxFailures,
+    onOutcome(outcome) {
+      done += 1
+      const { seed, profile, hash, violation } = outcome
+      if (options.json === true) print(JSON.stringify({ kind: 'seed', ...outcome, lines: undefined, configuration: undefined }))
+      else if (violation !== undefined) {
+        print(describeFailure({ seed, profile, id: violation.id, what: violation.what, atMs: violation.atMs, replay: replayCommand(outcome) }))
+      } else if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${options.seeds} seeds, last ${seed} (${hash})`)
+    },
+  })
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
+  print(options.json === true ? JSON.stringify(summary) : describeSummary(summary))
+  return exitCodes[summary.verdict]
+}
+
+async function simOne(seed: number, options: SimOptions): Promise<number> {
+  const { runSeed } = await import('../../chaos/world.ts')
+  const outcome = runSeed(seed, { keepsLines: true, ...(options.profile === undefined ? {} : { profile: options.profile }) })
+  if (options.json === true) print(JSON.stringify(outcome))
+  else {
+    print(outcome.configuration)
+    for (const { atMs, who, text } of outcome.lines) print(`${(atMs / 1_000).toFixed(6).padStart(11)}  ${who.padEnd(8)}  ${text}`)
+    if (outcome.violation?.stack !== undefined) print(outcome.violation.stack)
+    print(
+      `seed ${seed}: ${outcome.violation === undefined ? 'no promise broken' : `${outcome.violation.id}: ${outcome.violation.what}`}; ` +
+        `${(outcome.simulatedMs / 1_000).toFixed(1)} s, ${outcome.events} events, ${outcome.committedEntries} entries, ` +
+        `${outcome.counts.operations} operations, ${outcome.leaderChanges} changes of leader; trace ${outcome.hash}`,
+    )
+  }
+  return outcome.violation === undefined ? 0 : 1
+}
+
+async function mutants(options: MutantOptions): Promise<void> {
+  try {
+    const { runMutants } = await import('../../chaos/mutants/run.ts')
+    process.exitCode = await runMutants({ ...options, print })
+  } catch (error) {
+    process.stderr.write(`the mutants could not be run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.exitCode = 3
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 is wanted')
+  return value
+}
+
+function seedNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number from 0 is wanted')
+  return value
+}
+
+function profile(text: string): ProfileName {
+  const known = profileNames.find(name => name === text)
+  if (known === undefined) throw new InvalidArgumentError(`one of ${profileNames.join(', ')} is wanted`)
+  return known
+}
