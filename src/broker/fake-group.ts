@@ -38,6 +38,8 @@ export class FakeNode {
   isHeld = false
   /** Refuses proposals as busy. */
   isBusy = false
+  /** Takes proposals and says only later that it did not. */
+  rejectsLater = false
 
   constructor(group: FakeGroup, id: number) {
     this.#group = group
@@ -48,11 +50,12 @@ export class FakeNode {
     return this.leaderId === this.id
   }
 
-  propose(bodies: readonly Body[]): 'busy' | 'notLeader' | undefined {
-    if (!this.isLeader || this.#group.leader !== this.id) return 'notLeader'
-    if (this.isBusy) return 'busy'
-    for (const body of bodies) this.#group.append(this.term, body)
-    return undefined
+  propose(bodies: readonly Body[], rejected: (reason: 'busy' | 'notLeader') => void): boolean {
+    if (!this.isLeader || this.#group.leader !== this.id) return false
+    if (this.isBusy) rejected('busy')
+    else if (this.rejectsLater) this.#group.clock.setTimer(hopMs, () => rejected('busy'))
+    else for (const body of bodies) this.#group.append(this.term, body)
+    return true
   }
 
   sendToPeer(peer: number, buffers: readonly Uint8Array[]): boolean {

@@ -13,8 +13,8 @@ import type { Body, FrameRefusalReason, ProposalsFrame } from './peer-frame.ts'
 export interface GateRaft {
   readonly term: number
   readonly isLeader: boolean
-  /** undefined = appended, in order, or about to be. Otherwise nothing of it was taken. */
-  propose(bodies: readonly Body[]): 'busy' | 'notLeader' | undefined
+  /** Appends in order. `rejected` runs later, at most once, if nothing of these bodies got into the log after all. False = not even tried. */
+  propose(bodies: readonly Body[], rejected: (reason: 'busy' | 'notLeader') => void): boolean
 }
 
 /** What the gate needs of the command codec. */
@@ -25,14 +25,8 @@ export interface GateCodec {
   check(body: Uint8Array): string | undefined
 }
 
-export interface GateAnswer {
-  /** Of the whole frame: nothing of it was appended. */
-  readonly refused: Exclude<FrameRefusalReason, 'broken'> | undefined
-  /** Sequence that the answer is about: the frame's first; 0 when it has none. */
-  readonly firstSequence: number
-  /** Sequences left out because their command is broken. */
-  readonly broken: readonly number[]
-}
+/** Why a frame was refused, or which of its proposals is broken. May come at once or when Raft has thought about it. */
+export type GateRefusal = (reason: FrameRefusalReason, sequence: number) => void
 
 /** One proposal of our own gateway, ready to append. */
 export interface OwnProposal {
@@ -41,7 +35,7 @@ export interface OwnProposal {
 }
 
 interface Session {
-  incarnation: number
+  readonly incarnation: number
   /** Last accepted in this leadership. */
   sequence: number
   /** The run that may go on; 0 = none, a frame was refused and nothing but a new run will do. */
@@ -49,8 +43,6 @@ interface Session {
   /** The last run heard of. */
   lastRun: number
 }
-
-const noneBroken: readonly number[] = []
 
 export class ProposalGate {
   readonly #raft: GateRaft
@@ -64,16 +56,16 @@ export class ProposalGate {
     this.#codec = codec
   }
 
-  /** A gateway's frame. Its bodies are views; Raft has copied them, or not taken them, when this returns. */
-  acceptFrame(from: number, frame: ProposalsFrame): GateAnswer {
+  /** A gateway's frame. Its bodies are views that live on until they are in the log. */
+  acceptFrame(from: number, frame: ProposalsFrame, refuse: GateRefusal): void {
     const first = frame.bodies[0]?.parts[0]
     const firstSequence = (first && this.#codec.readEnvelope(first)?.sequence) ?? 0
-    if (!this.#raft.isLeader || frame.term !== this.#raft.term) return { refused: 'wrongTerm', firstSequence, broken: noneBroken }
+    if (!this.#raft.isLeader || frame.term !== this.#raft.term) return refuse('wrongTerm', firstSequence)
     const session = this.#sessionOf(from, frame.incarnation)
-    if (session === undefined) return { refused: 'corrupt', firstSequence, broken: noneBroken }
+    if (session === undefined) return refuse('corrupt', firstSequence)
     if (!isNextFrame(session, frame)) {
       if (frame.run >= session.lastRun) session.run = 0
-      return { refused: 'gap', firstSequence, broken: noneBroken }
+      return refuse('gap', firstSequence)
     }
     session.run = frame.run
     session.lastRun = frame.run
@@ -91,39 +83,44 @@ export class ProposalGate {
         crc32cOf(body.parts) !== body.crc
       ) {
         session.run = 0
-        return { refused: 'corrupt', firstSequence, broken: noneBroken }
+        return refuse('corrupt', firstSequence)
       }
       last = envelope.sequence
       if (last <= session.sequence) continue
       if (this.#codec.check(bytes) === undefined) bodies.push(body)
       else broken.push(last)
     }
-    const refused = this.#append(session, bodies, last)
-    if (refused !== undefined) session.run = 0
-    return { refused, firstSequence, broken: refused === undefined ? broken : noneBroken }
+    this.#append(session, bodies, last, reason => refuse(reason, firstSequence))
+    for (const sequence of broken) refuse('broken', sequence)
   }
 
   /** Our own gateway's proposals, in order. Their encoder is in this process: nothing to check. */
-  acceptOwn(node: number, incarnation: number, proposals: readonly OwnProposal[]): 'wrongTerm' | 'busy' | undefined {
-    if (!this.#raft.isLeader) return 'wrongTerm'
+  acceptOwn(node: number, incarnation: number, proposals: readonly OwnProposal[], refuse: (reason: 'wrongTerm' | 'busy') => void): void {
+    if (!this.#raft.isLeader) return refuse('wrongTerm')
     const session = this.#sessionOf(node, incarnation)
-    if (session === undefined) return 'wrongTerm'
+    if (session === undefined) return refuse('wrongTerm')
     const bodies: Body[] = []
     let last = 0
     for (const { sequence, body } of proposals) {
       last = sequence
       if (sequence > session.sequence) bodies.push(body)
     }
-    return this.#append(session, bodies, last)
+    this.#append(session, bodies, last, refuse)
   }
 
-  #append(session: Session, bodies: readonly Body[], last: number): 'wrongTerm' | 'busy' | undefined {
-    if (bodies.length > 0) {
-      const rejected = this.#raft.propose(bodies)
-      if (rejected !== undefined) return rejected === 'busy' ? 'busy' : 'wrongTerm'
+  #append(session: Session, bodies: readonly Body[], last: number, refuse: (reason: 'wrongTerm' | 'busy') => void): void {
+    const before = session.sequence
+    const term = this.#term
+    const rejected = (reason: 'busy' | 'notLeader'): void => {
+      if (this.#term === term) {
+        // They must be taken again when they come again.
+        session.run = 0
+        session.sequence = Math.min(session.sequence, before)
+      }
+      refuse(reason === 'busy' ? 'busy' : 'wrongTerm')
     }
     if (last > session.sequence) session.sequence = last
-    return undefined
+    if (bodies.length > 0 && !this.#raft.propose(bodies, rejected)) rejected('notLeader')
   }
 
   /** undefined = a frame out of a former life of that node. */

@@ -6,7 +6,7 @@ import { Deadlines } from './deadlines.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeGroup, type FakeNode } from './fake-group.ts'
 import type { ProposeOutcome } from './outcome.ts'
-import { decodePeerFrame, encodeProposals, encodeRefused, type Body } from './peer-frame.ts'
+import { decodePeerFrame, encodeProposals, encodeRefused, type Body, type ProposalsFrame } from './peer-frame.ts'
 import { ProposalGate } from './proposal-gate.ts'
 import { Proposer, type ProposerLimits } from './proposer.ts'
 
@@ -67,11 +67,10 @@ function gateway(group: FakeGroup, id: number, incarnation = 1, limits: Partial<
       const frame = decodePeerFrame(bytes)
       if (frame?.kind === 'refused') proposer.onFrameRefused(from, frame)
       if (frame?.kind !== 'proposals') return
-      const answer = gate.acceptFrame(from, frame)
-      const about = { kind: 'refused', term: node.term, incarnation: frame.incarnation, run: frame.run } as const
-      if (answer.refused !== undefined)
-        node.sendToPeer(from, encodeRefused({ ...about, reason: answer.refused, sequence: answer.firstSequence }))
-      for (const sequence of answer.broken) node.sendToPeer(from, encodeRefused({ ...about, reason: 'broken', sequence }))
+      gate.acceptFrame(from, frame, (reason, sequence) => {
+        const about = { term: node.term, incarnation: frame.incarnation, run: frame.run, sequence }
+        node.sendToPeer(from, encodeRefused({ kind: 'refused', reason, ...about }))
+      })
     },
     peerConnected: peer => proposer.onPeerConnected(peer),
     peerDisconnected: peer => proposer.onPeerDisconnected(peer),
@@ -97,6 +96,12 @@ function threeGateways(limits: Partial<ProposerLimits> = {}): { group: FakeGroup
   group.elect(1)
   clock.advance(5)
   return { group, clock, a, b, c }
+}
+
+function offer(gate: ProposalGate, from: number, frame: ProposalsFrame): string[] {
+  const refusals: string[] = []
+  gate.acceptFrame(from, frame, (reason, sequence) => refusals.push(`${reason} ${sequence}`))
+  return refusals
 }
 
 function kinds(of: Gateway, name: string): string[] {
@@ -203,9 +208,9 @@ test('a frame that names another term is refused whole', () => {
   const body = codec.encode({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
   const bodies = [{ parts: [Buffer.concat(body.parts)], bytes: body.bytes, crc: body.crc }]
   const frame = { kind: 'proposals', term: a.node.term - 1, incarnation: 1, run: 1, isRestart: true, previousSequence: 0, bodies } as const
-  expect(gate.acceptFrame(2, frame)).toMatchObject({ refused: 'wrongTerm', firstSequence: 1 })
+  expect(offer(gate, 2, frame)).toEqual(['wrongTerm 1'])
   expect(group.log.length).toBe(0)
-  expect(gate.acceptFrame(2, { ...frame, term: a.node.term })).toMatchObject({ refused: undefined })
+  expect(offer(gate, 2, { ...frame, term: a.node.term })).toEqual([])
   expect(group.log.length).toBe(1)
 })
 
@@ -223,9 +228,9 @@ test('a body whose checksum does not hold, or of another sender, is refused', ()
     previousSequence: 0,
     bodies: [body],
   } as const
-  expect(gate.acceptFrame(2, { ...frame, bodies: [{ ...body, crc: body.crc + 1 }] }).refused).toBe('corrupt')
-  expect(gate.acceptFrame(3, frame).refused).toBe('corrupt')
-  expect(gate.acceptFrame(2, { ...frame, incarnation: 2 }).refused).toBe('corrupt')
+  expect(offer(gate, 2, { ...frame, bodies: [{ ...body, crc: body.crc + 1 }] })).toEqual(['corrupt 1'])
+  expect(offer(gate, 3, frame)).toEqual(['corrupt 1'])
+  expect(offer(gate, 2, { ...frame, incarnation: 2 })).toEqual(['corrupt 1'])
   expect(group.log.length).toBe(0)
 })
 
@@ -318,6 +323,17 @@ test('a busy leader gets everything again after a pause', () => {
   expect([...b.taken].sort()).toEqual(['own', 'x'])
 })
 
+test('what Raft rejects only after a while is sent again, and the leader does not take it for a copy', () => {
+  const { clock, a, b } = threeGateways()
+  a.node.rejectsLater = true
+  a.propose('own')
+  b.propose('x')
+  clock.advance(15)
+  a.node.rejectsLater = false
+  clock.advance(60)
+  expect([...b.taken].sort()).toEqual(['own', 'x'])
+})
+
 test('over its bounds the proposer takes nothing', () => {
   const { group, b } = threeGateways({ pendingCountMax: 2 })
   group.elect(undefined)
@@ -338,13 +354,13 @@ test('a large backlog goes in several frames', () => {
 test('a frame of a former life is refused once the new one was heard', () => {
   const { a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)
-  const frameOf = (incarnation: number): Parameters<typeof gate.acceptFrame>[1] => {
+  const frameOf = (incarnation: number): ProposalsFrame => {
     const made = codec.encode({ node: 2, incarnation, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
     const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
     return { kind: 'proposals', term: a.node.term, incarnation, run: 1, isRestart: true, previousSequence: 0, bodies: [body] }
   }
-  expect(gate.acceptFrame(2, frameOf(2)).refused).toBeUndefined()
-  expect(gate.acceptFrame(2, frameOf(1)).refused).toBe('corrupt')
+  expect(offer(gate, 2, frameOf(2))).toEqual([])
+  expect(offer(gate, 2, frameOf(1))).toEqual(['corrupt 1'])
 })
 
 test('every cut and every flipped bit of a frame head is noticed', () => {
@@ -369,6 +385,7 @@ test('whatever is lost, cut, held or deposed: applied at most once, in order, an
     fc.record({ do: fc.constant('heal' as const), a: fc.integer({ min: 1, max: 3 }), b: fc.integer({ min: 1, max: 3 }) }),
     fc.record({ do: fc.constant('hold' as const), isHeld: fc.boolean() }),
     fc.record({ do: fc.constant('busy' as const), node: fc.integer({ min: 1, max: 3 }), isBusy: fc.boolean() }),
+    fc.record({ do: fc.constant('late' as const), node: fc.integer({ min: 1, max: 3 }), isBusy: fc.boolean() }),
     fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(0, 1, 2, 7, 100, 600) }),
   )
   fc.assert(
@@ -386,11 +403,12 @@ test('whatever is lost, cut, held or deposed: applied at most once, in order, an
         if (s.do === 'hold' && s.isHeld) group.isCommitHeld = true
         if (s.do === 'hold' && !s.isHeld) group.releaseCommit()
         if (s.do === 'busy') group.node(s.node).isBusy = s.isBusy
+        if (s.do === 'late') group.node(s.node).rejectsLater = s.isBusy
         if (s.do === 'wait') clock.advance(s.ms)
       }
       group.losesFrame = () => false
       for (const [x, y] of [[1, 2], [1, 3], [2, 3]] as const) group.heal(x, y) // prettier-ignore
-      for (const node of group.nodes) node.isBusy = false
+      for (const node of group.nodes) node.isBusy = node.rejectsLater = false
       group.releaseCommit()
       group.elect(1)
       clock.advance(5_000)

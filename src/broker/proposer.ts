@@ -100,6 +100,7 @@ export class Proposer {
   #stallMs: number
   #hasProgressed = false
   #restarts = 0
+  readonly #gatherers: (() => void)[] = []
 
   constructor(options: ProposerOptions) {
     this.#options = options
@@ -122,6 +123,20 @@ export class Proposer {
     this.#bytes += body.bytes
     this.#scheduleFlush()
     return true
+  }
+
+  get hasLeader(): boolean {
+    return this.#options.raft.leaderId !== undefined
+  }
+
+  /** `gather` runs right before every flush and may propose: so what many requests of one turn want becomes one command. In the order of adding. */
+  addGatherer(gather: () => void): void {
+    this.#gatherers.push(gather)
+  }
+
+  /** Asks for a flush in this turn, for the sake of the gatherers. */
+  requestFlush(): void {
+    this.#scheduleFlush()
   }
 
   /** An entry was applied here. Tells the fate of ours up to it. */
@@ -211,6 +226,7 @@ export class Proposer {
     this.#isFlushScheduled = true
     // One turn's proposals make one frame.
     clock.soon(() => {
+      for (const gather of this.#gatherers) gather()
       this.#isFlushScheduled = false
       this.#flush()
     })
@@ -253,12 +269,17 @@ export class Proposer {
     const last = batch[batch.length - 1]
     assert(last !== undefined, 'empty-batch')
     if (leader === node) {
-      const refused = gate.acceptOwn(node, incarnation, batch satisfies readonly OwnProposal[])
-      if (refused !== undefined) {
+      // A refusal may come at once or later; an earlier run's means nothing any more.
+      if (this.#lastSent === undefined) this.#run++
+      const run = this.#run
+      let isRefused = false
+      gate.acceptOwn(node, incarnation, batch satisfies readonly OwnProposal[], () => {
+        isRefused = true
+        if (run !== this.#run) return
         this.#pause()
-        this.#scheduleFlush()
-        return false
-      }
+        this.#restart()
+      })
+      if (isRefused) return false
     } else {
       if (this.#lastSent === undefined) this.#run++
       const buffers = encodeProposals({

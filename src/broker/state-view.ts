@@ -4,7 +4,7 @@
  */
 import type { GroupSettings, TopicType } from '../state/command.ts'
 import type { DeliveryRef } from '../state/command.ts'
-import type { Hash64, TopicId } from '../state/ids.ts'
+import type { ConsumerGroupId, Hash64, TopicId } from '../state/ids.ts'
 
 export interface TopicView {
   readonly topicId: TopicId
@@ -27,6 +27,7 @@ export interface PlaceView {
 }
 
 export interface GroupView {
+  readonly consumerGroupId: ConsumerGroupId
   readonly name: string
   readonly settings: GroupSettings
 }
@@ -62,8 +63,6 @@ export interface StateView {
   /** Number that only grows while messages are appended to the topic; equal on every node at the same applied index. */
   arrivals(topicId: TopicId): number
   isNodeUp(node: number): boolean
-  /** Cluster time at which it was last said to be up or down; 0 = never. */
-  nodeChangedAtMs(node: number): number
   deliveriesOf(client: Hash64): Iterable<HeldDelivery>
   takeWakes(): readonly Wake[]
 }

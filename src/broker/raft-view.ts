@@ -1,0 +1,19 @@
+/** What this floor needs of RaftNode, and how a RaftNode gives it. */
+import type { ProposerRaft } from './proposer.ts'
+
+/** A follower as the leader sees it. */
+export interface FollowerHealth {
+  readonly node: number
+  /** Since we last heard of it; undefined = never in this leadership. */
+  readonly sinceContactMs: number | undefined
+  readonly appliedIndex: number
+}
+
+export interface BrokerRaft extends ProposerRaft {
+  readonly commitIndex: number
+  /** Of an entry this node holds. A view: valid until the present turn is over. */
+  entryBody(index: number): Uint8Array
+  /** On the leader: all its followers. Elsewhere empty. */
+  followers(): readonly FollowerHealth[]
+  isConnected(peer: number): boolean
+}
