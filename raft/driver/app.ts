@@ -1,0 +1,57 @@
+/** What a RaftNode's user gives it and gets from it: the interface between the log and the state machine above it. */
+import type { NodeId, Term } from '../core/ids.ts'
+import type { RaftStatus, RoleChange } from '../core/status.ts'
+import type { Channel } from '../codec/messages.ts'
+import type { StoredEntry } from './log-storage.ts'
+import type { DriverMetrics } from './metrics.ts'
+import type { PeerLinks } from './transport.ts'
+
+/** Who leads, as far as this node knows. */
+export interface LeadershipView {
+  readonly term: Term
+  readonly leaderId: NodeId | undefined
+  readonly isLeader: boolean
+  /** We lead, and an entry of our own term is committed: everything that earlier leaders committed is known to be. */
+  readonly isReady: boolean
+}
+
+/** Calls into the application. None of them runs inside a call of the application into the node; each may call the node. */
+export interface RaftApp {
+  /** Committed, and durable here. Each entry once, in order, of every kind. The body is lent for the call. */
+  apply(entry: StoredEntry): void
+  /** After the applies of one turn. */
+  appliedBatch(lastIndex: number): void
+  leadershipChanged(view: LeadershipView): void
+  /** A frame that a peer's application sent with `sendToPeer`; in order for each connection. The bytes may be kept. */
+  peerFrame(from: NodeId, bytes: Uint8Array): void
+  /** `sendToPeer` can reach it from here on. */
+  peerConnected(peer: NodeId): void
+  /** What was sent to it and not answered may be lost. */
+  peerDisconnected(peer: NodeId): void
+  /** The disk failed, or the peer port could not be opened: the node is silent from now on. */
+  fatal(error: Error): void
+}
+
+/** For logs, tests and the simulator's timeline. Cheap when absent. */
+export type RaftTraceEvent =
+  | { readonly kind: 'roleChange'; readonly change: RoleChange }
+  /** Reason codes of what the core refused or ignored. */
+  | { readonly kind: 'refusal'; readonly code: string }
+  | { readonly kind: 'link'; readonly peer: NodeId | undefined; readonly channel: Channel | undefined; readonly what: string }
+  | { readonly kind: 'peerDied'; readonly peer: NodeId }
+  | { readonly kind: 'stall'; readonly gapMs: number }
+  | { readonly kind: 'badFrame'; readonly peer: NodeId; readonly problem: string }
+
+export type RaftTrace = (event: RaftTraceEvent) => void
+
+/** The core's view and the driver's numbers. */
+export interface RaftNodeStatus extends RaftStatus {
+  readonly incarnation: number
+  readonly isFailed: boolean
+  readonly links: readonly PeerLinks[]
+  readonly syncP50Ms: number
+  readonly syncP99Ms: number
+  readonly entriesPerFlush: number
+  readonly messagesHeld: number
+  readonly metrics: DriverMetrics
+}

@@ -1,0 +1,393 @@
+/**
+ * The event loop of one node. Everything that happens (a frame, a finished sync, a proposal, a timer) only asks for a turn; a turn runs when what was
+ * already waiting has come in, and does, in this order:
+ *
+ *   frames: control first, then data → durable → proposals → tick → one drain of the core's output: persists into the log, messages to the
+ *   connections → one flush, if the disk is idle → one write per connection → apply a slice
+ *
+ * So one flush carries everything that waited for the disk, and one write per peer everything the turn had to say. The leader's records leave before the
+ * flush that makes them durable here has begun.
+ * Stalls: if the process was away for longer than two heartbeats, what waits in the sockets is read before the core hears what time it is; after more
+ * than ten seconds the connections are dropped unread, and proposals that waited are refused (DESIGN rule 7).
+ * After the first error of the disk the node is silent: no vote, no acknowledgement, no heartbeat leaves it any more.
+ */
+import type { Clock, Timer } from '../../src/platform/clock.ts'
+import type { Random } from '../../src/platform/random.ts'
+import { crc32c } from '../../src/platform/bytes.ts'
+import { assert, assertNever, mustExist } from '../../src/platform/assert.ts'
+import { decodeFrame } from '../codec/messages.ts'
+import type { AppendHeader } from '../codec/messages.ts'
+import type { RaftConfig } from '../core/config.ts'
+import type { RaftCore } from '../core/core.ts'
+import { EntryKind } from '../core/entry.ts'
+import type { Epoch, NodeId } from '../core/ids.ts'
+import type { Message } from '../core/message.ts'
+import type { LeadershipView, RaftApp, RaftTrace } from './app.ts'
+import { Applier } from './applier.ts'
+import { Inbox } from './inbox.ts'
+import type { InboxItem } from './inbox.ts'
+import type { EntryBody, HardStateStorage, LogStorage, RecordBlock } from './log-storage.ts'
+import type { DriverMetrics } from './metrics.ts'
+import { Persistence } from './persistence.ts'
+import type { OwnAppend } from './persistence.ts'
+import { Sender } from './sender.ts'
+import { Submissions } from './submissions.ts'
+import type { Batch } from './submissions.ts'
+import type { Transport } from './transport.ts'
+
+export interface LoopOptions {
+  readonly config: RaftConfig
+  readonly core: RaftCore
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: LogStorage
+  readonly hardState: HardStateStorage
+  readonly app: RaftApp
+  readonly metrics: DriverMetrics
+  readonly transport: Transport
+  readonly trace: RaftTrace | undefined
+  firstEntryBody(): Uint8Array
+}
+
+/** Data frames are taken for at most this long in one turn. */
+const dataSliceMsMax = 2
+/** After a gap like this nothing that waits is read (rule 7). */
+const absenceMsMax = 10_000
+/** How often the connections are looked after. */
+const linkCheckIntervalMs = 100
+
+const emptyBody: EntryBody = { parts: [], bytes: 0, crc: 0 }
+
+export class Loop {
+  readonly inbox = new Inbox()
+  readonly submissions: Submissions
+  readonly persistence: Persistence
+  readonly sender: Sender
+  readonly applier: Applier
+  readonly #options: LoopOptions
+  readonly #stallMs: number
+  #isTurnRequested = false
+  #isStopped = false
+  #isFailed = false
+  #timer: Timer | undefined
+  #timerDueMs = Infinity
+  #lastWakeMs: number
+  /** Turns that the tick still waits after a stall. */
+  #ticksHeld = 0
+  #lastLinkCheckMs = -Infinity
+  #steppedEpoch = 0 as Epoch
+  /** Of this turn, until the output is drained. */
+  readonly #blocks = new Map<number, RecordBlock>()
+  readonly #batches = new Map<number, Batch>()
+  #lastSlice = 0
+  #view: LeadershipView
+  #isVoteConditional: boolean
+  #isVoteWithheld: boolean
+
+  constructor(options: LoopOptions) {
+    this.#options = options
+    const { clock, log, hardState, metrics, config, core, transport, app } = options
+    this.#stallMs = 2 * config.heartbeatIntervalMs
+    this.#lastWakeMs = clock.nowMs()
+    this.submissions = new Submissions(config.sliceBytesMax)
+    this.persistence = new Persistence({
+      clock,
+      log,
+      hardState,
+      metrics,
+      bodiesOf: persist => this.#bodiesOf(persist),
+      blockOf: ticket => mustExist(this.#blocks.get(ticket), 'slice-without-records', ticket),
+      progressed: () => this.requestTurn(),
+      failed: error => this.fail(error),
+    })
+    const node = core.inspect()
+    this.sender = new Sender({
+      core: {
+        leadingTerm: () => (node.role.kind === 'leader' ? node.term : undefined),
+        sentUpTo: (to, lastIndex, bytes) => core.sentUpTo(to, lastIndex, bytes),
+      },
+      log,
+      transport,
+      metrics,
+      sliceBytesMax: config.sliceBytesMax,
+    })
+    this.applier = new Applier({ clock, log, appliedIndex: node.appliedIndex, apply: entry => app.apply(entry) })
+    this.#view = this.#currentView()
+    this.#isVoteConditional = node.isVoteConditional
+    this.#isVoteWithheld = node.voteWithheldAt !== undefined
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /** Stopped by an error, not by a call. */
+  get isFailed(): boolean {
+    return this.#isFailed
+  }
+
+  /** Asks for a turn as soon as what is waiting has come in. */
+  requestTurn(): void {
+    if (this.#isTurnRequested || this.#isStopped) return
+    this.#isTurnRequested = true
+    this.#options.clock.soon(() => this.#turn())
+  }
+
+  /** Something called us: has the process been away? */
+  wake(): void {
+    const { clock, metrics, trace, transport } = this.#options
+    const nowMs = clock.nowMs()
+    const gapMs = nowMs - this.#lastWakeMs
+    this.#lastWakeMs = nowMs
+    if (gapMs <= this.#stallMs || this.#isStopped) return
+    metrics.stalls++
+    metrics.stallMsLongest = Math.max(metrics.stallMsLongest, gapMs)
+    this.#ticksHeld = 1
+    trace?.({ kind: 'stall', gapMs })
+    if (gapMs <= absenceMsMax) return
+    this.inbox.dropFrames()
+    this.submissions.rejectWaiting('notLeader')
+    transport.dropAll(`this process was away for ${Math.round(gapMs)} ms`)
+  }
+
+  /** Nothing runs after this. */
+  stop(cause: 'stopped' | 'storageFailed'): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#timer?.cancel()
+    this.persistence.stop()
+    this.sender.drop()
+    this.#options.transport.stop()
+    this.submissions.abandon(cause)
+  }
+
+  /** The disk failed, or the peer port can't be had: silence, and one sentence. */
+  fail(error: Error): void {
+    if (this.#isStopped) return
+    this.#isFailed = true
+    this.stop('storageFailed')
+    this.#options.app.fatal(error)
+  }
+
+  #turn(): void {
+    this.#isTurnRequested = false
+    if (this.#isStopped) return
+    const { metrics, transport } = this.#options
+    metrics.turns++
+    this.wake()
+    for (const item of this.inbox.takeControl()) this.#take(item)
+    this.#takeData()
+    this.#stepDurable()
+    this.#stepProposals()
+    this.#maybeTick()
+    this.#drain()
+    this.persistence.start()
+    transport.flush()
+    this.#tellLeadership()
+    this.#apply()
+    this.#tellTrust()
+    transport.flush()
+    if (!this.inbox.isEmpty || this.submissions.hasWaiting) this.requestTurn()
+    this.arm()
+  }
+
+  #takeData(): void {
+    const { clock } = this.#options
+    const endMs = clock.nowMs() + dataSliceMsMax
+    for (let item = this.inbox.takeData(); item !== undefined; item = this.inbox.takeData()) {
+      this.#take(item)
+      if (this.#isStopped || clock.nowMs() >= endMs) return
+    }
+  }
+
+  #take(item: InboxItem): void {
+    const { core, clock, app, random } = this.#options
+    const { peer } = item
+    switch (item.kind) {
+      case 'frame':
+        return this.#takeFrame(item)
+      case 'up':
+        core.step({ kind: 'peerConnected', nowMs: clock.nowMs(), peer, incarnation: item.incarnation })
+        return app.peerConnected(peer)
+      case 'down':
+        core.step({ kind: 'peerDisconnected', nowMs: clock.nowMs(), peer })
+        return app.peerDisconnected(peer)
+      case 'died':
+        this.#options.trace?.({ kind: 'peerDied', peer })
+        return core.step({ kind: 'peerDied', nowMs: clock.nowMs(), peer, jitter: random.next() })
+      default:
+        return assertNever(item)
+    }
+  }
+
+  #takeFrame(item: Extract<InboxItem, { kind: 'frame' }>): void {
+    const { peer } = item
+    const frame = decodeFrame(item.type, item.header, item.payload)
+    switch (frame.kind) {
+      case 'message':
+        return this.#receive(peer, frame.message)
+      case 'append':
+        return this.#receiveAppend(item, frame.append, frame.records)
+      case 'application':
+        return this.#options.app.peerFrame(peer, frame.bytes)
+      case 'malformed':
+        return this.#badFrame(item, frame.problem)
+      case 'hello':
+      case 'helloRefused':
+      case 'ping':
+      case 'pong':
+        return
+      default:
+        return assertNever(frame)
+    }
+  }
+
+  #receive(from: NodeId, message: Message): void {
+    const { core, clock } = this.#options
+    core.step({ kind: 'receive', nowMs: clock.nowMs(), from, message })
+  }
+
+  #receiveAppend(item: Extract<InboxItem, { kind: 'frame' }>, append: AppendHeader, records: Uint8Array): void {
+    const { term, session, prev, lastIndex, commitIndex } = append
+    const ticket = ++this.#lastSlice
+    if (lastIndex === prev.index) {
+      const slice = { prev, lastIndex, runs: [], bytes: 0, lastWallMs: 0, ticket }
+      return this.#receive(item.peer, { kind: 'append', term, session, slice, commitIndex })
+    }
+    const check = this.#options.log.checkBlock(prev, records)
+    if (check.kind === 'corrupt') return this.#badFrame(item, check.problem)
+    const { block } = check
+    if (block.lastIndex !== lastIndex) return this.#badFrame(item, `records end at ${block.lastIndex}, not ${lastIndex}`)
+    this.#blocks.set(ticket, block)
+    const slice = { prev, lastIndex, runs: block.runs, bytes: block.bytes, lastWallMs: block.lastWallMs, ticket }
+    this.#receive(item.peer, { kind: 'append', term, session, slice, commitIndex })
+  }
+
+  #badFrame(item: Extract<InboxItem, { kind: 'frame' }>, problem: string): void {
+    this.#options.trace?.({ kind: 'badFrame', peer: item.peer, problem })
+    this.#options.transport.closeLink(item.peer, item.channel, problem)
+  }
+
+  #stepDurable(): void {
+    const epoch = this.persistence.durableEpoch
+    if (epoch <= this.#steppedEpoch) return
+    this.#steppedEpoch = epoch
+    const { core, clock } = this.#options
+    core.step({ kind: 'durable', nowMs: clock.nowMs(), epoch })
+    this.sender.release(epoch)
+    this.persistence.noteDurable(core.inspect().durability.durableIndex)
+  }
+
+  #stepProposals(): void {
+    const { core, clock, metrics } = this.#options
+    for (let batch = this.submissions.take(); batch !== undefined; batch = this.submissions.take()) {
+      metrics.proposals++
+      const { ticket, kind: entryKind, bodies, bytes } = batch
+      this.#batches.set(ticket, batch)
+      core.step({ kind: 'propose', nowMs: clock.nowMs(), ticket, entryKind, count: bodies.length, bytes })
+    }
+  }
+
+  #maybeTick(): void {
+    const { core, clock, random, transport } = this.#options
+    if (this.#ticksHeld > 0) {
+      this.#ticksHeld--
+      this.requestTurn()
+      return
+    }
+    const nowMs = clock.nowMs()
+    if (nowMs - this.#lastLinkCheckMs >= linkCheckIntervalMs) {
+      this.#lastLinkCheckMs = nowMs
+      transport.check()
+    }
+    if (nowMs >= core.output.deadlineMs) core.step({ kind: 'tick', nowMs, wallMs: clock.wallMs(), jitter: random.next() })
+  }
+
+  /** Carries out what the core wants, in the order of its duties (core/output.ts). */
+  #drain(): void {
+    const { core, metrics, trace } = this.#options
+    const { output } = core
+    for (const persist of output.persists) this.persistence.carryOut(persist)
+    this.#blocks.clear()
+    this.#batches.clear()
+    const durable = this.persistence.durableEpoch
+    // By index: handing over an append may put the next one behind the last.
+    for (let i = 0; i < output.messages.length; i++) this.sender.send(mustExist(output.messages[i], 'message'), durable)
+    for (const outcome of output.outcomes) {
+      if (outcome.kind === 'rejected') metrics.proposalsRejected++
+      else if (outcome.kind === 'unknown') metrics.proposalsUnknown++
+      this.submissions.onOutcome(outcome)
+    }
+    if (trace !== undefined) {
+      for (const change of output.roleChanges) trace({ kind: 'roleChange', change })
+      for (const code of output.refusals) trace({ kind: 'refusal', code })
+    }
+    core.clearOutput()
+  }
+
+  #apply(): void {
+    const { core, app, metrics } = this.#options
+    const { applyTo } = core.output
+    const count = this.applier.applySlice(applyTo)
+    if (count === 0) return
+    metrics.entriesApplied += count
+    const { appliedIndex } = this.applier
+    core.step({ kind: 'applied', index: appliedIndex })
+    app.appliedBatch(appliedIndex)
+    this.submissions.onApplied(appliedIndex)
+    if (appliedIndex < applyTo) this.requestTurn()
+  }
+
+  #tellLeadership(): void {
+    const view = this.#currentView()
+    const last = this.#view
+    if (view.term === last.term && view.leaderId === last.leaderId && view.isLeader === last.isLeader && view.isReady === last.isReady)
+      return
+    this.#view = view
+    this.#options.app.leadershipChanged(view)
+  }
+
+  #currentView(): LeadershipView {
+    const { role, term, commitIndex } = this.#options.core.inspect()
+    const isLeader = role.kind === 'leader'
+    return { term, leaderId: role.leaderId, isLeader, isReady: isLeader && commitIndex >= role.firstOwnIndex }
+  }
+
+  /** What the core does not doubt any more, storage may forget. */
+  #tellTrust(): void {
+    const { core, hardState } = this.#options
+    const { isVoteConditional, voteWithheldAt } = core.inspect()
+    if (this.#isVoteConditional && !isVoteConditional) {
+      this.#isVoteConditional = false
+      hardState.trustRestored?.('tail')
+    }
+    if (this.#isVoteWithheld && voteWithheldAt === undefined) {
+      this.#isVoteWithheld = false
+      hardState.trustRestored?.('vote')
+    }
+  }
+
+  #bodiesOf(persist: OwnAppend): { readonly bodies: readonly EntryBody[]; readonly bytes: number } {
+    const batch = this.#batches.get(persist.ticket)
+    if (batch !== undefined) return batch
+    assert(persist.count === 1, 'proposal-without-bodies', persist.ticket)
+    if (persist.entryKind !== EntryKind.config) return { bodies: [emptyBody], bytes: this.#options.log.recordBytes(0) }
+    const body = this.#options.firstEntryBody()
+    return { bodies: [{ parts: [body], bytes: body.length, crc: crc32c(body) }], bytes: this.#options.log.recordBytes(body.length) }
+  }
+
+  /** One timer, at the core's next deadline. An earlier one that is set already will do: it only asks for a turn. */
+  arm(): void {
+    if (this.#isStopped) return
+    const { core, clock } = this.#options
+    const dueMs = core.output.deadlineMs
+    if (this.#timer !== undefined && this.#timerDueMs <= dueMs) return
+    this.#timer?.cancel()
+    this.#timerDueMs = dueMs
+    this.#timer = clock.setTimer(Math.max(0, dueMs - clock.nowMs()), () => {
+      this.#timer = undefined
+      this.wake()
+      this.requestTurn()
+    })
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * One member of a Raft group: the core, the log, the connections and the application, tied together. This file is the door; what happens in which order is
+ * loop.ts. Everything is synchronous and calls back: no promise anywhere.
+ */
+import type { Clock } from '../../src/platform/clock.ts'
+import type { Network, NetworkAddress } from '../../src/platform/network.ts'
+import type { Random } from '../../src/platform/random.ts'
+import { assert } from '../../src/platform/assert.ts'
+import type { RaftConfig, RecoveredState } from '../core/config.ts'
+import { RaftCore } from '../core/core.ts'
+import type { EntryKind } from '../core/entry.ts'
+import type { LogIndex, NodeId, Term } from '../core/ids.ts'
+import type { RejectReason } from '../core/output.ts'
+import type { Role } from '../core/status.ts'
+import { encodeApplication } from '../codec/messages.ts'
+import type { RaftApp, RaftNodeStatus, RaftTrace } from './app.ts'
+import type { EntryBody, HardStateStorage, LogStorage, StoredEntry } from './log-storage.ts'
+import { Loop } from './loop.ts'
+import { createMetrics } from './metrics.ts'
+import type { ProposeDone } from './submissions.ts'
+import { Transport } from './transport.ts'
+
+export interface RaftNodeOptions {
+  readonly config: RaftConfig
+  readonly recovered: RecoveredState
+  readonly clock: Clock
+  readonly random: Random
+  readonly network: Network
+  /** Our own peer port. */
+  readonly listen: NetworkAddress
+  /** The other members, each at the address as seen from here. */
+  readonly peers: readonly { readonly id: NodeId; readonly address: NetworkAddress }[]
+  readonly clusterName: string
+  /** What the protocol between members can do; told in the hello. */
+  readonly featureLevel?: number
+  readonly log: LogStorage
+  readonly hardState: HardStateStorage
+  readonly app: RaftApp
+  /** Body of the entry at index 1, made by the first leader. */
+  readonly firstEntryBody: () => Uint8Array
+  readonly trace?: RaftTrace
+  /** Longest frame taken from a peer. */
+  readonly frameBytesMax?: number
+}
+
+/** The settings that a local network wants. */
+export function defaultRaftConfig(id: NodeId, voters: readonly NodeId[]): RaftConfig {
+  return {
+    id,
+    voters: [...voters].sort((a, b) => a - b),
+    heartbeatIntervalMs: 50,
+    electionTimeoutMs: 300,
+    earlyElectionSpreadMs: 40,
+    sliceBytesMax: 1024 * 1024,
+    inflightSlicesMax: 4,
+    inflightBytesMax: 4 * 1024 * 1024,
+    uncommittedBytesMax: 64 * 1024 * 1024,
+    timeLeapMs: 5_000,
+  }
+}
+
+export class RaftNode {
+  readonly id: NodeId
+  readonly #options: RaftNodeOptions
+  readonly #core: RaftCore
+  readonly #transport: Transport
+  readonly #loop: Loop
+  readonly #metrics = createMetrics()
+
+  private constructor(options: RaftNodeOptions) {
+    const { config, recovered, clock, random, log, hardState, app } = options
+    this.id = config.id
+    this.#options = options
+    assert(log.lastId.index === recovered.last.index, 'log-not-as-recovered', log.lastId.index, recovered.last.index)
+    this.#core = new RaftCore(config, recovered, { nowMs: clock.nowMs(), wallMs: clock.wallMs(), jitter: random.next() })
+    this.#transport = this.#makeTransport()
+    this.#loop = new Loop({
+      config,
+      core: this.#core,
+      clock,
+      random,
+      log,
+      hardState,
+      app,
+      metrics: this.#metrics,
+      transport: this.#transport,
+      trace: options.trace,
+      firstEntryBody: options.firstEntryBody,
+    })
+  }
+
+  /** Listens, dials, and takes part. The application is called from the next turn on, never inside this call. */
+  static start(options: RaftNodeOptions): RaftNode {
+    const node = new RaftNode(options)
+    node.#transport.start()
+    node.#loop.arm()
+    node.#loop.requestTurn()
+    return node
+  }
+
+  /**
+   * As leader: appends one entry for each body, one behind the other. The bodies are the node's until `done`, or until their entries are applied.
+   * A reason, and no `done`, when it is refused at once; otherwise `done` runs exactly once, later.
+   */
+  propose(kind: EntryKind, bodies: readonly EntryBody[], done?: ProposeDone): undefined | RejectReason {
+    const loop = this.#loop
+    if (loop.isStopped) return this.#loop.isFailed ? 'storageFailed' : 'notLeader'
+    const node = this.#core.inspect()
+    if (node.role.kind !== 'leader') return 'notLeader'
+    const { log, config } = this.#options
+    let bytes = 0
+    for (const body of bodies) bytes += log.recordBytes(body.bytes)
+    const waitingBytes = node.uncommitted.used + loop.submissions.waitingBytes
+    if (waitingBytes > 0 && waitingBytes + bytes > config.uncommittedBytesMax) return 'busy'
+    loop.submissions.add(kind, bodies, bytes, done)
+    loop.requestTurn()
+    return undefined
+  }
+
+  /** Sends a frame to a peer's application over the data connection. The buffers are the network's from now on. False: not connected, or no room. */
+  sendToPeer(peer: NodeId, buffers: readonly Uint8Array[]): boolean {
+    if (this.#loop.isStopped || !this.#transport.isUp(peer)) return false
+    return this.#transport.sendApplication(peer, [encodeApplication(buffers), ...buffers])
+  }
+
+  /** An entry of our log, applied or not. The body is lent until the caller returns to the event loop. */
+  entry(index: LogIndex): StoredEntry {
+    return this.#options.log.entry(index)
+  }
+
+  get role(): Role {
+    return this.#core.inspect().role.kind
+  }
+
+  get term(): Term {
+    return this.#core.inspect().term
+  }
+
+  get leaderId(): NodeId | undefined {
+    return this.#core.inspect().role.leaderId
+  }
+
+  get commitIndex(): LogIndex {
+    return this.#core.inspect().commitIndex
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#loop.applier.appliedIndex
+  }
+
+  get isStopped(): boolean {
+    return this.#loop.isStopped
+  }
+
+  /** The peer port that is really listened on. */
+  get port(): number {
+    return this.#transport.port
+  }
+
+  isConnectedTo(peer: NodeId): boolean {
+    return this.#transport.isUp(peer)
+  }
+
+  /** The cluster's time here and now: the leader's own, or our estimate from its last word and our own monotonic clock (rule 7). */
+  clusterTimeMs(): number {
+    return this.#core.clusterTimeMs(this.#options.clock.nowMs())
+  }
+
+  status(): RaftNodeStatus {
+    const { persistence, sender } = this.#loop
+    const { p50Ms, p99Ms } = persistence.flushDurations.quantiles()
+    const { flushes, entriesFlushed } = this.#metrics
+    return {
+      ...this.#core.status(this.#options.clock.nowMs()),
+      incarnation: this.#options.recovered.incarnation,
+      isFailed: this.#loop.isFailed,
+      links: this.#transport.links(),
+      syncP50Ms: p50Ms,
+      syncP99Ms: p99Ms,
+      entriesPerFlush: flushes === 0 ? 0 : entriesFlushed / flushes,
+      messagesHeld: sender.heldCount,
+      metrics: { ...this.#metrics },
+    }
+  }
+
+  /** Silence: closes the connections, starts no write, calls the application no more. Proposals that wait end as rejected or unknown. Idempotent. */
+  stop(): void {
+    this.#loop.stop('stopped')
+  }
+
+  #makeTransport(): Transport {
+    const { config, recovered, clusterName, listen, peers, clock, network, frameBytesMax, featureLevel, trace } = this.#options
+    return new Transport({
+      id: config.id,
+      clusterName,
+      incarnation: recovered.incarnation,
+      featureLevel: featureLevel ?? 1,
+      listen,
+      peers,
+      clock,
+      network,
+      metrics: this.#metrics,
+      ...(frameBytesMax === undefined ? {} : { frameBytesMax }),
+      dataBytesMax: 4 * config.inflightBytesMax,
+      events: {
+        wake: () => this.#loop.wake(),
+        frame: (peer, channel, type, header, payload) => {
+          const { inbox } = this.#loop
+          const item = { kind: 'frame', peer, channel, type, header, payload } as const
+          if (channel === 'control') inbox.addControl(item)
+          else inbox.addData(item)
+          this.#loop.requestTurn()
+        },
+        peerUp: (peer, incarnation) => this.#note({ kind: 'up', peer, incarnation }),
+        peerDown: peer => this.#note({ kind: 'down', peer }),
+        peerDied: peer => this.#note({ kind: 'died', peer }),
+        wantsFlush: () => this.#loop.requestTurn(),
+        linkChanged: (peer, channel, what) => trace?.({ kind: 'link', peer, channel, what }),
+        listenFailed: error => this.#loop.fail(error),
+      },
+    })
+  }
+
+  #note(item: Parameters<Loop['inbox']['addData']>[0]): void {
+    this.#loop.inbox.addData(item)
+    this.#loop.requestTurn()
+  }
+}

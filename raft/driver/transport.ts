@@ -1,0 +1,398 @@
+/**
+ * The connections of one node: two to each peer, both used both ways. `control` carries votes, heartbeats and their replies, so that no append stands in
+ * their way; `data` carries appends, their replies and application frames.
+ *
+ * Who dials: the lower-numbered node of a pair dials `control`, the higher-numbered one `data`. So there are exactly two sockets for a pair (acks ride
+ * on the answers, one write a turn), and yet each side has one that it dials itself. That is what tells a dead process from a broken wire (DESIGN §6):
+ * both links closed, and the immediate redial of our own one refused (or a hello with another incarnation) = it died. Redialled, or unanswered = we know
+ * nothing, the ordinary timeouts decide.
+ *
+ * Bounds: what waits for a peer stays under `dataBytesMax`; an append that finds no room closes the link (the peer does not read), an application frame is
+ * refused to its sender. Strangers: at most a few, a kilobyte each, for two seconds. Redials: at once after a link that lived, then 20, 50, 100 … 500 ms.
+ */
+import type { Clock, Timer } from '../../src/platform/clock.ts'
+import type { Connection, ConnectionHandlers, Listener, Network, NetworkAddress } from '../../src/platform/network.ts'
+import { assert, mustExist } from '../../src/platform/assert.ts'
+import { frameBytesMaxDefault } from '../codec/frame.ts'
+import type { Channel, Hello } from '../codec/messages.ts'
+import type { NodeId } from '../core/ids.ts'
+import { Link } from './link.ts'
+import type { LinkOwner } from './link.ts'
+import type { DriverMetrics } from './metrics.ts'
+
+export interface TransportEvents {
+  /** Before anything that came from the network is looked at: the moment to notice that the process was away. */
+  wake(): void
+  /** The views are the taker's to keep. */
+  frame(peer: NodeId, channel: Channel, kind: number, header: Uint8Array, payload: Uint8Array): void
+  /** The data link is open. */
+  peerUp(peer: NodeId, incarnation: number): void
+  /** The data link closed: what was on it may be lost. */
+  peerDown(peer: NodeId): void
+  /** Its process died, or is another one now. */
+  peerDied(peer: NodeId): void
+  /** Something waits for `flush`. */
+  wantsFlush(): void
+  /** For the trace: a link opened or closed, and why. */
+  linkChanged(peer: NodeId | undefined, channel: Channel | undefined, what: string): void
+  listenFailed(error: Error): void
+}
+
+export interface TransportOptions {
+  readonly id: NodeId
+  readonly clusterName: string
+  readonly incarnation: number
+  readonly featureLevel: number
+  readonly listen: NetworkAddress
+  readonly peers: readonly { readonly id: NodeId; readonly address: NetworkAddress }[]
+  readonly clock: Clock
+  readonly network: Network
+  readonly metrics: DriverMetrics
+  readonly events: TransportEvents
+  readonly frameBytesMax?: number
+  /** Soft bound of what waits for one peer. */
+  readonly dataBytesMax: number
+}
+
+/** What an operator wants to know of the links to one peer. */
+export interface PeerLinks {
+  readonly peer: NodeId
+  readonly control: 'open' | 'closed'
+  readonly data: 'open' | 'closed'
+  readonly incarnation: number | undefined
+  readonly waitingBytes: number
+  /** Why the last link closed or was refused. */
+  readonly lastProblem: string | undefined
+}
+
+interface Slot {
+  readonly channel: Channel
+  readonly isOurs: boolean
+  link: Link | undefined
+  attempts: number
+  redial: Timer | undefined
+  /** Our last dial since the link closed found nobody listening. */
+  wasRefused: boolean
+}
+
+interface Peer {
+  readonly id: NodeId
+  readonly address: NetworkAddress
+  readonly control: Slot
+  readonly data: Slot
+  incarnation: number | undefined
+  /** `peerUp` was told last, not `peerDown`. */
+  isUpTold: boolean
+  isDeathTold: boolean
+  lastProblem: string | undefined
+}
+
+const strangersMax = 32
+const greetingMsMax = 2_000
+const pingAfterMs = 500
+const silenceMsMax = 3_000
+/** A link that broke earlier than this does not earn an immediate redial. */
+const livedMsMin = 100
+const redialDelaysMs = [20, 50, 100, 200, 500] as const
+const controlBytesMax = 256 * 1024
+
+export class Transport implements LinkOwner {
+  readonly metrics: DriverMetrics
+  readonly frameBytesMax: number
+  readonly #options: TransportOptions
+  readonly #events: TransportEvents
+  readonly #peers: readonly Peer[]
+  readonly #byId = new Map<NodeId, Peer>()
+  readonly #strangers = new Set<Link>()
+  #listener: Listener | undefined
+  #isStopped = false
+
+  constructor(options: TransportOptions) {
+    this.#options = options
+    this.#events = options.events
+    this.metrics = options.metrics
+    this.frameBytesMax = options.frameBytesMax ?? frameBytesMaxDefault
+    this.#peers = options.peers.map(({ id, address }) => {
+      assert(id !== options.id, 'peer-is-self', id)
+      const control = newSlot('control', options.id < id)
+      const data = newSlot('data', options.id > id)
+      return { id, address, control, data, incarnation: undefined, isUpTold: false, isDeathTold: false, lastProblem: undefined }
+    })
+    for (const peer of this.#peers) this.#byId.set(peer.id, peer)
+  }
+
+  /** Listens and dials. */
+  start(): void {
+    const { network, listen } = this.#options
+    this.#listener = network.listen(
+      listen,
+      connection => this.#accept(connection),
+      error => {
+        if (error !== undefined && !this.#isStopped) this.#events.listenFailed(error)
+      },
+    )
+    for (const peer of this.#peers) this.#dial(peer, peer.control.isOurs ? peer.control : peer.data)
+  }
+
+  /** Closes everything, for good. */
+  stop(): void {
+    this.#isStopped = true
+    this.#listener?.close()
+    this.dropAll('stopped')
+  }
+
+  /** The port that is really listened on. */
+  get port(): number {
+    return this.#listener?.port ?? this.#options.listen.port
+  }
+
+  isUp(peer: NodeId): boolean {
+    return this.#byId.get(peer)?.data.link?.isOpen === true
+  }
+
+  /** A vote, heartbeat or reply. Lost when there is no link or no room: Raft asks again. */
+  sendControl(to: NodeId, frame: Uint8Array): void {
+    const link = this.#byId.get(to)?.control.link
+    if (link?.isOpen !== true || link.waitingBytes > controlBytesMax) return
+    link.send([frame], frame.length)
+  }
+
+  /** A part of replication. False: not handed over. A link that takes no more is closed: its peer has stopped reading. */
+  sendData(to: NodeId, buffers: readonly Uint8Array[]): boolean {
+    const link = this.#byId.get(to)?.data.link
+    if (link?.isOpen !== true) return false
+    if (link.waitingBytes > this.#options.dataBytesMax) {
+      this.metrics.connectionsOverfull++
+      link.close('it does not read what we send')
+      return false
+    }
+    link.send(buffers, bytesOf(buffers))
+    return true
+  }
+
+  /** Application bytes. False: no link, or no room behind what waits already. */
+  sendApplication(to: NodeId, buffers: readonly Uint8Array[]): boolean {
+    const link = this.#byId.get(to)?.data.link
+    if (link?.isOpen !== true) return false
+    const bytes = bytesOf(buffers)
+    if (link.waitingBytes + bytes > this.#options.dataBytesMax) return false
+    link.send(buffers, bytes)
+    return true
+  }
+
+  /** Everything gathered leaves: one write for each link. */
+  flush(): void {
+    for (const peer of this.#peers) {
+      peer.control.link?.flush()
+      peer.data.link?.flush()
+    }
+  }
+
+  /** From time to time: strangers that say nothing, peers that have fallen silent. Not right after a stall, before the sockets were read. */
+  check(): void {
+    const nowMs = this.nowMs()
+    for (const link of this.#strangers) if (nowMs - link.sinceMs > greetingMsMax) link.close('said nothing')
+    for (const peer of this.#peers) {
+      this.#checkLink(peer.control.link, nowMs)
+      this.#checkLink(peer.data.link, nowMs)
+    }
+  }
+
+  /** Closes all connections, unread. They are dialled again. */
+  dropAll(reason: string): void {
+    for (const link of [...this.#strangers]) link.close(reason)
+    for (const peer of this.#peers) {
+      peer.control.link?.close(reason)
+      peer.data.link?.close(reason)
+    }
+  }
+
+  /** Closes the link that a bad frame came over. */
+  closeLink(peer: NodeId, channel: Channel, reason: string): void {
+    this.metrics.framesCorrupt++
+    this.#byId.get(peer)?.[channel].link?.close(reason)
+  }
+
+  links(): readonly PeerLinks[] {
+    return this.#peers.map(({ id, control, data, incarnation, lastProblem }) => ({
+      peer: id,
+      control: control.link?.isOpen === true ? 'open' : 'closed',
+      data: data.link?.isOpen === true ? 'open' : 'closed',
+      incarnation,
+      waitingBytes: (control.link?.waitingBytes ?? 0) + (data.link?.waitingBytes ?? 0),
+      lastProblem,
+    }))
+  }
+
+  // What the links ask and tell.
+
+  nowMs(): number {
+    return this.#options.clock.nowMs()
+  }
+
+  wake(): void {
+    this.#events.wake()
+  }
+
+  wantsFlush(): void {
+    this.#events.wantsFlush()
+  }
+
+  helloFor(link: Link): Hello {
+    const { id, clusterName, incarnation, featureLevel } = this.#options
+    const channel = mustExist(link.channel, 'link-without-channel')
+    return { clusterName, node: id, incarnation, featureLevel, channel, targetNode: link.isDialled ? (link.peer ?? 0) : 0 }
+  }
+
+  greeted(link: Link, hello: Hello): string | undefined {
+    const { id, clusterName } = this.#options
+    const peer = this.#byId.get(hello.node as NodeId)
+    if (hello.clusterName !== clusterName) return `this is cluster ${clusterName}`
+    if (peer === undefined) return `node ${hello.node} is no peer of node ${id}`
+    if (link.isDialled) {
+      if (hello.node !== link.peer || hello.channel !== link.channel)
+        return `node ${hello.node} answered in place of node ${link.peer ?? 0}`
+    } else {
+      if (hello.targetNode !== id) return `this is node ${id}, not ${hello.targetNode}`
+      if (peer[hello.channel].isOurs) return `node ${id} dials this channel itself`
+    }
+    this.#adoptIncarnation(peer, hello.incarnation, link)
+    if (!link.isDialled) this.#seat(peer, link, hello.channel)
+    return undefined
+  }
+
+  opened(link: Link): void {
+    const peer = this.#peerOf(link)
+    const slot = peer?.[link.channel ?? 'data']
+    if (peer === undefined || slot?.link !== link) return
+    slot.wasRefused = false
+    this.#events.linkChanged(peer.id, slot.channel, 'open')
+    if (slot.channel !== 'data') return
+    peer.isUpTold = true
+    this.#events.peerUp(peer.id, mustExist(peer.incarnation, 'open-without-hello'))
+  }
+
+  frame(link: Link, kind: number, header: Uint8Array, payload: Uint8Array): void {
+    if (link.peer !== undefined && link.channel !== undefined) this.#events.frame(link.peer, link.channel, kind, header, payload)
+  }
+
+  closed(link: Link, reason: string, wasOpen: boolean): void {
+    this.#strangers.delete(link)
+    const peer = this.#peerOf(link)
+    const slot = peer?.[link.channel ?? 'data']
+    this.#events.linkChanged(link.peer, link.channel, reason)
+    if (peer === undefined || slot?.link !== link) return
+    peer.lastProblem = reason
+    slot.link = undefined
+    if (slot.channel === 'data') this.#tellDown(peer)
+    if (slot.isOurs) this.#afterOurs(peer, slot, { wasOpen, wasRefused: reason === 'refused', livedMs: this.nowMs() - link.sinceMs })
+    this.#maybeTellDeath(peer)
+  }
+
+  #accept(connection: Connection): ConnectionHandlers {
+    const link = new Link(this, undefined)
+    link.attach(connection)
+    this.#strangers.add(link)
+    if (this.#strangers.size > strangersMax || this.#isStopped) link.close('too many strangers')
+    return link
+  }
+
+  /** A link that came in and is welcome takes its place; an older one in it is dead, even if we have not been told. */
+  #seat(peer: Peer, link: Link, channel: Channel): void {
+    this.#strangers.delete(link)
+    this.#unseat(peer, peer[channel], 'a newer connection took its place')
+    link.peer = peer.id
+    link.channel = channel
+    peer[channel].link = link
+  }
+
+  #unseat(peer: Peer, slot: Slot, reason: string): void {
+    const { link } = slot
+    if (link === undefined) return
+    slot.link = undefined
+    link.close(reason)
+    if (slot.channel === 'data') this.#tellDown(peer)
+  }
+
+  #tellDown(peer: Peer): void {
+    if (!peer.isUpTold) return
+    peer.isUpTold = false
+    this.#events.peerDown(peer.id)
+  }
+
+  /** A hello of another incarnation than the one we knew: that process is dead, and so are its links. */
+  #adoptIncarnation(peer: Peer, incarnation: number, via: Link): void {
+    if (peer.incarnation !== undefined && peer.incarnation !== incarnation) {
+      if (!peer.isDeathTold) this.#events.peerDied(peer.id)
+      for (const slot of [peer.control, peer.data]) {
+        if (slot.link === undefined || slot.link === via) continue
+        this.#unseat(peer, slot, 'its process was another one')
+        if (slot.isOurs) this.#dialAfter(peer, slot, 0)
+      }
+    }
+    peer.incarnation = incarnation
+    peer.isDeathTold = false
+  }
+
+  #maybeTellDeath(peer: Peer): void {
+    const { control, data } = peer
+    if (peer.isDeathTold || peer.incarnation === undefined || this.#isStopped) return
+    if (control.link?.isOpen === true || data.link?.isOpen === true) return
+    if (!(control.isOurs ? control : data).wasRefused) return
+    peer.isDeathTold = true
+    this.#events.peerDied(peer.id)
+  }
+
+  #afterOurs(peer: Peer, slot: Slot, end: { wasOpen: boolean; wasRefused: boolean; livedMs: number }): void {
+    slot.wasRefused = end.wasRefused
+    if (end.wasOpen && end.livedMs >= livedMsMin) {
+      slot.attempts = 0
+      this.#dial(peer, slot)
+      return
+    }
+    const delayMs = redialDelaysMs[Math.min(slot.attempts, redialDelaysMs.length - 1)] ?? 0
+    slot.attempts++
+    this.#dialAfter(peer, slot, delayMs)
+  }
+
+  #dialAfter(peer: Peer, slot: Slot, delayMs: number): void {
+    slot.redial?.cancel()
+    if (this.#isStopped) return
+    slot.redial = this.#options.clock.setTimer(delayMs, () => {
+      slot.redial = undefined
+      if (slot.link === undefined) this.#dial(peer, slot)
+    })
+  }
+
+  #dial(peer: Peer, slot: Slot): void {
+    if (this.#isStopped) return
+    slot.redial?.cancel()
+    slot.redial = undefined
+    const link = new Link(this, { peer: peer.id, channel: slot.channel })
+    slot.link = link
+    this.metrics.dials++
+    link.attach(this.#options.network.dial(peer.address, link))
+  }
+
+  #checkLink(link: Link | undefined, nowMs: number): void {
+    if (link === undefined || link.isClosed) return
+    if (link.isOpen) {
+      if (nowMs - link.heardMs > silenceMsMax) link.close('silent')
+      else link.maybePing(nowMs, pingAfterMs)
+    } else if (nowMs - link.sinceMs > greetingMsMax) link.close('no answer to our hello')
+  }
+
+  #peerOf(link: Link): Peer | undefined {
+    return link.peer === undefined ? undefined : this.#byId.get(link.peer)
+  }
+}
+
+function newSlot(channel: Channel, isOurs: boolean): Slot {
+  return { channel, isOurs, link: undefined, attempts: 0, redial: undefined, wasRefused: false }
+}
+
+function bytesOf(buffers: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const buffer of buffers) bytes += buffer.length
+  return bytes
+}
