@@ -5,7 +5,7 @@
  * election.ts, leading.ts, replication.ts.
  */
 import { assert, assertNever } from '../../src/platform/assert.ts'
-import { readClusterTime } from './cluster-time.ts'
+import { noteClock, readClusterTime } from './cluster-time.ts'
 import type { RaftConfig, RecoveredState } from './config.ts'
 import { validateConfig } from './config.ts'
 import { completeEpoch } from './durability.ts'
@@ -121,9 +121,8 @@ function dispatch(node: NodeState, event: Event): void {
 function onTick(node: NodeState, event: Tick): void {
   const { config } = node
   assert(event.jitter >= 0 && event.jitter < 1, 'jitter', event.jitter)
-  node.wallMs = event.wallMs
   node.jitter = event.jitter
-  node.clusterTime.offsets[node.ownSlot] = event.wallMs - node.nowMs
+  noteClock(node.clusterTime, node.ownSlot, event.wallMs, node.nowMs)
   // We ask for a tick each heartbeat interval. If none came for much longer, our process stood still, and the leader's or the followers' words may
   // wait in our sockets: they are read first. Once only, or a node that is always late would never act.
   const isStalled = node.nowMs - node.lastTickMs > config.electionTimeoutMs / 2
@@ -183,7 +182,11 @@ function isFromLeader(message: Message): boolean {
 }
 
 /** An answer in our own term. */
-function onReply(node: NodeState, from: NodeId, message: Exclude<Message, { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' }>): void {
+function onReply(
+  node: NodeState,
+  from: NodeId,
+  message: Exclude<Message, { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' }>,
+): void {
   if (message.kind === 'voteReply') return onVoteReply(node, from, message)
   const { role } = node
   if (role.kind !== 'leader') return refuse(node, 'R-14-not-leading')

@@ -11,7 +11,7 @@ import type { EntryId, NodeId } from './ids.ts'
 import { becomeLeader } from './leading.ts'
 import { lastId } from './log.ts'
 import type { PreVote, PreVoteReply, Vote, VoteReply } from './message.ts'
-import { adoptTerm, becomeFollower, castVote, changeRole, nextElectionDeadline, peerOf, refuse, send, startTerm } from './node-state.ts'
+import { adoptTerm, becomeFollower, castVote, changeRole, nextElectionDeadline, peerOf, refuse, send, startTerm, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import { countBallots } from './quorum.ts'
 import type { Ballot } from './quorum.ts'
@@ -72,7 +72,14 @@ function startPreVote(node: NodeState, from: NonLeader, isEarly: boolean, reason
   const ordinaryMs = isEarly ? from.electionDeadlineMs : nextElectionDeadline(node)
   const ballots = config.voters.map((): Ballot => 'open')
   ballots[node.ownSlot] = ownBallot(node)
-  const role: PreCandidateRole = { kind: 'preCandidate', leaderId: undefined, round: node.round, isEarly, ballots, electionDeadlineMs: ordinaryMs }
+  const role: PreCandidateRole = {
+    kind: 'preCandidate',
+    leaderId: undefined,
+    round: node.round,
+    isEarly,
+    ballots,
+    electionDeadlineMs: ordinaryMs,
+  }
   changeRole(node, role, reason)
   const last = lastId(node.log)
   for (const peer of node.peers) send(node, peer.id, { kind: 'preVote', term: node.term, last, leaderLost: isEarly, round: node.round })
@@ -103,7 +110,8 @@ function whyNoPreVote(node: NodeState, from: NodeId, request: PreVote): Refusal 
   if (node.voteWithheldAt !== undefined) return 'R-05-vote-withheld'
   if (compareLogEnds(request.last, lastId(node.log)) < 0) return 'R-07-log-behind'
   if (isLeaseAlive(node, from) && !(request.leaderLost && node.hasLostLeader)) {
-    if (request.leaderLost && role.kind === 'follower') deferAsk(node, { from, term: request.term, last: request.last, round: request.round })
+    if (request.leaderLost && role.kind === 'follower')
+      deferAsk(node, { from, term: request.term, last: request.last, round: request.round })
     return 'R-04-lease'
   }
   // Two that ask at the same moment would both get a grant, and split the vote. Equal logs: the lower number goes on.
@@ -150,9 +158,10 @@ function isLeaseAlive(node: NodeState, asker: NodeId): boolean {
   return lease !== undefined && lease.holder !== asker && node.nowMs - lease.heardMs < node.config.electionTimeoutMs
 }
 
-/** Whether our vote for a log that ends at `last` counts only together with everybody's. For an empty log an empty one can't have forgotten anything. */
+/** Whether our vote for a log that ends at `last` counts only together with everybody's. */
 function isConditionalFor(node: NodeState, last: EntryId): boolean {
-  return node.isVoteConditional && !(node.log.lastIndex === 0 && last.index === 0)
+  if (node.logTrust === 'empty') return last.index > 0
+  return node.logTrust === 'torn'
 }
 
 export function onPreVoteReply(node: NodeState, from: NodeId, reply: PreVoteReply): void {
@@ -196,8 +205,8 @@ export function onVote(node: NodeState, from: NodeId, request: Vote): void {
     if (node.votedFor === undefined) castVote(node, from)
     if (node.role.kind === 'follower') node.role.electionDeadlineMs = nextElectionDeadline(node)
   } else refuse(node, reason)
-  const { term, wallMs } = node
-  send(node, from, { kind: 'voteReply', term, granted, isConditional: isConditionalFor(node, request.last), wallMs })
+  const isConditional = isConditionalFor(node, request.last)
+  send(node, from, { kind: 'voteReply', term: node.term, granted, isConditional, wallMs: wallNow(node) })
 }
 
 function whyNoVote(node: NodeState, from: NodeId, request: Vote): Refusal | undefined {
@@ -250,4 +259,3 @@ function slotOf(node: NodeState, id: NodeId): number {
   assert(peer !== undefined, 'unknown-peer', id)
   return peer.slot
 }
-

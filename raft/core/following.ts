@@ -10,7 +10,7 @@ import type { LogSlice } from './entry.ts'
 import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
 import { appendSliceToLog, firstDifference, isWellFormed, lastPossibleMatch, termAt, truncateLog } from './log.ts'
 import type { Append, Heartbeat } from './message.ts'
-import { becomeFollower, commitTo, nextElectionDeadline, recordRoleChange, refuse, releaseApply, send } from './node-state.ts'
+import { becomeFollower, commitTo, nextElectionDeadline, recordRoleChange, refuse, releaseApply, send, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { FollowerRole } from './role.ts'
 import { incarnationOf } from './session.ts'
@@ -45,8 +45,8 @@ export function onHeartbeat(node: NodeState, from: NodeId, request: Heartbeat): 
   commitTo(node, Math.min(request.commitIndex, role.verifiedIndex) as LogIndex)
   releaseApply(node)
   const { session, round } = request
-  const { term, wallMs, appliedIndex } = node
-  send(node, from, { kind: 'heartbeatReply', term, session, round, wallMs, appliedIndex })
+  const { term, appliedIndex } = node
+  send(node, from, { kind: 'heartbeatReply', term, session, round, wallMs: wallNow(node), appliedIndex })
 }
 
 /** More of our log is on disk: the leader wants to know, once for each sync. */
@@ -146,10 +146,10 @@ function report(node: NodeState, role: FollowerRole, to: NodeId): void {
  * leader completeness, of this term by the commit index, which was told after the leader had dropped the answers of our earlier process.
  */
 function maybeTrustOwnVote(node: NodeState, role: FollowerRole): void {
-  if (!node.isVoteConditional) return
+  if (node.logTrust === 'whole') return
   // A leader that does not know which process of ours it talks to may still count an answer of the last one.
   if (incarnationOf(role.session) !== node.incarnation) return
   const agreedIndex = Math.min(role.verifiedIndex, node.durability.durableIndex) as LogIndex
   const agreedTerm: Term | undefined = termAt(node.log, agreedIndex)
-  if (agreedTerm === node.term && agreedIndex >= role.toldCommitIndex) node.isVoteConditional = false
+  if (agreedTerm === node.term && agreedIndex >= role.toldCommitIndex) node.logTrust = 'whole'
 }

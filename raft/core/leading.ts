@@ -4,7 +4,7 @@
  * what a majority has on disk, itself counted by its own disk like anybody else (raft.md I8).
  */
 import { assert } from '../../src/platform/assert.ts'
-import { followMedian, leapTo, noteClock, stampNow, startLeadingTime, wantedLeap } from './cluster-time.ts'
+import { followMedian, leapTo, stampNow, startLeadingTime, wantedLeap } from './cluster-time.ts'
 import { isHardStateDurable, takeAppendEpoch } from './durability.ts'
 import { EntryKind } from './entry.ts'
 import type { Propose } from './event.ts'
@@ -87,7 +87,7 @@ export function maybeAdvanceCommit(node: NodeState, leader: LeaderRole): void {
   assert(index >= leader.firstOwnIndex, 'commits-foreign-term', index, leader.firstOwnIndex)
   commitTo(node, index)
   // A majority holds our log up to an entry of our own term: whatever we had forgotten, it is here now.
-  node.isVoteConditional = false
+  node.logTrust = 'whole'
   settleProposals(node.proposals, index, node.term, node.uncommitted, node.output.outcomes)
   releaseApply(node)
   feedAll(node, leader)
@@ -99,7 +99,6 @@ export function onLeaderTick(node: NodeState, leader: LeaderRole): void {
     if (nowMs < node.graceUntilMs) refuse(node, 'R-23-stalled')
     else return becomeFollower(node, undefined, `gave up: no majority heard for ${Math.round(nowMs - heardByMajority(node, leader))} ms`)
   }
-  noteClock(clusterTime, node.ownSlot, node.wallMs, nowMs)
   followMedian(clusterTime, nowMs)
   maybeLeap(node, leader)
   if (nowMs < leader.heartbeatDueMs) return

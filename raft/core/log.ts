@@ -27,7 +27,13 @@ export function createLog(recovered: RecoveredState): Log {
   const isEmpty = last.index === firstIndex - 1
   assert(isEmpty || termInRuns(runs, last.index) === last.term, 'log-last-term', last.index, last.term)
   assert(isEmpty || (runs.firsts[0] ?? 0) <= firstIndex, 'log-runs-begin', runs.firsts[0], firstIndex)
-  return { firstIndex, baseTerm: isEmpty ? last.term : firstIndex === 1 ? (0 as Term) : undefined, runs, lastIndex: last.index, lastTerm: last.term }
+  return {
+    firstIndex,
+    baseTerm: isEmpty ? last.term : firstIndex === 1 ? (0 as Term) : undefined,
+    runs,
+    lastIndex: last.index,
+    lastTerm: last.term,
+  }
 }
 
 export function lastId(log: Log): EntryId {

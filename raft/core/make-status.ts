@@ -23,7 +23,7 @@ export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
     clusterTimeMs: readClusterTime(node.clusterTime, nowMs),
     uncommittedBytes: node.uncommitted.used,
     isVoteWithheld: node.voteWithheldAt !== undefined,
-    isVoteConditional: node.isVoteConditional,
+    isVoteConditional: node.logTrust !== 'whole',
     roleChanges: [...node.roleChanges],
   }
 }

@@ -108,13 +108,4 @@ export interface HeartbeatReply {
 }
 
 export type Message =
-  | PreVote
-  | PreVoteReply
-  | Vote
-  | VoteReply
-  | Append
-  | AppendAccepted
-  | AppendConflict
-  | AppendRefused
-  | Heartbeat
-  | HeartbeatReply
+  PreVote | PreVoteReply | Vote | VoteReply | Append | AppendAccepted | AppendConflict | AppendRefused | Heartbeat | HeartbeatReply

@@ -49,6 +49,12 @@ export interface Lease {
   heardMs: number
 }
 
+/**
+ * `whole`: it holds all that we ever acknowledged. `torn`: recovery cut off a tail that we may have acknowledged. `empty`: we may be new, or our
+ * directory was lost; for a candidate whose log is empty too, the first case is taken for granted (an empty directory votes only at bootstrap, rule 12).
+ */
+export type LogTrust = 'whole' | 'torn' | 'empty'
+
 export interface NodeState {
   readonly config: RaftConfig
   readonly incarnation: number
@@ -83,12 +89,11 @@ export interface NodeState {
   round: number
   /** Rule 12. Left only when a leader of a term above this one is heard. */
   voteWithheldAt: Term | undefined
-  /** A torn tail or an empty log, unverified since our start. */
-  isVoteConditional: boolean
+  /** What our log is worth in a vote: `torn` or `empty` until a leader has verified it since our start. */
+  logTrust: LogTrust
 
   nowMs: number
   lastTickMs: number
-  wallMs: number
   jitter: number
   /** After a stall: no campaign and no stepping down before this moment. */
   graceUntilMs: number
@@ -144,10 +149,9 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
     lastEarlyRoundMs: -Infinity,
     round: 0,
     voteWithheldAt: isWithheld ? term : undefined,
-    isVoteConditional: recovered.hasTornTail || log.lastIndex === 0,
+    logTrust: recovered.hasTornTail ? 'torn' : log.lastIndex === 0 ? 'empty' : 'whole',
     nowMs: start.nowMs,
     lastTickMs: start.nowMs,
-    wallMs: start.wallMs,
     jitter: start.jitter,
     graceUntilMs: -Infinity,
     wasStalled: false,
@@ -170,6 +174,11 @@ export function send(node: NodeState, to: NodeId, message: Outgoing['message']):
   assert(to !== node.config.id, 'message-to-self', to)
   assert(message.term === node.term, 'message-of-other-term', message.term, node.term)
   node.output.messages.push({ kind: 'message', to, after: node.durability.hardState, message })
+}
+
+/** Our calendar clock now, as the last tick showed it and our monotonic clock ran on. */
+export function wallNow(node: NodeState): number {
+  return Math.floor((node.clusterTime.offsets[node.ownSlot] ?? 0) + node.nowMs)
 }
 
 /** The whole range [timeout, 2 × timeout), by the last jitter that the driver drew. */

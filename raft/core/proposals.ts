@@ -37,7 +37,13 @@ export function addProposal(proposals: Proposals, ticket: number, firstIndex: Lo
 }
 
 /** Everything up to `commitIndex` is committed in `term`: says so for each proposal that lies below it as a whole. */
-export function settleProposals(proposals: Proposals, commitIndex: LogIndex, term: Term, pool: BytePool, outcomes: ProposalOutcome[]): void {
+export function settleProposals(
+  proposals: Proposals,
+  commitIndex: LogIndex,
+  term: Term,
+  pool: BytePool,
+  outcomes: ProposalOutcome[],
+): void {
   while (proposals.count > 0) {
     const at = proposals.start
     const first = proposals.firsts[at] ?? 0

@@ -1,0 +1,135 @@
+/**
+ * What must hold of one core at every moment between two events; called by tests and by the simulated world after each step, cheap enough for it.
+ * Properties that need to see several nodes (one leader for a term, logs that match, …) are checked by those who see them.
+ * The codes name the catalogue of docs: I3 cursors, I8 leader's duty, I9 verified prefix, I10 and I11 progress, I12 durability, I19 bounds.
+ */
+import { assert } from '../../src/platform/assert.ts'
+import type { RaftCore } from './core.ts'
+import { isHardStateDurable } from './durability.ts'
+import { termAt } from './log.ts'
+import { roleChangesKept } from './node-state.ts'
+import type { NodeState } from './node-state.ts'
+import type { Progress } from './progress.ts'
+import type { FollowerRole, LeaderRole } from './role.ts'
+
+export function checkCore(core: RaftCore): void {
+  const node = core.inspect()
+  checkCursors(node)
+  checkLog(node)
+  checkDurability(node)
+  checkProposals(node)
+  checkOutput(node)
+  const { role } = node
+  if (role.kind === 'leader') checkLeader(node, role)
+  else if (role.kind === 'follower') checkFollower(node, role)
+  else if (role.kind === 'candidate') assert(node.votedFor === node.config.id, 'I2-candidate-votes-for-itself', node.votedFor)
+  assert(node.clusterTime.isLeading === (role.kind === 'leader'), 'time-leader', role.kind)
+  assert(node.deferredAsks.length <= node.peers.length, 'I19-deferred-asks', node.deferredAsks.length)
+  assert(node.roleChanges.length <= roleChangesKept, 'I19-role-changes', node.roleChanges.length)
+}
+
+function checkCursors(node: NodeState): void {
+  const { log, durability, output, commitIndex, appliedIndex } = node
+  assert(log.firstIndex <= appliedIndex + 1, 'I13-first-applied', log.firstIndex, appliedIndex)
+  assert(appliedIndex <= output.applyTo, 'I13-applied-applyTo', appliedIndex, output.applyTo)
+  assert(output.applyTo <= commitIndex, 'I13-applyTo-commit', output.applyTo, commitIndex)
+  assert(output.applyTo <= durability.durableIndex, 'I13-applyTo-durable', output.applyTo, durability.durableIndex)
+  assert(commitIndex <= log.lastIndex, 'I13-commit-last', commitIndex, log.lastIndex)
+  assert(durability.durableIndex <= log.lastIndex, 'I13-durable-last', durability.durableIndex, log.lastIndex)
+  assert(output.applyTo === Math.min(commitIndex, durability.durableIndex), 'apply-all-that-may-be', output.applyTo)
+}
+
+function checkLog(node: NodeState): void {
+  const { log, term } = node
+  assert(log.lastTerm <= term, 'I3-log-term', log.lastTerm, term)
+  if (log.lastIndex >= log.firstIndex) assert(termAt(log, log.lastIndex) === log.lastTerm, 'last-term', log.lastIndex, log.lastTerm)
+  const { firsts, terms } = log.runs
+  assert(firsts.length === terms.length, 'run-columns', firsts.length, terms.length)
+  for (let i = 1; i < firsts.length; i++) {
+    assert((firsts[i - 1] ?? 0) < (firsts[i] ?? 0), 'run-firsts', i)
+    assert((terms[i - 1] ?? 0) < (terms[i] ?? 0), 'run-terms', i)
+  }
+  assert(firsts.length === 0 || (firsts[firsts.length - 1] ?? 0) <= log.lastIndex, 'run-beyond-log', log.lastIndex)
+}
+
+function checkDurability(node: NodeState): void {
+  const { durability, log } = node
+  assert(durability.durable <= durability.taken, 'I12-durable-taken', durability.durable, durability.taken)
+  assert(durability.hardState <= durability.taken, 'I12-hard-taken', durability.hardState, durability.taken)
+  let before: number = durability.durable
+  for (let i = 0; i < durability.count; i++) {
+    const at = (durability.start + i) % durability.epochs.length
+    const epoch = durability.epochs[at] ?? 0
+    assert(epoch > before, 'mark-order', epoch, before)
+    assert((durability.ends[at] ?? 0) <= log.lastIndex, 'mark-beyond-log', durability.ends[at], log.lastIndex)
+    before = epoch
+  }
+}
+
+function checkProposals(node: NodeState): void {
+  const { proposals, uncommitted, role, commitIndex } = node
+  let bytes = 0
+  for (let i = 0; i < proposals.count; i++) {
+    const at = (proposals.start + i) % proposals.tickets.length
+    bytes += proposals.bytes[at] ?? 0
+    assert((proposals.firsts[at] ?? 0) + (proposals.counts[at] ?? 0) - 1 > commitIndex, 'settled-proposal-kept', proposals.tickets[at])
+  }
+  assert(bytes === uncommitted.used, 'I19-uncommitted-bytes', bytes, uncommitted.used)
+  assert(role.kind === 'leader' || proposals.count === 0, 'I19-proposals-without-leading', proposals.count)
+}
+
+function checkOutput(node: NodeState): void {
+  const { output, durability } = node
+  let before = 0
+  for (const persist of output.persists) {
+    assert(persist.epoch > before, 'persist-order', persist.epoch, before)
+    assert(persist.epoch <= durability.taken, 'persist-epoch', persist.epoch, durability.taken)
+    before = persist.epoch
+  }
+  for (const message of output.messages) {
+    assert(message.after <= durability.taken, 'I12-after-taken', message.after, durability.taken)
+    if (message.kind === 'append') assert(node.role.kind === 'leader', 'append-without-leading', message.to)
+    else if (message.message.kind === 'vote') assert(message.after > 0, 'I12-vote-request-ungated', message.to)
+    else if (message.message.kind === 'voteReply' && message.message.granted) assert(message.after > 0, 'I12-vote-ungated', message.to)
+  }
+}
+
+function checkLeader(node: NodeState, leader: LeaderRole): void {
+  assert(node.votedFor === node.config.id, 'I1-leads-without-own-vote', node.votedFor)
+  assert(isHardStateDurable(node.durability), 'I12-leads-before-durable', node.term)
+  assert(termAt(node.log, leader.firstOwnIndex) === node.term, 'I8-first-own-entry', leader.firstOwnIndex)
+  assert(node.voteWithheldAt === undefined, 'leads-withheld', node.voteWithheldAt)
+  for (const progress of leader.peers) checkProgress(node, progress)
+}
+
+function checkProgress(node: NodeState, progress: Progress): void {
+  const { matchedIndex, durableIndex, nextIndex, flow, pending } = progress
+  assert(durableIndex <= matchedIndex, 'I11-durable-matched', durableIndex, matchedIndex)
+  assert(matchedIndex < nextIndex, 'I11-matched-next', matchedIndex, nextIndex)
+  assert(nextIndex <= node.log.lastIndex + 1, 'I11-next-last', nextIndex, node.log.lastIndex)
+  assert(progress.toldCommitIndex <= node.commitIndex, 'I11-told-commit', progress.toldCommitIndex, node.commitIndex)
+  if (pending !== undefined) {
+    assert(pending.prev.index === nextIndex - 1, 'I11-pending-prev', pending.prev.index, nextIndex)
+    assert(pending.session === progress.session, 'I11-pending-session', pending.session)
+    assert(node.output.messages.includes(pending), 'I11-pending-in-output', progress.peer)
+  }
+  if (flow.kind === 'probe') return
+  const { inflight } = flow
+  let bytes = 0
+  let before: number = matchedIndex
+  for (let i = 0; i < inflight.count; i++) {
+    const at = (inflight.start + i) % inflight.lastIndexes.length
+    bytes += inflight.sizes[at] ?? 0
+    assert((inflight.lastIndexes[at] ?? 0) > before, 'I11-inflight-order', inflight.lastIndexes[at], before)
+    before = inflight.lastIndexes[at] ?? 0
+  }
+  assert(bytes === inflight.bytes, 'I11-inflight-bytes', bytes, inflight.bytes)
+  assert(before < nextIndex, 'I11-inflight-next', before, nextIndex)
+}
+
+function checkFollower(node: NodeState, role: FollowerRole): void {
+  assert(role.reportedIndex <= role.verifiedIndex, 'I10-reported-verified', role.reportedIndex, role.verifiedIndex)
+  assert(role.verifiedIndex <= node.log.lastIndex, 'I9-verified-last', role.verifiedIndex, node.log.lastIndex)
+  assert(role.leaderId !== node.config.id, 'follows-itself', role.leaderId)
+  assert(role.leaderId === undefined || node.lease?.holder === role.leaderId, 'lease-holder', role.leaderId, node.lease?.holder)
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { playRandomHistory } from './random-cluster.ts'
+import type { Profile } from './random-cluster.ts'
+
+const profiles: readonly { readonly name: string; readonly seeds: number; readonly profile: Profile }[] = [
+  { name: 'three voters', seeds: 150, profile: { voters: 3, steps: 1_500, areTearsAllowed: false } },
+  { name: 'five voters', seeds: 80, profile: { voters: 5, steps: 2_000, areTearsAllowed: false } },
+  { name: 'three voters that may lose synced tails', seeds: 100, profile: { voters: 3, steps: 1_500, areTearsAllowed: true } },
+  { name: 'one voter', seeds: 20, profile: { voters: 1, steps: 500, areTearsAllowed: false } },
+]
+
+test.each(profiles)('$name keep every promise of raft under random faults', ({ seeds, profile }) => {
+  let elections = 0
+  let commits = 0
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      const history = playRandomHistory(seed, profile)
+      elections += history.elections
+      commits += history.commits
+    } catch (error) {
+      throw new Error(`seed ${seed}`, { cause: error })
+    }
+  }
+  console.log(elections, commits)
+  // A run that elected nobody and committed nothing proves nothing.
+  expect(elections).toBeGreaterThan(seeds)
+  expect(commits).toBeGreaterThan(seeds * 10)
+}, 120_000)

@@ -1,0 +1,134 @@
+/**
+ * One seed, one history of a small cluster under everything that can go wrong: loss, copies, reordering, cuts, slow disks, crashes that lose what is
+ * not on disk, pauses, jumping clocks. The ledger judges every step. In the end all is healed, and the cluster must elect, commit and agree (I18).
+ */
+import type { NodeId } from '../core/ids.ts'
+import { Chance } from './chance.ts'
+import { MiniCluster } from './mini-cluster.ts'
+import type { TestNode } from './mini-cluster.ts'
+
+export interface Profile {
+  readonly voters: number
+  readonly steps: number
+  /** A crash may take synced entries with it; at most one voter at a time is unverified after that. */
+  readonly areTearsAllowed: boolean
+}
+
+export interface History {
+  readonly elections: number
+  readonly commits: number
+  readonly refusals: ReadonlyMap<string, number>
+}
+
+const inFlightMax = 200
+
+export function playRandomHistory(seed: number, profile: Profile): History {
+  const chance = new Chance(seed)
+  const refusals = new Map<string, number>()
+  const cluster = new MiniCluster(
+    profile.voters,
+    { sliceBytesMax: 400, inflightSlicesMax: 3, inflightBytesMax: 1_000, uncommittedBytesMax: 3_000 },
+    { refusal: (_, reason) => refusals.set(reason, (refusals.get(reason) ?? 0) + 1) },
+    profile.areTearsAllowed,
+  )
+  for (const node of cluster.nodes) node.isSlow = true
+  for (let i = 0; i < profile.steps; i++) randomStep(cluster, chance, profile)
+  healAll(cluster)
+  expectLife(cluster)
+  return { elections: cluster.ledger.electionCount, commits: cluster.ledger.committed.length, refusals }
+}
+
+function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile): void {
+  const node = chance.pick(cluster.nodes)
+  if (node === undefined) return
+  while (cluster.inFlight.length > inFlightMax) cluster.inFlight.shift()
+  const draw = chance.below(1_000)
+  if (draw < 420) return deliverOne(cluster, chance)
+  if (draw < 640) return cluster.sync(node.id, 1 + chance.below(4))
+  if (draw < 800) return passTime(cluster, chance)
+  if (draw < 920) return proposeSome(cluster, chance, node)
+  if (draw < 935) return crashOrStart(cluster, chance, node, profile)
+  if (draw < 950) return cutOrHeal(cluster, chance)
+  if (draw < 960) return void (node.isPaused = node.core !== undefined && chance.is(0.6))
+  if (draw < 970) return void (node.wallOffsetMs = chance.is(0.3) ? 0 : (chance.next() - 0.5) * 2 * 365 * 86_400_000)
+  if (draw < 985) return reconnect(cluster, chance, node)
+  if (draw < 990 && node.core !== undefined) return cluster.step(node, { kind: 'campaign', nowMs: cluster.nowMs })
+  cluster.nowMs += chance.below(500)
+}
+
+function deliverOne(cluster: MiniCluster, chance: Chance): void {
+  if (cluster.inFlight.length === 0) return
+  const at = chance.is(0.8) ? 0 : chance.below(cluster.inFlight.length)
+  if (chance.is(0.06)) return void cluster.inFlight.splice(at, 1)
+  cluster.deliver(at, chance.is(0.08))
+}
+
+function passTime(cluster: MiniCluster, chance: Chance): void {
+  cluster.nowMs += chance.below(30)
+  for (const node of cluster.nodes) {
+    if (node.core === undefined || node.core.output.deadlineMs > cluster.nowMs) continue
+    node.jitter = chance.next()
+    cluster.tick(node.id)
+  }
+}
+
+function proposeSome(cluster: MiniCluster, chance: Chance, node: TestNode): void {
+  const target = chance.is(0.9) ? cluster.leader() : node
+  if (target?.core === undefined || target.isPaused) return
+  cluster.propose(target.id, 1 + chance.below(6))
+}
+
+function crashOrStart(cluster: MiniCluster, chance: Chance, node: TestNode, profile: Profile): void {
+  if (node.core === undefined) return cluster.start(node.id)
+  const mayTear = profile.areTearsAllowed && !cluster.nodes.some(other => other !== node && other.disk.isTornUnverified)
+  // What is torn off was on this disk; nothing that the state machine's own checkpoint rests on is lost with it.
+  node.disk.appliedIndex = chance.is(0.5) ? 0 : node.disk.appliedIndex
+  const torn = mayTear && chance.is(0.5) ? chance.below(Math.min(4, node.disk.log.length - node.disk.appliedIndex + 1)) : 0
+  cluster.crash(node.id, torn)
+  for (const other of cluster.nodes) if (other.core !== undefined && chance.is(0.7)) died(cluster, chance, other, node.id)
+  if (chance.is(0.7)) cluster.start(node.id)
+}
+
+function died(cluster: MiniCluster, chance: Chance, node: TestNode, peer: NodeId): void {
+  cluster.step(node, { kind: 'peerDied', nowMs: cluster.nowMs, peer, jitter: chance.next() })
+}
+
+function cutOrHeal(cluster: MiniCluster, chance: Chance): void {
+  if (chance.is(0.4)) return cluster.heal()
+  const a = chance.pick(cluster.nodes)
+  const b = chance.pick(cluster.nodes)
+  if (a !== undefined && b !== undefined && a !== b) cluster.cut(a.id, b.id)
+}
+
+function reconnect(cluster: MiniCluster, chance: Chance, node: TestNode): void {
+  const peer = chance.pick(cluster.nodes)
+  if (peer === undefined || peer === node || cluster.isCut(node.id, peer.id)) return
+  cluster.disconnect(node, peer.id)
+  cluster.connect(node, peer)
+}
+
+function healAll(cluster: MiniCluster): void {
+  for (const node of cluster.nodes) {
+    node.isSlow = false
+    node.isPaused = false
+    if (node.core === undefined) cluster.start(node.id)
+  }
+  cluster.heal()
+  cluster.settle()
+}
+
+function expectLife(cluster: MiniCluster): void {
+  cluster.run(2_500)
+  const leader = cluster.leader()
+  if (leader === undefined) throw new Error('no leader after all was healed')
+  const ticket = cluster.propose(leader.id, 3)
+  cluster.run(200)
+  if (cluster.ledger.outcomes.get(ticket) !== 'committed') throw new Error(`a healed cluster does not commit: ${cluster.ledger.outcomes.get(ticket) ?? 'nothing'}`)
+  const commitIndex = cluster.ledger.committed.length
+  for (const node of cluster.nodes) {
+    const state = node.core?.inspect()
+    if (state?.commitIndex !== commitIndex || state.appliedIndex !== commitIndex) throw new Error(`node ${node.id} is at ${state?.commitIndex ?? 0} of ${commitIndex}`)
+    if (state.logTrust !== 'whole') throw new Error(`node ${node.id} is still unverified`)
+  }
+  for (const [open, kind] of cluster.ledger.outcomes) if (kind === 'appended') throw new Error(`proposal ${open} never ended`)
+}
