@@ -61,7 +61,8 @@ export class FaultRunner {
 
   #strike(item: PlanItem): void {
     if (this.#isOver) return
-    const { scheduler, say } = this.#parts
+    const { scheduler } = this.#parts
+    const say = (who: string, text: string): void => this.#parts.say(who, text)
     const undo = faultCatalog[item.kind](this.#powers(item), item)
     if (undo === undefined) return
     say('fault', `${item.kind} for ${item.durationMs} ms (item ${item.number})`)
@@ -75,10 +76,10 @@ export class FaultRunner {
   }
 
   #powers(item: PlanItem): FaultPowers {
-    const { scheduler, network, random, auditor, targets, profile, leader } = this.#parts
+    const { scheduler, network, random, auditor, targets, profile } = this.#parts
     return {
       targets,
-      leader,
+      leader: () => this.#parts.leader(),
       random: random.stream('fault', item.number),
       disconnect: (from, to) => this.#cut(from, to, 1),
       connect: (from, to) => this.#cut(from, to, -1),

@@ -89,7 +89,13 @@ describe('payloads', () => {
 
 describe('traps', () => {
   it('throw on real time, chance, timers and files, and are gone afterwards', () => {
-    const tries = [() => Date.now(), () => Math.random(), () => setTimeout(() => undefined, 0), () => performance.now(), () => setImmediate(() => undefined)]
+    const tries: (() => unknown)[] = [
+      () => Date.now(),
+      () => Math.random(),
+      () => setTimeout(() => undefined, 0),
+      () => performance.now(),
+      () => setImmediate(() => undefined),
+    ]
     for (const attempt of tries) expect(() => withTraps(attempt)).toThrow(/simulated world/)
     expect(Date.now()).toBeGreaterThan(0)
     expect(Math.random()).toBeLessThan(1)
@@ -119,7 +125,10 @@ describe('the verdict', () => {
     report.add(anOutcome())
     const violation = { id: 'A1', what: 'value 3 is gone', atMs: 1_500, stack: undefined } as const
     report.add(anOutcome({ seed: 9, profile: 'power', violation }))
-    expect(report.summary(1)).toMatchObject({ verdict: 'anomaly', failed: [{ seed: 9, id: 'A1', replay: 'npm run sim -- --seed 9 --profile power' }] })
+    expect(report.summary(1)).toMatchObject({
+      verdict: 'anomaly',
+      failed: [{ seed: 9, id: 'A1', replay: 'npm run sim -- --seed 9 --profile power' }],
+    })
     expect(replayCommand({ seed: 4, profile: 'swarm' })).toBe('npm run sim -- --seed 4')
   })
 })

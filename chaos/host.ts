@@ -9,7 +9,7 @@ import type { WorldConfiguration } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
 import type { CheckpointDisk } from './sim/checkpoint-store.ts'
 import type { MachineClock } from './sim/clock.ts'
-import type { SimDisk } from './sim/disk.ts'
+import type { DiskLatency, SimulatedDisk } from './sim/disk.ts'
 import type { SimNetwork } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { Scheduler, SimProcess } from './sim/scheduler.ts'
@@ -30,7 +30,7 @@ export interface HostWorld {
 }
 
 export interface HostParts {
-  readonly disk: SimDisk
+  readonly disk: SimulatedDisk
   readonly checkpoints: CheckpointDisk
   readonly clock: MachineClock
 }
@@ -61,7 +61,7 @@ export class Host implements NodeView, Gateway, Target {
     this.#parts = parts
     this.id = id
     this.name = hostName(id)
-    this.trueLog = new DiskLog(parts.disk.durable, `${dataDirectory}/log`)
+    this.trueLog = new DiskLog(parts.disk, `${dataDirectory}/log`)
   }
 
   /** The process life that runs now, as clients meet it. */
@@ -106,10 +106,11 @@ export class Host implements NodeView, Gateway, Target {
     this.#world.say(this.name, how === 'power' ? 'loses power' : 'is killed')
     this.#leave(life)
     if (how === 'kill') {
+      this.#parts.disk.kill()
       this.#world.network.processDied(life.process)
       return
     }
-    this.#parts.disk.losePower()
+    this.#parts.disk.cutPower()
     this.#parts.checkpoints.losePower()
     if (this.#world.random.chance(500_000)) this.#world.network.hostLost(life.process, this.name)
     else this.#world.network.processDied(life.process)
@@ -145,7 +146,7 @@ export class Host implements NodeView, Gateway, Target {
 
   slowDisk(factor: number): void {
     this.#world.say(this.name, `its disk takes ${factor} times as long`)
-    this.#parts.disk.slowBy(factor)
+    this.#parts.disk.latency = slower(diskLatency(this.#world.configuration), factor)
   }
 
   #leave(life: Life): void {
@@ -163,7 +164,7 @@ export class Host implements NodeView, Gateway, Target {
         clusterName: 'simulated',
         dataDirectory,
       },
-      seams: { clock, random, disk: this.#parts.disk.forProcess(process), network: network.forProcess(process, this.name) },
+      seams: { clock, random, disk: this.#parts.disk.openProcess(process), network: network.forProcess(process, this.name) },
       checkpoint: this.#parts.checkpoints.open(process),
       digestLarge: (bytes, done) => {
         const digest = createHash('md5').update(bytes).digest()
@@ -172,4 +173,13 @@ export class Host implements NodeView, Gateway, Target {
       onFatal: error => this.#world.fatal(this, error),
     })
   }
+}
+
+/** How long a machine's disk takes in this seed. */
+export function diskLatency({ disk }: WorldConfiguration): DiskLatency {
+  return { writeMs: disk.syncMs / 20, syncMs: disk.syncMs, spikePpm: Math.round(disk.spikeShare * 1e6), spikeMs: disk.spikeMs }
+}
+
+function slower(latency: DiskLatency, factor: number): DiskLatency {
+  return { ...latency, writeMs: latency.writeMs * factor, syncMs: latency.syncMs * factor }
 }

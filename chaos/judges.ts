@@ -2,6 +2,7 @@
 import { defaultLimits } from '../src/state/limits.ts'
 import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
 import type { Checker, NodeView } from './checkers/checker.ts'
+import { conservation } from './checkers/conservation.ts'
 import { committedEntries } from './checkers/committed-entries.ts'
 import { deliveries, type Deliveries } from './checkers/deliveries.ts'
 import { digests } from './checkers/digests.ts'
@@ -44,6 +45,7 @@ export class Judges {
       this.appended,
       this.deliveries,
       digests(this.reference, views),
+      conservation(this.reference, views),
       sameLogs(views),
     ]
   }

@@ -7,6 +7,7 @@ import { crc32c } from '../src/platform/bytes.ts'
 import { decodeCommand } from '../src/state/command-codec.ts'
 import type { Digest } from '../src/state/command.ts'
 import type { QueueId, QueueOffset, TopicId } from '../src/state/ids.ts'
+import type { StateLimits } from '../src/state/limits.ts'
 import { StateMachine } from '../src/state/machine.ts'
 import type { QueueIndex, QueueSlot } from '../src/state/store.ts'
 import { EntryKind, type StoredEntry } from '../raft/index.ts'
@@ -28,7 +29,7 @@ export class ReferenceReplica {
   readonly #entries: ReferenceEntry[] = []
   readonly #digests: Digest[] = []
 
-  constructor(limits: ConstructorParameters<typeof StateMachine>[0]['limits']) {
+  constructor(limits: StateLimits) {
     this.machine = new StateMachine({ index: this.index, limits })
   }
 

@@ -46,12 +46,12 @@ export function withTraps<T>(body: () => T): T {
       holder[key] = before
     })
   }
-  for (const name of trappedGlobals) set(globalThis as unknown as Holder, name, name)
+  for (const name of trappedGlobals) set(globalThis, name, name)
   set(Date as unknown as Holder, 'now', 'Date.now')
   set(Math as unknown as Holder, 'random', 'Math.random')
   set(performance as unknown as Holder, 'now', 'performance.now')
   set(process as unknown as Holder, 'hrtime', 'process.hrtime')
-  for (const name of trappedFiles) set(fs as unknown as Holder, name, `fs.${name}`)
+  for (const name of trappedFiles) set(fs, name, `fs.${name}`)
   syncBuiltinESMExports()
   try {
     return body()

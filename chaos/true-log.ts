@@ -9,10 +9,8 @@ import type { TrueLog } from './checkers/checker.ts'
 
 /** The durable side of a simulated disk. */
 export interface DurableFiles {
-  /** Names that a directory would have, sorted. */
-  names(directory: string): readonly string[]
-  /** The bytes the file would have; undefined when its name is not durable. A view. */
-  bytes(path: string): Uint8Array | undefined
+  /** The bytes that a power cut would leave for certain; undefined when the file's name is not durable. A view. */
+  durableBytes(path: string): Uint8Array | undefined
 }
 
 interface Place {
@@ -58,13 +56,11 @@ export class DiskLog implements TrueLog {
       const here = this.#readAt(previous.file, previous.end, previous, index)
       if (here !== undefined) return here
     }
-    const first = `${String(index).padStart(20, '0')}.log`
-    if (!this.#files.names(this.#directory).includes(first)) return undefined
-    return this.#readAt(`${this.#directory}/${first}`, segmentHeaderBytes, previous, index)
+    return this.#readAt(`${this.#directory}/${String(index).padStart(20, '0')}.log`, segmentHeaderBytes, previous, index)
   }
 
   #readAt(file: string, position: number, previous: Place | undefined, index: number): Place | undefined {
-    const bytes = this.#files.bytes(file)
+    const bytes = this.#files.durableBytes(file)
     if (bytes === undefined || position + headerBytes > bytes.length) return undefined
     const view = new DataView(bytes.buffer, bytes.byteOffset + position, headerBytes)
     const headerCrc = view.getUint32(40, true)

@@ -10,14 +10,14 @@ import { Auditor } from './audit.ts'
 import { drawConfiguration, type Profile, type WorldConfiguration } from './configuration.ts'
 import { FaultRunner } from './fault-runner.ts'
 import { Judges } from './judges.ts'
-import { Host } from './host.ts'
+import { diskLatency, Host } from './host.ts'
 import { Ledger, type Value } from './ledger.ts'
 import { Marks } from './marks.ts'
 import type { SeedOutcome } from './outcome.ts'
 import { drawPlan, type PlanItem } from './schedule.ts'
 import { CheckpointDisk } from './sim/checkpoint-store.ts'
 import { MachineClock } from './sim/clock.ts'
-import { SimDisk } from './sim/disk.ts'
+import { SimulatedDisk } from './sim/disk.ts'
 import { SimNetwork, type LinkProfile } from './sim/network.ts'
 import { SimRandom } from './sim/random.ts'
 import { Scheduler } from './sim/scheduler.ts'
@@ -156,7 +156,7 @@ class World implements ClientWorld {
     const { scheduler, random } = this
     const { clocks } = this.configuration
     const draw = random.stream('machine', id)
-    const disk = new SimDisk(scheduler, random.stream('disk', id))
+    const disk = new SimulatedDisk({ scheduler, random: random.stream('disk', id), latency: diskLatency(this.configuration) })
     const clock = new MachineClock(scheduler, {
       wallStartMs: wallStartMs + draw.integer(0, clocks.skewMsMax),
       monotonicStartMs: draw.integer(0, 1_000_000),

@@ -80,7 +80,13 @@ function aPop(index: number, given: readonly Delivery[], wallMs?: number, reques
   )
 }
 
-function aSettle(index: number, kind: SettleItem['kind'], delivery: Delivery, outcome: SettleOutcome = 'ok', wallMs?: number): CommittedRecord {
+function aSettle(
+  index: number,
+  kind: SettleItem['kind'],
+  delivery: Delivery,
+  outcome: SettleOutcome = 'ok',
+  wallMs?: number,
+): CommittedRecord {
   const item = { kind, ref: delivery.ref, invisibleMs: 0, suspend: false }
   return record(index, { kind: 'settle', items: [item] }, { kind: 'settled', outcomes: [outcome] }, wallMs)
 }
@@ -104,7 +110,7 @@ describe('appended once', () => {
     expect(idOf(() => checker.committed?.(aSend(2, 1, 5)))).toBe('A12')
     expect(idOf(() => checker.committed?.(aSend(2, 7, 2)))).toBe('A5')
     const damaged = messageOf(1)
-    damaged[damaged.length - 1] ^= 1
+    damaged.set([(damaged.at(-1) ?? 0) ^ 1], damaged.length - 1)
     expect(idOf(() => checker.committed?.(aSend(2, 1, 2, false, damaged)))).toBe('A6')
   })
 

@@ -20,6 +20,8 @@ export interface LiveNode {
     readonly appliedIndex: number
     digest(): Digest
     recomputeDigest(): Digest
+    /** Sentences about messages that are in no state, or in two. */
+    conservation(): readonly string[]
   }
 }
 

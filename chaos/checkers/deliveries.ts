@@ -21,9 +21,12 @@ interface Row {
   node: number
   isConfirmed: boolean
   isSettled: boolean
-  /** Its gateway or its client was declared gone: it may come again early. */
-  isLifted: boolean
+  /** Its gateway or its client was declared gone: from here on it may come again. */
+  liftAtMs: number
 }
+
+/** A client without any connection is gone after this (DESIGN rule 19). */
+const clientGoneMs = 10_000
 
 export interface Deliveries extends Checker {
   /** A client was told that its acknowledgement counts. */
@@ -47,7 +50,8 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
   const groupNames = new Map<number, string>()
   const topicIds = new Map<string, number>()
   const highestSequence = new Map<number, number>()
-  const clientsSeen = new Set<string>()
+  /** By gateway. */
+  const incarnations = new Map<number, number>()
   const order = new MessageGroupOrder()
   let inFlight = 0
 
@@ -80,6 +84,9 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       expectThat(request.attempt !== undefined, 'A26', () => `${where}: the same delivery given out twice`)
       expectThat(!row.isSettled, 'A25', () => `${where}: given out again after it was settled`)
       marks.hit('a repeated attempt got the same batch')
+      row.node = record.proposer?.node ?? 0
+      row.isConfirmed = false
+      row.deadlineMs = Math.max(row.deadlineMs, record.wallMs + request.invisibleMs)
       batch.add(key)
       return
     }
@@ -90,7 +97,7 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
     else {
       expectThat(!row.isSettled, 'A25', () => `${where}: given out after it was settled`)
       expectThat(
-        row.isLifted || record.wallMs >= row.deadlineMs,
+        record.wallMs >= Math.min(row.deadlineMs, row.liftAtMs),
         'A26',
         () => `${where}: given out again ${row.deadlineMs - record.wallMs} ms before its invisible time was over`,
       )
@@ -115,7 +122,7 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       node: record.proposer?.node ?? 0,
       isConfirmed: false,
       isSettled: false,
-      isLifted: false,
+      liftAtMs: never,
     })
   }
 
@@ -125,7 +132,8 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
     const where = `${item.kind} of ${key}, delivery ${item.ref.deliverySequence}, entry ${record.index}`
     const isCurrent = row !== undefined && !row.isSettled && row.sequence === item.ref.deliverySequence
     if (outcome === 'staleHandle') {
-      const isGood = isCurrent && !row.isLifted && record.wallMs < row.deadlineMs
+      const isAck = item.kind === 'ack' || item.kind === 'changeInvisible' || item.kind === 'deadLetter'
+      const isGood = isAck && isCurrent && record.wallMs < Math.min(row.deadlineMs, row.liftAtMs)
       expectThat(!isGood, 'A28', () => `${where}: a good handle was refused`)
       marks.hit('an outlived receipt handle was refused')
       return
@@ -162,6 +170,15 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
     }
   }
 
+  /** It is down, or another process now: what it had not confirmed is free at once, and a client that knew only this node is gone a little later. */
+  const gatewayGone = (record: CommittedRecord, node: number): void => {
+    for (const row of rows.values()) {
+      if (row.isSettled) continue
+      const isUnconfirmed = row.node === node && !row.isConfirmed
+      row.liftAtMs = Math.min(row.liftAtMs, isUnconfirmed ? record.wallMs : record.wallMs + clientGoneMs)
+    }
+  }
+
   const popped = (record: CommittedRecord, pop: Pop): void => {
     if (record.result?.kind !== 'popped') return
     groupNames.set(record.result.consumerGroupId, pop.consumerGroup)
@@ -176,6 +193,12 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
     name: 'deliveries',
     committed(record) {
       const { command } = record
+      if (record.proposer !== undefined && record.result !== undefined) {
+        const { node, incarnation } = record.proposer
+        const known = incarnations.get(node)
+        incarnations.set(node, incarnation)
+        if (known !== undefined && known !== incarnation) gatewayGone(record, node)
+      }
       for (const [groupId, name] of groupNames) takeDeadLetters(name, groupId)
       if (command?.kind === 'send' && record.result?.kind === 'sent') {
         topicIds.set(command.topic, record.result.topicId)
@@ -188,16 +211,11 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       else if (command?.kind === 'settle') settled(record, command)
       else if (command?.kind === 'clientsChanged') {
         for (const { client, change } of command.changes) {
-          const name = `${client.high}/${client.low}`
-          clientsSeen.add(name)
           if (change === 'connected') continue
-          for (const row of rows.values()) if (row.client === name) row.isLifted = true
+          const name = `${client.high}/${client.low}`
+          for (const row of rows.values()) if (row.client === name) row.liftAtMs = record.wallMs
         }
-      } else if (command?.kind === 'nodeChanged' && !command.isUp) {
-        for (const row of rows.values()) {
-          if (row.node === command.node && (!row.isConfirmed || clientsSeen.has(row.client))) row.isLifted = true
-        }
-      }
+      } else if (command?.kind === 'nodeChanged' && !command.isUp) gatewayGone(record, command.node)
     },
     acknowledged(consumerGroup, topic, queueId, offset) {
       expectThat(this.isDone(consumerGroup, topic, queueId, offset), 'A25', () => {

@@ -6,6 +6,7 @@ import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
 import type { Checker, CommittedRecord, Glance, LiveNode, NodeView } from './checker.ts'
 import { committedEntries } from './committed-entries.ts'
+import { conservation } from './conservation.ts'
 import { digests } from './digests.ts'
 import { durability } from './durability.ts'
 import { electionSafety } from './election-safety.ts'
@@ -16,10 +17,12 @@ import { progress } from './progress.ts'
 const glance: Glance = { role: 'follower', term: 1, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0 }
 
 function entries(...terms: number[]): StoredEntry[] {
-  return terms.map((term, i) => ({ index: i + 1, term, kind: 1, wallMs: 1_000 + i, body: Uint8Array.of(term, i) }) as unknown as StoredEntry)
+  return terms.map(
+    (term, i) => ({ index: i + 1, term, kind: 1, wallMs: 1_000 + i, body: Uint8Array.of(term, i) }) as unknown as StoredEntry,
+  )
 }
 
-function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest): LiveNode {
+function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest, problems: readonly string[] = []): LiveNode {
   const storage = {
     firstIndex: 1,
     lastId: { index: log.length, term: log.at(-1)?.term ?? 0 },
@@ -29,7 +32,12 @@ function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest): Li
   return {
     log: storage,
     raft: { role: 'follower', term: 1, commitIndex: log.length, status: () => undefined as never },
-    machine: { appliedIndex: log.length, digest: () => asDigest(digest), recomputeDigest: () => asDigest(recomputed) },
+    machine: {
+      appliedIndex: log.length,
+      digest: () => asDigest(digest),
+      recomputeDigest: () => asDigest(recomputed),
+      conservation: () => problems,
+    },
   }
 }
 
@@ -123,6 +131,13 @@ describe('the checkers of the replicated log', () => {
     const one = durability([aView(1, undefined), aView(2, undefined, false), aView(3, undefined, false)])
     expect(idOf(() => two.committed?.(record))).toBe('none')
     expect(idOf(() => one.committed?.(record))).toBe('I12')
+  })
+
+  it('refuse a state in which a message is nowhere', () => {
+    const reference = { machine: { conservation: () => [] } } as unknown as ReferenceReplica
+    const lost = aNode(entries(1), 7, 7, ['billing in orders: 3 messages, 2 accounted for'])
+    expect(idOf(() => conservation(reference, [aView(1, lost)]).atEnd?.())).toBe('A33')
+    expect(idOf(() => conservation(reference, [aView(1, aNode(entries(1)))]).atEnd?.())).toBe('none')
   })
 
   it('refuse a digest that differs from the reference, and one that differs from its own state', () => {

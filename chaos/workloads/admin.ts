@@ -1,6 +1,5 @@
 /** What an operator does before the clients come: creates the topics and the consumer groups, and does not give up. */
-import { createTopic } from '../../src/broker/create-topic.ts'
-import { ensureGroup } from '../../src/broker/ensure-group.ts'
+import { createTopic, ensureGroup } from '../../src/broker/admin.ts'
 import type { Refusal } from '../../src/broker/refusal.ts'
 import type { GroupEnsuredAnswer, TopicCreatedAnswer } from '../../src/broker/requests.ts'
 import type { SimRandom } from '../sim/random.ts'

@@ -72,7 +72,9 @@ async function simMany(options: SimOptions): Promise<number> {
       const { seed, profile, hash, violation } = outcome
       if (options.json === true) print(JSON.stringify({ kind: 'seed', ...outcome, lines: undefined, configuration: undefined }))
       else if (violation !== undefined) {
-        print(describeFailure({ seed, profile, id: violation.id, what: violation.what, atMs: violation.atMs, replay: replayCommand(outcome) }))
+        print(
+          describeFailure({ seed, profile, id: violation.id, what: violation.what, atMs: violation.atMs, replay: replayCommand(outcome) }),
+        )
       } else if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${options.seeds} seeds, last ${seed} (${hash})`)
     },
   })
