@@ -1,0 +1,202 @@
+import { describe, expect, it } from 'vitest'
+import type { ProposeOutcome } from '../../raft/index.ts'
+import type { LinkProfile } from './network.ts'
+import { calmProfile } from './network.ts'
+import { SimRandom } from './random.ts'
+import type { Member } from './raft-group.ts'
+import { RaftGroup } from './raft-group.ts'
+
+function others(group: RaftGroup, member: Member): Member[] {
+  return group.members.filter(other => other !== member)
+}
+
+describe('three Raft nodes on simulated seams', () => {
+  it('elect a leader within a second and replicate what it is given, with the same bytes everywhere', () => {
+    const group = new RaftGroup({ seed: 'replicates' })
+    const leader = group.awaitLeader(1_000)
+    const outcomes: ProposeOutcome[] = []
+    for (let i = 0; i < 100; i++) expect(group.propose(leader, `entry ${i}`, outcome => outcomes.push(outcome))).toBeUndefined()
+    expect(outcomes).toEqual([])
+    group.run(100)
+    expect(outcomes.length).toBe(100)
+    const firstIndex = outcomes[0]?.kind === 'applied' ? outcomes[0].index : 0
+    outcomes.forEach((outcome, i) => expect(outcome).toEqual({ kind: 'applied', index: firstIndex + i, term: leader.node.term, count: 1 }))
+    for (const { applied } of group.members) expect(applied).toEqual(Array.from({ length: 100 }, (_, i) => `entry ${i}`))
+    group.checkLogs()
+  })
+
+  it('have a new leader within 250 ms after the leader was killed, and go on after its return', () => {
+    const tookMs: number[] = []
+    for (let seed = 0; seed < 100; seed++) {
+      const group = new RaftGroup({ seed: `kill ${seed}` })
+      const leader = group.awaitLeader()
+      group.run(group.random.integer(0, 500))
+      group.propose(leader, 'before')
+      group.run(20)
+      const killedMs = group.scheduler.nowMs
+      group.kill(leader.id)
+      const next = group.awaitLeader(2_000, leader)
+      tookMs.push(group.scheduler.nowMs - killedMs)
+      group.propose(next, 'after')
+      group.start(leader.id)
+      group.run(500)
+      for (const { applied } of group.members) expect(applied).toEqual(['before', 'after'])
+      expect(group.elections()).toBe(2)
+    }
+    expect(Math.max(...tookMs)).toBeLessThanOrEqual(250)
+  })
+
+  it('see no election while both links to the leader are reset every 200 ms', () => {
+    const group = new RaftGroup({ seed: 'resets' })
+    const leader = group.awaitLeader()
+    let proposed = 0
+    for (let i = 0; i < 50; i++) {
+      for (const other of others(group, leader)) expect(group.network.resetConnections(leader.host, other.host)).toBe(2)
+      for (let j = 0; j < 10; j++) if (group.propose(leader, `${proposed}`) === undefined) proposed++
+      group.run(200)
+    }
+    expect(group.elections()).toBe(1)
+    expect(leader.node.role).toBe('leader')
+    expect(proposed).toBe(500)
+    group.run(100)
+    for (const { applied } of group.members) expect(applied).toEqual(Array.from({ length: 500 }, (_, i) => `${i}`))
+  })
+
+  it('have a new leader within 1.2 s when the leader is paused, loses power or is cut off, and the old one follows when it is back', () => {
+    const tookMs: number[] = []
+    for (let seed = 0; seed < 60; seed++) {
+      const group = new RaftGroup({ seed: `silent ${seed}` })
+      const leader = group.awaitLeader()
+      group.run(group.random.integer(0, 300))
+      const { term } = leader.node
+      const startMs = group.scheduler.nowMs
+      const rest = others(group, leader).map(({ host }) => host)
+      if (seed % 3 === 0) leader.process.pause()
+      else if (seed % 3 === 1) group.losePower(leader.id)
+      else group.network.partition([leader.host], rest)
+      group.run(2_000, () => others(group, leader).some(({ node }) => node.role === 'leader' && node.term > term && node.commitIndex >= 2))
+      tookMs.push(group.scheduler.nowMs - startMs)
+      const next = others(group, leader).find(({ node }) => node.role === 'leader')
+      if (next === undefined) throw new Error('no new leader')
+      group.propose(next, 'after')
+      group.run(group.random.integer(0, 20_000))
+      if (seed % 3 === 0) group.scheduler.resume(leader.process)
+      else if (seed % 3 === 1) group.start(leader.id)
+      else group.network.heal()
+      group.run(3_000)
+      for (const { applied } of group.members) expect(applied).toEqual(['after'])
+      expect(group.elections()).toBe(2)
+    }
+    expect(Math.max(...tookMs)).toBeLessThanOrEqual(1_200)
+  })
+
+  it('lose nothing, commit nothing twice and agree on every byte, whatever happens to processes, disks and links', () => {
+    for (let seed = 0; seed < 60; seed++) storm(`storm ${seed}`)
+  })
+
+  it('do the same twice for one seed', () => {
+    expect(storm('twice')).toBe(storm('twice'))
+  })
+})
+
+const roughProfile: LinkProfile = {
+  delayMs: 0.2,
+  jitterMs: 2,
+  lossPpm: 10_000,
+  duplicatePpm: 20_000,
+  latePpm: 20_000,
+  lateMs: 100,
+  cutPpm: 200_000,
+}
+
+/** Six seconds of trouble with proposals all the time, then peace; returns the trace hash. */
+function storm(seed: string): string {
+  const chance = new SimRandom(seed).stream('storm')
+  const mode = chance.chance(500_000) ? 'stream' : 'datagram'
+  const size = chance.chance(300_000) ? 5 : 3
+  const syncMs = (draws: SimRandom): number => (draws.chance(10_000) ? draws.next() * 80 : 0.3 + draws.next())
+  const config = { sliceBytesMax: chance.pick([200, 4_000, 1 << 20]), inflightBytesMax: chance.pick([300, 1 << 20]) }
+  const group = new RaftGroup({ seed, size, syncMs, network: { mode, profile: roughProfile }, config })
+  const { scheduler } = group
+  const ends = new Map<string, ProposeOutcome>()
+  let count = 0
+  const end = scheduler.nowMs + 6_000
+  while (scheduler.nowMs < end) {
+    trouble(group, chance)
+    for (const member of group.members) {
+      if (!member.process.isAlive || member.process.isPaused || member.node.role !== 'leader') continue
+      for (let i = chance.integer(0, 8); i > 0; i--) {
+        const text = `${count++}:${'x'.repeat(chance.integer(0, 300))}`
+        group.propose(member, text, outcome => {
+          if (ends.has(text)) throw new Error(`${text} ended twice`)
+          ends.set(text, outcome)
+        })
+      }
+    }
+    group.run(chance.exponential(30))
+  }
+  group.network.heal()
+  for (const { host } of group.members) for (const { host: other } of group.members) group.network.setProfile(host, other, calmProfile)
+  for (const { id, process } of group.members) {
+    if (!process.isAlive) group.start(id)
+    else scheduler.resume(process)
+  }
+  group.run(8_000)
+  const leader = group.awaitLeader()
+  group.propose(leader, 'peace')
+  group.run(1_000)
+  const { applied } = leader
+  const places = new Map(applied.map((text, i) => [text, i]))
+  expect(applied.at(-1)).toBe('peace')
+  expect(places.size).toBe(applied.length)
+  for (const member of group.members) expect(member.applied).toEqual(applied)
+  for (const [text, outcome] of ends) {
+    if (outcome.kind === 'applied') expect(places.has(text)).toBe(true)
+    if (outcome.kind === 'rejected') expect(places.has(text)).toBe(false)
+  }
+  group.checkLogs()
+  return scheduler.traceHash
+}
+
+function trouble(group: RaftGroup, chance: SimRandom): void {
+  const member = chance.pick(group.members)
+  const other = chance.pick(others(group, member))
+  switch (chance.integer(0, 24)) {
+    case 0:
+    case 1:
+      if (member.process.isAlive) group.kill(member.id)
+      return
+    case 2:
+      if (member.process.isAlive) group.losePower(member.id)
+      return
+    case 3:
+    case 4:
+    case 5:
+      for (const { id, process } of group.members) if (!process.isAlive) group.start(id)
+      return
+    case 6:
+      return member.process.pause()
+    case 7:
+    case 8:
+      for (const { process } of group.members) group.scheduler.resume(process)
+      return
+    case 9:
+      return group.network.partition(
+        [member.host],
+        others(group, member).map(({ host }) => host),
+      )
+    case 10:
+      return group.network.setLink(member.host, other.host, chance.chance(500_000) ? 'drop' : 'hold')
+    case 11:
+    case 12:
+    case 13:
+      return group.network.heal()
+    case 14:
+      group.network.resetConnections(member.host, other.host)
+      return
+    case 15:
+      return member.machine.jumpWall(chance.pick([-3_600_000, 3_600_000, 10_000]))
+    default:
+      return
+  }
+}

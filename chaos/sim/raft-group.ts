@@ -1,0 +1,254 @@
+/**
+ * A Raft group on simulated seams, with a log in memory: the world for tests of the driver alone (the world of whole broker nodes is chaos/world.ts).
+ * Checks after every step what must always hold: one leader a term, no committed entry ever differs, nothing applied twice or out of order.
+ */
+import type {
+  EntryBody,
+  LogIndex,
+  NodeId,
+  ProposeDone,
+  RaftApp,
+  RaftConfig,
+  RaftTraceEvent,
+  RejectReason,
+  StoredEntry,
+} from '../../raft/index.ts'
+import { EntryKind, RaftNode, defaultRaftConfig, nodeId } from '../../raft/index.ts'
+import { assert, mustExist } from '../../src/platform/assert.ts'
+import { crc32c } from '../../src/platform/bytes.ts'
+import { MachineClock } from './clock.ts'
+import type { DurableMemory, MemoryDiskOptions } from './memory-log.ts'
+import { MemoryHardState, MemoryLog, newDurableMemory, recoverMemory } from './memory-log.ts'
+import type { SimNetworkOptions } from './network.ts'
+import { SimNetwork, calmProfile } from './network.ts'
+import { SimRandom } from './random.ts'
+import type { SimProcess } from './scheduler.ts'
+import { Scheduler } from './scheduler.ts'
+
+export interface GroupOptions {
+  readonly seed: string
+  readonly size?: number
+  readonly network?: Partial<SimNetworkOptions>
+  readonly syncMs?: (random: SimRandom) => number
+  readonly config?: Partial<RaftConfig>
+}
+
+/** One machine of the group: its disk and clocks live on, its process comes and goes. */
+export interface Member {
+  readonly id: NodeId
+  readonly host: string
+  readonly machine: MachineClock
+  readonly memory: DurableMemory
+  process: SimProcess
+  node: RaftNode
+  log: MemoryLog
+  /** Applied by the present process. */
+  applied: string[]
+  appliedIndex: number
+  frames: { from: NodeId; text: string }[]
+  fatal: Error | undefined
+  failDisk: Error | undefined
+}
+
+const peerPort = 7_000
+
+export class RaftGroup {
+  readonly scheduler = new Scheduler()
+  readonly random: SimRandom
+  readonly network: SimNetwork
+  readonly members: Member[]
+  readonly trace: { atMs: number; who: NodeId; event: RaftTraceEvent }[] = []
+  readonly #options: GroupOptions
+  readonly #leaders = new Map<number, NodeId>()
+  /** What has been applied anywhere, by index: never two things. */
+  readonly #history: string[] = []
+
+  constructor(options: GroupOptions) {
+    this.#options = options
+    this.random = new SimRandom(options.seed)
+    this.network = new SimNetwork(this.scheduler, this.random.stream('network'), {
+      mode: 'stream',
+      profile: calmProfile,
+      ...options.network,
+    })
+    const ids = Array.from({ length: options.size ?? 3 }, (_, i) => nodeId(i + 1))
+    this.members = ids.map(id => this.#newMember(id))
+    for (const member of this.members) this.start(member.id)
+  }
+
+  member(id: NodeId): Member {
+    return mustExist(this.members[id - 1], 'member', id)
+  }
+
+  get leader(): Member | undefined {
+    const leading = this.members.filter(({ process, node }) => process.isAlive && node.role === 'leader')
+    return leading.sort((a, b) => b.node.term - a.node.term)[0]
+  }
+
+  /** A leader whose own first entry is committed, and nobody else thinks to lead in a higher term. */
+  awaitLeader(durationMs = 5_000, except?: Member): Member {
+    const isThere = (): boolean => {
+      const { leader } = this
+      return (
+        leader !== undefined &&
+        leader !== except &&
+        leader.process.isAlive &&
+        leader.appliedIndex >= leader.node.commitIndex &&
+        leader.appliedIndex > 0
+      )
+    }
+    this.run(durationMs, isThere)
+    assert(isThere(), 'no-leader-in-time', durationMs)
+    return mustExist(this.leader, 'leader')
+  }
+
+  /** Runs and checks, until the condition holds or the time is over. */
+  run(durationMs: number, until: () => boolean = () => false): boolean {
+    const endMs = this.scheduler.nowMs + durationMs
+    this.scheduler.runUntilTrue(() => {
+      this.#check()
+      return until() || this.scheduler.nowMs >= endMs
+    }, durationMs)
+    return until()
+  }
+
+  /** Proposes a text on whoever leads. */
+  propose(member: Member, text: string, done?: ProposeDone): RejectReason | undefined {
+    return member.node.propose(EntryKind.data, [bodyOf(text)], done)
+  }
+
+  kill(id: NodeId): void {
+    const member = this.member(id)
+    member.process.kill()
+    this.network.processDied(member.process)
+  }
+
+  losePower(id: NodeId): void {
+    const member = this.member(id)
+    member.process.kill()
+    this.network.hostLost(member.process, member.host)
+  }
+
+  start(id: NodeId): void {
+    const member = this.member(id)
+    member.process = this.scheduler.newProcess(member.host)
+    this.network.hostBack(member.host)
+    this.#boot(member)
+  }
+
+  host(id: NodeId): string {
+    return `n${id}`
+  }
+
+  hosts(except: readonly NodeId[] = []): string[] {
+    return this.members.filter(({ id }) => !except.includes(id)).map(({ host }) => host)
+  }
+
+  elections(): number {
+    return this.#leaders.size
+  }
+
+  #newMember(id: NodeId): Member {
+    const host = this.host(id)
+    const clocks = this.random.stream('clock', id)
+    const machine = new MachineClock(this.scheduler, {
+      wallStartMs: 1_700_000_000_000 + clocks.integer(-50, 50),
+      monotonicStartMs: clocks.integer(0, 1_000_000),
+      driftPpm: clocks.integer(-100, 100),
+    })
+    const process = this.scheduler.newProcess(host)
+    const blank = undefined as never
+    return {
+      id,
+      host,
+      machine,
+      memory: newDurableMemory(),
+      process,
+      node: blank,
+      log: blank,
+      applied: [],
+      appliedIndex: 0,
+      frames: [],
+      fatal: undefined,
+      failDisk: undefined,
+    }
+  }
+
+  #boot(member: Member): void {
+    const { id, host, machine, memory, process } = member
+    const recovered = recoverMemory(memory)
+    const draws = this.random.stream('node', id, recovered.incarnation)
+    const { syncMs } = this.#options
+    const disk: MemoryDiskOptions = {
+      scheduler: this.scheduler,
+      process,
+      syncMs: () => (syncMs === undefined ? 0.5 : syncMs(draws)),
+      failure: () => member.failDisk,
+    }
+    member.log = new MemoryLog(memory, disk)
+    member.applied = []
+    member.appliedIndex = 0
+    const voters = this.members.map(other => other.id)
+    member.node = RaftNode.start({
+      config: { ...defaultRaftConfig(id, voters), ...this.#options.config },
+      recovered,
+      clock: machine.forProcess(process),
+      random: draws,
+      network: this.network.forProcess(process, host),
+      listen: { host, port: peerPort },
+      peers: voters.filter(other => other !== id).map(other => ({ id: other, address: { host: this.host(other), port: peerPort } })),
+      clusterName: 'test',
+      log: member.log,
+      hardState: new MemoryHardState(memory, disk),
+      app: this.#app(member),
+      firstEntryBody: () => Buffer.from('first'),
+      trace: event => this.trace.push({ atMs: this.scheduler.nowMs, who: id, event }),
+    })
+  }
+
+  #app(member: Member): RaftApp {
+    return {
+      apply: entry => this.#applied(member, entry),
+      appliedBatch: lastIndex => assert(lastIndex === member.appliedIndex, 'batch-end', lastIndex),
+      leadershipChanged: () => undefined,
+      peerFrame: (from, bytes) => member.frames.push({ from, text: Buffer.from(bytes).toString() }),
+      peerConnected: () => undefined,
+      peerDisconnected: () => undefined,
+      fatal: error => (member.fatal = error),
+    }
+  }
+
+  #applied(member: Member, entry: StoredEntry): void {
+    assert(entry.index === member.appliedIndex + 1, 'applied-out-of-order', entry.index, member.appliedIndex)
+    member.appliedIndex = entry.index
+    const text = Buffer.from(entry.body).toString()
+    if (entry.kind === EntryKind.data) member.applied.push(text)
+    const what = `${entry.term}:${entry.kind}:${text}`
+    const known = (this.#history[entry.index] ??= what)
+    assert(known === what, 'committed-entry-differs', known, what, entry.index)
+  }
+
+  #check(): void {
+    for (const { process, node, id } of this.members) {
+      if (!process.isAlive || node.isStopped || node.role !== 'leader') continue
+      const known = this.#leaders.get(node.term)
+      if (known === undefined) this.#leaders.set(node.term, id)
+      else assert(known === id, 'two-leaders-in-term', node.term, known, id)
+    }
+  }
+
+  /** Everybody's log holds the same bytes up to the shortest commit index. */
+  checkLogs(): void {
+    const alive = this.members.filter(({ process }) => process.isAlive)
+    const upTo = Math.min(...alive.map(({ node }) => node.commitIndex))
+    const first = mustExist(alive[0], 'nobody-alive').log.bytes(upTo)
+    for (const { log, id } of alive) assert(log.bytes(upTo).equals(first), 'logs-differ', id, upTo)
+  }
+}
+
+export function bodyOf(text: string): EntryBody {
+  const bytes = Buffer.from(text)
+  return { parts: [bytes], bytes: bytes.length, crc: crc32c(bytes) }
+}
+
+export type { LogIndex }
