@@ -12,6 +12,12 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
+/** Memory of its own, not zeroed: for whoever writes before anyone reads. */
+export function allocateUnzeroed(bytes: number): Uint8Array {
+  const buffer = Buffer.allocUnsafeSlow(bytes)
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, bytes)
+}
+
 /** Reads a u64 as a number. A value of 2^53 or more comes back as a number that is not a safe integer: whoever reads the outside checks. */
 export function readU64(view: DataView, position: number): number {
   return view.getUint32(position + 4, true) * twoTo32 + view.getUint32(position, true)

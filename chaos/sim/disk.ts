@@ -1,0 +1,402 @@
+/**
+ * A machine's disk in a simulated world: the disk seam over images in memory, deterministic for its random stream.
+ *
+ *   process life ── Disk ──► names and images ── power cut ──► what was synced, and any part of what was not
+ *
+ * The model (chaos.md §5.3): a write is seen by everyone at once or a little later, a sync makes durable what was written when it began, a name is
+ * durable after a sync of its directory. A power cut keeps any subset of the rest, may tear one sector of several, and ends the process's life;
+ * a kill ends the life alone and leaves the page cache. After either, nothing of the old life runs any more: its handles throw, its callbacks are dropped.
+ * Directories themselves are durable at once.
+ */
+import * as path from 'node:path'
+import type { Disk, DiskCallback, DiskFile } from '../../src/platform/disk.ts'
+import { assert } from '../../src/platform/assert.ts'
+import { DiskImage } from './disk-image.ts'
+import type { PowerCutOdds } from './disk-image.ts'
+import { DiskNames } from './disk-names.ts'
+import type { SimRandom } from './random.ts'
+import type { SimProcess } from './scheduler.ts'
+
+/** What the disk needs of a scheduler; `Scheduler` has it. */
+export interface DiskScheduler {
+  schedule(delayMs: number, run: () => void, process?: SimProcess): unknown
+}
+
+export interface DiskLatency {
+  readonly writeMs: number
+  readonly syncMs: number
+  /** How often, in parts of a million, an operation takes `spikeMs` more. */
+  readonly spikePpm: number
+  readonly spikeMs: number
+}
+
+export const calmLatency: DiskLatency = { writeMs: 0.02, syncMs: 0.4, spikePpm: 2_000, spikeMs: 30 }
+export const usualOdds: PowerCutOdds = { keepLow: 0, keepHigh: 1, tear: 0.5 }
+
+export type DiskOperation = 'read' | 'write' | 'sync' | 'truncate' | 'open' | 'rename' | 'remove' | 'syncDirectory'
+
+/** An error that will be met once. */
+export interface DiskFault {
+  readonly operation: DiskOperation
+  /** Only for paths that contain this. */
+  readonly pathPart?: string
+  readonly code: 'EIO' | 'ENOSPC' | 'EACCES'
+}
+
+export interface SimulatedDiskOptions {
+  readonly scheduler: DiskScheduler
+  readonly random: SimRandom
+  readonly latency?: DiskLatency
+  readonly odds?: PowerCutOdds
+}
+
+/** Thrown by the very operation after which `crashAfter` cut the power. */
+export class SimulatedCrash extends Error {
+  constructor(operations: number) {
+    super(`the power was cut after disk operation ${operations}`)
+    this.name = 'SimulatedCrash'
+  }
+}
+
+/** One process's time with the disk. */
+interface Life {
+  isAlive: boolean
+  readonly process: SimProcess | undefined
+  /** Writes that have been asked for and have not reached the page cache. */
+  readonly flying: Set<() => void>
+}
+
+export class SimulatedDisk {
+  readonly #scheduler: DiskScheduler
+  readonly #random: SimRandom
+  readonly #odds: PowerCutOdds
+  readonly #names = new DiskNames()
+  readonly #faults: DiskFault[] = []
+  latency: DiskLatency
+  /** All files together may not grow beyond this. */
+  capacityBytes = Infinity
+  #life: Life | undefined
+  #operations = 0
+  #crashAfter = Infinity
+
+  constructor(options: SimulatedDiskOptions) {
+    this.#scheduler = options.scheduler
+    this.#random = options.random
+    this.#odds = options.odds ?? usualOdds
+    this.latency = options.latency ?? calmLatency
+  }
+
+  /** The disk as a new process sees it; whatever process used it before is dead. */
+  openProcess(process?: SimProcess): Disk {
+    this.kill()
+    const life: Life = { isAlive: true, process, flying: new Set() }
+    this.#life = life
+    return this.#diskOf(life)
+  }
+
+  /** kill -9: the process is gone, the page cache stays. Of the writes that were just being made some land, some don't. */
+  kill(): void {
+    const life = this.#life
+    if (life?.isAlive !== true) return
+    life.isAlive = false
+    for (const land of life.flying) if (this.#random.chance(500_000)) land()
+    life.flying.clear()
+  }
+
+  /** The machine loses its power: what was not synced stays in part. */
+  cutPower(): void {
+    this.kill()
+    this.#names.cutPower(this.#random, this.#random.next())
+    for (const image of this.#names.images()) image.cutPower(this.#random, this.#odds)
+  }
+
+  /** The next matching operation fails. */
+  failNext(fault: DiskFault): void {
+    this.#faults.push(fault)
+  }
+
+  /** Rot: flips a bit of what is on the disk. */
+  flipBit(filePath: string, position: number, bit = 0): void {
+    const image = this.#names.find(filePath)
+    assert(image !== undefined, 'flip-bit-no-file', filePath)
+    image.flipBit(position, bit)
+  }
+
+  /** Whether a living process has the disk open. */
+  get isInUse(): boolean {
+    return this.#life?.isAlive === true
+  }
+
+  /** Operations carried out so far, reads not counted. */
+  get operations(): number {
+    return this.#operations
+  }
+
+  /** Cuts the power as soon as so many operations have been carried out. */
+  crashAfter(operations: number): void {
+    this.#crashAfter = operations
+  }
+
+  /** Paths of all files, sorted. */
+  files(): readonly string[] {
+    return this.#names.paths()
+  }
+
+  /** A file's bytes as the living process sees them. */
+  contentOf(filePath: string): Uint8Array | undefined {
+    const image = this.#names.find(filePath)
+    if (image === undefined) return undefined
+    const bytes = new Uint8Array(image.sizeBytes)
+    image.read(bytes, 0)
+    return bytes
+  }
+
+  /** A file's bytes as a power cut that keeps nothing unsynced would leave them; undefined when its name is not durable. Lent: valid until the next sync. */
+  durableBytes(filePath: string): Uint8Array | undefined {
+    return this.#names.findSynced(filePath)?.syncedView()
+  }
+
+  #diskOf(life: Life): Disk {
+    const names = this.#names
+    const begin = (operation: DiskOperation, filePath: string): void => {
+      mustLive(life, filePath)
+      this.#maybeFail(operation, filePath)
+    }
+    return {
+      list: directory => {
+        mustLive(life, directory)
+        return names.list(directory)
+      },
+      exists: filePath => {
+        mustLive(life, filePath)
+        return names.exists(filePath)
+      },
+      makeDirectory: directory => {
+        mustLive(life, directory)
+        names.makeDirectory(directory)
+      },
+      syncDirectory: directory => {
+        begin('syncDirectory', directory)
+        names.syncDirectory(directory)
+        this.#count()
+      },
+      open: (filePath, { create }) => {
+        begin('open', filePath)
+        const known = names.find(filePath)
+        if (known !== undefined) return new SimulatedFile(filePath, known, life, this.#access)
+        if (!create || !names.exists(path.dirname(filePath))) throw failure('ENOENT', `open ${filePath}`)
+        const image = names.create(filePath)
+        this.#count()
+        return new SimulatedFile(filePath, image, life, this.#access)
+      },
+      rename: (from, to) => {
+        begin('rename', from)
+        if (names.find(from) === undefined) throw failure('ENOENT', `rename ${from}`)
+        names.rename(from, to)
+        this.#count()
+      },
+      remove: filePath => {
+        begin('remove', filePath)
+        if (names.find(filePath) === undefined) throw failure('ENOENT', `remove ${filePath}`)
+        names.remove(filePath)
+        this.#count()
+      },
+    }
+  }
+
+  /** What a file handle may do to the disk. */
+  readonly #access: DiskAccess = {
+    check: (operation, filePath) => this.#maybeFail(operation, filePath),
+    write: (image, source, position) => {
+      const grows = Math.max(0, position + source.length - image.sizeBytes)
+      if (grows > 0 && this.#names.totalBytes() + grows > this.capacityBytes) throw failure('ENOSPC', `write ${image.path}`)
+      image.write(source, position)
+    },
+    done: () => this.#count(),
+    after: (operation, run) => void this.#scheduler.schedule(this.#delayMs(operation), run),
+    call: (life, done, error) => {
+      this.#scheduler.schedule(
+        0,
+        () => {
+          if (life.isAlive) done(error)
+        },
+        life.process,
+      )
+    },
+  }
+
+  #delayMs(operation: 'write' | 'sync'): number {
+    const { writeMs, syncMs, spikePpm, spikeMs } = this.latency
+    const spike = this.#random.chance(spikePpm) ? this.#random.exponential(spikeMs) : 0
+    const typical = operation === 'write' ? writeMs : syncMs
+    return typical / 2 + this.#random.exponential(typical / 2) + spike
+  }
+
+  #maybeFail(operation: DiskOperation, filePath: string): void {
+    const found = this.#faults.findIndex(fault => fault.operation === operation && filePath.includes(fault.pathPart ?? ''))
+    if (found < 0) return
+    const [fault] = this.#faults.splice(found, 1)
+    throw failure(fault?.code ?? 'EIO', `${operation} ${filePath}`)
+  }
+
+  #count(): void {
+    this.#operations++
+    if (this.#operations < this.#crashAfter) return
+    this.#crashAfter = Infinity
+    this.cutPower()
+    throw new SimulatedCrash(this.#operations)
+  }
+}
+
+interface DiskAccess {
+  check(operation: DiskOperation, filePath: string): void
+  write(image: DiskImage, source: Uint8Array, position: number): void
+  done(): void
+  after(operation: 'write' | 'sync', run: () => void): void
+  call(life: Life, done: DiskCallback, error: Error | undefined): void
+}
+
+class SimulatedFile implements DiskFile {
+  readonly path: string
+  readonly #image: DiskImage
+  readonly #life: Life
+  readonly #access: DiskAccess
+  #isOpen = true
+  #underWay = 0
+
+  constructor(filePath: string, image: DiskImage, life: Life, access: DiskAccess) {
+    this.path = filePath
+    this.#image = image
+    this.#life = life
+    this.#access = access
+  }
+
+  sizeBytes(): number {
+    this.#mustBeOpen()
+    return this.#image.sizeBytes
+  }
+
+  readSync(target: Uint8Array, position: number): number {
+    this.#mustBeOpen()
+    this.#access.check('read', this.path)
+    return this.#image.read(target, position)
+  }
+
+  writeSync(source: Uint8Array, position: number): void {
+    this.#mustBeOpen()
+    this.#access.check('write', this.path)
+    this.#access.write(this.#image, source, position)
+    this.#access.done()
+  }
+
+  syncSync(): void {
+    this.#mustBeOpen()
+    this.#sync(this.#image.sequence)
+    this.#access.done()
+  }
+
+  truncateSync(sizeBytes: number): void {
+    this.#mustBeOpen()
+    this.#access.check('truncate', this.path)
+    this.#image.truncate(sizeBytes)
+    this.#access.done()
+  }
+
+  writeAndSync(position: number, buffers: readonly Uint8Array[], done: DiskCallback): void {
+    this.write(position, buffers, error => {
+      if (error !== undefined) return done(error)
+      this.sync(done)
+    })
+  }
+
+  write(position: number, buffers: readonly Uint8Array[], done: DiskCallback): void {
+    this.#mustBeOpen()
+    this.#underWay++
+    // The buffers are looked at when the write lands: who changes lent memory is found out.
+    const land = (): void => {
+      let at = position
+      for (const buffer of buffers) {
+        this.#access.write(this.#image, buffer, at)
+        at += buffer.length
+      }
+    }
+    this.#life.flying.add(land)
+    this.#access.after('write', () => {
+      if (!this.#life.flying.delete(land)) return
+      this.#finish(done, () => {
+        this.#access.check('write', this.path)
+        land()
+      })
+    })
+  }
+
+  sync(done: DiskCallback): void {
+    this.#mustBeOpen()
+    this.#underWay++
+    const startedAt = this.#image.sequence
+    this.#access.after('sync', () => {
+      if (this.#life.isAlive) this.#finish(done, () => this.#sync(startedAt))
+    })
+  }
+
+  close(): void {
+    if (!this.#isOpen) return
+    mustLive(this.#life, this.path)
+    assert(this.#underWay === 0, 'closed-under-way', this.path)
+    this.#isOpen = false
+  }
+
+  /** Carries out an operation whose time has come and tells the process; a simulated crash passes through. */
+  #finish(done: DiskCallback, operation: () => void): void {
+    let failed: Error | undefined
+    try {
+      operation()
+    } catch (error) {
+      if (!(error instanceof DiskFailure)) throw error
+      failed = error
+    }
+    this.#access.done()
+    this.#access.call(
+      this.#life,
+      error => {
+        this.#underWay--
+        done(error)
+      },
+      failed,
+    )
+  }
+
+  #sync(startedAt: number): void {
+    try {
+      this.#access.check('sync', this.path)
+    } catch (error) {
+      this.#image.dropDirty()
+      throw error
+    }
+    this.#image.sync(startedAt)
+  }
+
+  #mustBeOpen(): void {
+    mustLive(this.#life, this.path)
+    if (!this.#isOpen) throw new Error(`${this.path} is closed`)
+  }
+}
+
+function mustLive(life: Life, filePath: string): void {
+  if (!life.isAlive) throw new Error(`${filePath}: the process that used it is dead`)
+}
+
+/** An error of the system, as node reports them. */
+class DiskFailure extends Error {
+  readonly code: string
+
+  constructor(code: string, what: string) {
+    super(`${code}: ${what}`)
+    this.name = 'DiskFailure'
+    this.code = code
+  }
+}
+
+function failure(code: string, what: string): DiskFailure {
+  return new DiskFailure(code, what)
+}

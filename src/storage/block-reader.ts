@@ -1,0 +1,91 @@
+/**
+ * Older entries, read back from segment files: a block at a time, from one point of the sparse index to the next, checked (headers, chain,
+ * bodies) before anyone sees it, and kept for a while. Reads are synchronous: a block is about 64 KiB and nearly always in the page cache.
+ * Whoever asks makes sure that the block is on disk and not being written.
+ */
+import { LRUCache } from 'lru-cache'
+import { allocateUnzeroed } from '../platform/bytes.ts'
+import {
+  checkRecord,
+  checkRecordAlone,
+  checkRecordBody,
+  describeProblem,
+  linkOf,
+  recordBytes,
+  recordHeaderBytes,
+  recordIndex,
+} from './record.ts'
+import type { RecordProblem } from './record.ts'
+import type { Segment } from './segment.ts'
+import type { SegmentFiles } from './segment-files.ts'
+import { Slab } from './slab.ts'
+import { StorageError } from './storage-error.ts'
+
+export class BlockReader {
+  readonly #files: SegmentFiles
+  /** By first index. */
+  readonly #blocks: LRUCache<number, Slab>
+  #reads = 0
+
+  constructor(files: SegmentFiles, cacheBytesMax: number) {
+    this.#files = files
+    this.#blocks = new LRUCache({ maxSize: cacheBytesMax, sizeCalculation: block => Math.max(1, block.bytes.length) })
+  }
+
+  /** Blocks read from disk so far. */
+  get reads(): number {
+    return this.#reads
+  }
+
+  /** The block with entry `index`. Throws StorageError when it has rotted. */
+  blockOf(segment: Segment, index: number): Slab {
+    const number = segment.pointBefore(index)
+    const { index: firstIndex, position } = segment.point(number)
+    const known = this.#blocks.get(firstIndex)
+    if (known !== undefined && known.lastIndex >= index) return known
+    const next = number + 1 < segment.points ? segment.point(number + 1) : { index: segment.lastIndex + 1, position: segment.endPosition }
+    const block = this.#load(segment, firstIndex, position, next.index, next.position)
+    this.#blocks.set(firstIndex, block)
+    return block
+  }
+
+  /** Forgets every block with entries from `index` on. */
+  truncate(index: number): void {
+    for (const [firstIndex, block] of [...this.#blocks.entries()]) if (block.lastIndex >= index) this.#blocks.delete(firstIndex)
+  }
+
+  clear(): void {
+    this.#blocks.clear()
+  }
+
+  #load(segment: Segment, firstIndex: number, position: number, endIndex: number, endPosition: number): Slab {
+    this.#reads++
+    const bytes = allocateUnzeroed(endPosition - position)
+    const count = this.#files.use(segment).readSync(bytes, position)
+    const slab = new Slab(segment, position, firstIndex, bytes, Math.max(1, endIndex - firstIndex))
+    while (slab.lastIndex + 1 < endIndex) {
+      const problem = problemOf(slab, count)
+      if (problem !== undefined) throw this.#rotten(segment, slab, problem, endIndex - 1)
+      slab.add(recordBytes(slab.view, slab.used))
+    }
+    if (slab.used !== bytes.length) throw this.#rotten(segment, slab, 'cut', endIndex - 1)
+    return slab
+  }
+
+  #rotten(segment: Segment, slab: Slab, problem: RecordProblem, lastIndex: number): StorageError {
+    const path = this.#files.pathOf(segment)
+    const sentence = `${path}: record ${slab.lastIndex + 1} at byte ${slab.endPosition} ${describeProblem(problem)}`
+    return new StorageError(`${sentence}; entries ${slab.lastIndex + 1}..${lastIndex} can't be read from this disk`, path)
+  }
+}
+
+/** What is wrong with the record behind the slab's last one. The block's first record has no predecessor here: it is checked by itself. */
+function problemOf(slab: Slab, end: number): RecordProblem | undefined {
+  const { bytes, view, used } = slab
+  if (slab.count > 0) return checkRecord(bytes, view, used, end, linkOf(view, slab.startOf(slab.lastIndex)))
+  if (end < recordHeaderBytes) return 'cut'
+  const problem = checkRecordAlone(bytes, view, used)
+  if (problem !== undefined) return problem
+  if (recordIndex(view, used) !== slab.firstIndex) return 'index'
+  return checkRecordBody(bytes, view, used, end)
+}

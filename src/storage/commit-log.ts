@@ -1,0 +1,415 @@
+/**
+ * The CommitLog, which is the Raft log: entries in memory at once, on disk when `flush` has carried them there.
+ *
+ *   segments   [ 1 … 4180 ][ 4181 … 7999 ][ 8000 …            ]
+ *   memory                          [ slab ][ slab ][ slab · · ]      older entries are read back block by block
+ *   cursors              on disk: writtenIndex ↑      ↑ plannedIndex (being written)   ↑ last
+ *
+ * This file is the log in memory and the plan of each flush; log-writer.ts is its hand on the disk, recovery.ts its beginning.
+ * Invariants: writtenIndex ≤ plannedIndex ≤ last index; all above writtenIndex is in slabs; a truncation lowers all of them at once, so that the
+ * end of an older write never vouches for a newer entry of the same index (B125–B127).
+ * It never waits, never asks a clock but for housekeeping, and never reads from disk what is not written.
+ */
+import type {
+  BlockCheck,
+  EntryBody,
+  EntryId,
+  EntryKind,
+  LogIndex,
+  LogStorage,
+  RecordBlock,
+  StoredEntry,
+  Term,
+  TermRun,
+} from '../../raft/index.ts'
+import { assert, mustExist } from '../platform/assert.ts'
+import type { Clock, Timer } from '../platform/clock.ts'
+import type { Disk } from '../platform/disk.ts'
+import { BlockReader } from './block-reader.ts'
+import { checkBlockBytes, walkBlock } from './block-check.ts'
+import { LogWriter } from './log-writer.ts'
+import type { DurableMarks, FlushDone, FlushPlan, SegmentWrite, TruncationPlan } from './log-writer.ts'
+import type { LogLimits } from './log-limits.ts'
+import { chainId, linkOf, recordBodyBytes, recordHeaderBytes, recordKind, recordTerm, recordWallMs, writeRecordHeader } from './record.ts'
+import type { ChainLink } from './record.ts'
+import { Segment, segmentHeaderBytes } from './segment.ts'
+import type { SegmentFiles } from './segment-files.ts'
+import type { Slab } from './slab.ts'
+import { TailCache } from './tail-cache.ts'
+import { noteTerm, sliceRuns, termAt, truncateRuns } from './term-runs.ts'
+
+/** What recovery has found and made whole. */
+export interface RecoveredLog {
+  /** Ascending, without a gap; empty for a new log. */
+  readonly segments: Segment[]
+  readonly last: ChainLink
+  readonly runs: TermRun[]
+}
+
+export interface CommitLogOptions {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly directoryId: Uint8Array
+  readonly files: SegmentFiles
+  readonly marks: DurableMarks
+  readonly limits: LogLimits
+  readonly recovered: RecoveredLog
+}
+
+export interface CommitLogStatus {
+  readonly firstIndex: number
+  readonly lastIndex: number
+  readonly writtenIndex: number
+  readonly segments: number
+  readonly openFiles: number
+  readonly tailBytes: number
+  readonly blockReads: number
+  readonly syncs: number
+  readonly flushedBytes: number
+}
+
+/** Without an append for so long, the tail cache shrinks. */
+const idleMs = 10_000
+
+export class CommitLog implements LogStorage {
+  readonly #clock: Clock
+  readonly #limits: LogLimits
+  readonly #files: SegmentFiles
+  readonly #marks: DurableMarks
+  readonly #writer: LogWriter
+  readonly #blocks: BlockReader
+  readonly #tail: TailCache
+  readonly #segments: Segment[]
+  readonly #runs: TermRun[]
+  #last: ChainLink
+  /** A flush has taken up everything up to here. */
+  #plannedIndex: number
+  /** On disk up to here. */
+  #writtenIndex: number
+  /** The disk holds more than `plannedIndex`: the next flush cuts it off. */
+  #mustTruncate = false
+  /** Segments that are on disk and no longer part of the log. */
+  readonly #removed: Segment[] = []
+  #flushedBytes = 0
+  #appends = 0
+  #idleTimer: Timer | undefined
+
+  constructor(options: CommitLogOptions) {
+    const { disk, clock, directoryId, files, marks, limits, recovered } = options
+    this.#clock = clock
+    this.#limits = limits
+    this.#files = files
+    this.#marks = marks
+    this.#segments = recovered.segments
+    this.#runs = recovered.runs
+    this.#last = recovered.last
+    this.#plannedIndex = recovered.last.index
+    this.#writtenIndex = recovered.last.index
+    this.#blocks = new BlockReader(files, limits.blockCacheBytesMax)
+    this.#tail = new TailCache(limits.slabBytes)
+    const sealedRuns = (sealed: Segment, next: Segment): readonly TermRun[] | undefined =>
+      this.#segments.includes(next) ? sliceRuns(this.#runs, sealed.firstIndex, sealed.lastIndex) : undefined
+    const { segmentBytes, fillStepBytes, flushBytesMax } = limits
+    const { directory } = files
+    this.#writer = new LogWriter({ disk, directory, directoryId, files, marks, sealedRuns, segmentBytes, fillStepBytes, flushBytesMax })
+    const open = this.#segments.at(-1)
+    if (open !== undefined) this.#writer.resumeIn(open)
+  }
+
+  get firstIndex(): LogIndex {
+    return (this.#segments[0]?.firstIndex ?? this.#last.index + 1) as LogIndex
+  }
+
+  get lastId(): EntryId {
+    return chainId(this.#last)
+  }
+
+  get termRuns(): readonly TermRun[] {
+    return this.#runs
+  }
+
+  /** Cluster time of the last entry. */
+  get lastWallMs(): number {
+    return this.#last.wallMs
+  }
+
+  get hasUnflushed(): boolean {
+    return this.#mustTruncate || this.#plannedIndex < this.#last.index
+  }
+
+  recordBytes(bodyBytes: number): number {
+    return recordHeaderBytes + bodyBytes
+  }
+
+  appendOwn(stamp: { term: Term; firstIndex: LogIndex; kind: EntryKind; wallMs: number }, bodies: readonly EntryBody[]): void {
+    const { term, kind, wallMs } = stamp
+    assert(stamp.firstIndex === this.#last.index + 1, 'append-gap', stamp.firstIndex, this.#last.index)
+    assert(term >= this.#last.term, 'append-term-falls', term, this.#last.term)
+    for (const body of bodies) {
+      const index = this.#last.index + 1
+      const slab = this.#roomFor(index, recordHeaderBytes + body.bytes)
+      const { bytes, view, used } = slab
+      let position = used + recordHeaderBytes
+      // Copied: the body's parts belong to the caller; the slab is what disk and sockets see.
+      for (const part of body.parts) {
+        bytes.set(part, position)
+        position += part.length
+      }
+      assert(position === used + recordHeaderBytes + body.bytes, 'body-length', position - used, body.bytes)
+      const fields = { length: body.bytes, kind, term, index, wallMs, prevCrc: this.#last.headerCrc, bodyCrc: body.crc }
+      const headerCrc = writeRecordHeader(bytes, view, used, fields)
+      this.#added(slab, { index, term, headerCrc, wallMs }, recordHeaderBytes + body.bytes)
+    }
+  }
+
+  checkBlock(prev: EntryId, bytes: Uint8Array): BlockCheck {
+    const known = this.#linkAt(prev.index)
+    return checkBlockBytes(prev, known?.term === prev.term ? known.headerCrc : undefined, bytes)
+  }
+
+  appendBlock(block: RecordBlock, fromIndex: LogIndex): void {
+    assert(fromIndex === this.#last.index + 1, 'append-block-gap', fromIndex, this.#last.index)
+    assert(block.prev.index < fromIndex, 'append-block-late', block.prev.index, fromIndex)
+    const source = block.buffers.length === 1 ? mustExist(block.buffers[0], 'block-buffer') : Buffer.concat(block.buffers)
+    assert(source.length === block.bytes, 'block-bytes', source.length, block.bytes)
+    walkBlock(source, (position, size, link, prevCrc) => {
+      if (link.index < fromIndex) return
+      assert(link.index === this.#last.index + 1, 'block-index', link.index, this.#last.index)
+      assert(prevCrc === this.#last.headerCrc, 'block-chain', link.index)
+      assert(link.term >= this.#last.term, 'block-term', link.term, this.#last.term)
+      const slab = this.#roomFor(link.index, size)
+      // Copied: the slab outlives the socket's read buffer.
+      slab.bytes.set(source.subarray(position, position + size), slab.used)
+      this.#added(slab, link, size)
+    })
+    assert(this.#last.index === block.lastIndex, 'block-last', this.#last.index, block.lastIndex)
+  }
+
+  truncateFrom(index: LogIndex): void {
+    if (index > this.#last.index) return
+    assert(index >= this.firstIndex, 'truncate-below-log', index, this.firstIndex)
+    const place = this.#placeOf(index)
+    const position = place.filePosition + place.startOf(index)
+    const link = mustExist(this.#linkAt(index - 1), 'truncate-link', index)
+    this.#dropSegmentsBehind(index)
+    if (place.segment.firstIndex < index || place.segment === this.#segments[0]) place.segment.truncate(index, position)
+    truncateRuns(this.#runs, index)
+    this.#tail.truncate(index)
+    this.#blocks.truncate(index)
+    this.#last = link
+    if (index <= this.#plannedIndex) this.#mustTruncate = true
+    this.#plannedIndex = Math.min(this.#plannedIndex, link.index)
+    this.#writtenIndex = Math.min(this.#writtenIndex, link.index)
+  }
+
+  readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined {
+    const end = Math.min(lastIndex, this.#last.index)
+    if (fromIndex < this.firstIndex || fromIndex > end) return undefined
+    const prev = this.#idBefore(fromIndex)
+    const buffers: Uint8Array[] = []
+    let bytes = 0
+    let index: number = fromIndex
+    let lastWallMs = 0
+    while (index <= end) {
+      const place = this.#placeOf(index)
+      const start = place.startOf(index)
+      const through = Math.min(end, place.lastWithin(index, bytesMax - bytes))
+      const stop = place.endOf(through)
+      if (buffers.length > 0 && bytes + stop - start > bytesMax) break
+      buffers.push(place.bytes.subarray(start, stop))
+      bytes += stop - start
+      lastWallMs = recordWallMs(place.view, place.startOf(through))
+      index = through + 1
+      if (through < place.lastIndex) break
+    }
+    const last = (index - 1) as LogIndex
+    return { prev, lastIndex: last, runs: sliceRuns(this.#runs, fromIndex, last), bytes, lastWallMs, buffers }
+  }
+
+  entry(index: LogIndex): StoredEntry {
+    const place = this.#placeOf(index)
+    const { view } = place
+    const start = place.startOf(index)
+    const bodyStart = start + recordHeaderBytes
+    return {
+      index,
+      term: recordTerm(view, start) as Term,
+      kind: recordKind(view, start),
+      wallMs: recordWallMs(view, start),
+      body: place.bytes.subarray(bodyStart, bodyStart + recordBodyBytes(view, start)),
+    }
+  }
+
+  flush(done: FlushDone): void {
+    const { poison } = this.#writer
+    if (poison !== undefined || !this.hasUnflushed) return this.#clock.soon(() => done(poison))
+    const plan = this.#takePlan()
+    const flushedIndex = this.#plannedIndex
+    let isInside = true
+    const finished = (error: Error | undefined): void => {
+      // An error may come before the first write was under way.
+      if (isInside) return this.#clock.soon(() => finished(error))
+      if (error === undefined) {
+        // What was truncated meanwhile is not on disk, or not for long.
+        this.#writtenIndex = Math.min(flushedIndex, this.#plannedIndex)
+        for (const write of plan.writes) this.#flushedBytes += write.bytes
+        this.#tail.shrink(this.#limits.tailBytesMax, this.#writtenIndex)
+        this.#watchIdle()
+      }
+      done(error)
+    }
+    this.#writer.run(plan, finished)
+    isInside = false
+  }
+
+  noteDurable(index: LogIndex): void {
+    this.#marks.noteDurable(Math.min(index, this.#writtenIndex), this.#flushedBytes)
+  }
+
+  status(): CommitLogStatus {
+    return {
+      firstIndex: this.firstIndex,
+      lastIndex: this.#last.index,
+      writtenIndex: this.#writtenIndex,
+      segments: this.#segments.length,
+      openFiles: this.#files.openCount,
+      tailBytes: this.#tail.bytes,
+      blockReads: this.#blocks.reads,
+      syncs: this.#writer.syncs,
+      flushedBytes: this.#flushedBytes,
+    }
+  }
+
+  /** Ends the background work, tells the last mark and closes the files. Not during a flush; what was not flushed is lost. */
+  close(done: () => void): void {
+    this.#idleTimer?.cancel()
+    this.#writer.quiesce(() => {
+      if (this.#writer.poison === undefined) this.#marks.noteDurable(this.#writtenIndex, this.#flushedBytes)
+      this.#files.closeAll()
+      done()
+    })
+  }
+
+  /** Everything between the cursors, as the disk will see it. Raises `plannedIndex`. */
+  #takePlan(): FlushPlan {
+    let truncation: TruncationPlan | undefined
+    if (this.#mustTruncate) {
+      const lastIndex = this.#plannedIndex
+      const segment = mustExist(this.#segments.findLast(one => one.firstIndex <= lastIndex) ?? this.#segments[0], 'truncation-segment')
+      const position = this.#cutPosition(segment, lastIndex)
+      truncation = { segment, position, lastIndex, removed: this.#removed.splice(0).sort((a, b) => a.firstIndex - b.firstIndex) }
+      this.#mustTruncate = false
+    }
+    const writes = planWrites(this.#tail.slabs, this.#plannedIndex)
+    this.#plannedIndex = this.#last.index
+    return { truncation, writes }
+  }
+
+  /** Where the entry after `lastIndex` begins, or would begin, in this segment. */
+  #cutPosition(segment: Segment, lastIndex: number): number {
+    if (lastIndex < segment.firstIndex) return segmentHeaderBytes
+    const place = this.#placeOf(lastIndex)
+    return place.filePosition + place.endOf(lastIndex)
+  }
+
+  /** Segments without an entry below `index` go, the very first one excepted. */
+  #dropSegmentsBehind(index: number): void {
+    for (let last = this.#segments.at(-1); last !== undefined && last.firstIndex >= index; last = this.#segments.at(-1)) {
+      if (this.#segments.length === 1) return
+      this.#segments.pop()
+      if (last.firstIndex <= this.#plannedIndex) this.#removed.push(last)
+    }
+  }
+
+  #added(slab: Slab, link: ChainLink, size: number): void {
+    const { segment } = slab
+    segment.maybeAddPoint(link.index, segment.endPosition)
+    slab.add(size)
+    segment.endPosition += size
+    segment.lastIndex = link.index
+    noteTerm(this.#runs, link.index, link.term)
+    this.#last = link
+    this.#appends++
+  }
+
+  /** A record never spans segments; a segment that is empty takes one of any size. */
+  #roomFor(index: number, size: number): Slab {
+    let segment = this.#segments.at(-1)
+    const isFull = segment !== undefined && !segment.isEmpty && segment.endPosition + size > this.#limits.segmentBytes
+    if (segment === undefined || isFull) {
+      segment = new Segment(this.#last, false)
+      this.#segments.push(segment)
+    }
+    return this.#tail.roomFor(segment, index, size)
+  }
+
+  /** Memory that holds an entry of the log. */
+  #placeOf(index: number): Slab {
+    assert(index >= this.firstIndex, 'entry-below-log', index, this.firstIndex)
+    assert(index <= this.#last.index, 'entry-above-log', index, this.#last.index)
+    return this.#tail.find(index) ?? this.#blocks.blockOf(this.#segmentOf(index), index)
+  }
+
+  #segmentOf(index: number): Segment {
+    const segments = this.#segments
+    let low = 0
+    let high = segments.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (mustExist(segments[middle], 'segment').firstIndex <= index) low = middle
+      else high = middle - 1
+    }
+    return mustExist(segments[low], 'segment-of', index)
+  }
+
+  /** The link of an entry of this log, or of the place before its first; undefined for any other. */
+  #linkAt(index: number): ChainLink | undefined {
+    if (index === this.#last.index) return this.#last
+    const first = this.#segments[0]
+    if (first === undefined || index < first.prev.index || index > this.#last.index) return undefined
+    if (index === first.prev.index) return first.prev
+    const place = this.#placeOf(index)
+    return linkOf(place.view, place.startOf(index))
+  }
+
+  #idBefore(index: number): EntryId {
+    const before = (index - 1) as LogIndex
+    const term = termAt(this.#runs, before)
+    if (term !== undefined) return { term, index: before }
+    return mustExist(this.#segments[0], 'first-segment').prevId
+  }
+
+  #watchIdle(): void {
+    if (this.#idleTimer !== undefined || this.#tail.bytes <= this.#limits.tailBytesIdle) return
+    const seen = this.#appends
+    this.#idleTimer = this.#clock.setTimer(idleMs, () => {
+      this.#idleTimer = undefined
+      if (seen === this.#appends) this.#tail.shrink(this.#limits.tailBytesIdle, this.#writtenIndex)
+      else this.#watchIdle()
+    })
+  }
+}
+
+/** The bytes of all entries above `plannedIndex`, segment by segment. */
+function planWrites(slabs: readonly Slab[], plannedIndex: number): SegmentWrite[] {
+  const writes: { segment: Segment; position: number; bytes: number; buffers: Uint8Array[] }[] = []
+  const firstPending = slabs.findLastIndex(slab => slab.firstIndex <= plannedIndex + 1)
+  for (const slab of firstPending < 0 ? slabs : slabs.slice(firstPending)) {
+    const start = slab.startOf(Math.max(slab.firstIndex, Math.min(plannedIndex, slab.lastIndex) + 1))
+    if (start === slab.used) continue
+    const last = writes.at(-1)
+    if (last?.segment === slab.segment) {
+      assert(last.position + last.bytes === slab.filePosition + start, 'plan-gap', slab.firstIndex)
+      last.buffers.push(slab.bytes.subarray(start, slab.used))
+      last.bytes += slab.used - start
+    } else {
+      writes.push({
+        segment: slab.segment,
+        position: slab.filePosition + start,
+        bytes: slab.used - start,
+        buffers: [slab.bytes.subarray(start, slab.used)],
+      })
+    }
+  }
+  return writes
+}

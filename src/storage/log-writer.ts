@@ -1,0 +1,275 @@
+/**
+ * The log's hand on the disk: carries out one flush plan at a time. Order is everything here.
+ *
+ *   truncation   durable mark lowered → later segments removed, last first, each made durable → header after the new end zeroed, synced
+ *   write        one write and one sync per segment (in rounds of at most `flushBytesMax`: what recovery knows of a torn flush rests on that)
+ *   roll         old segment synced → header of the prepared file written, synced → named, directory synced → first records written
+ *
+ * The mark goes first: a crash behind it leaves a longer log than wanted, which is harmless; a mark above the end would look like lost entries.
+ * The first error poisons: every later flush fails with it, nothing is retried (raft.md §2.21).
+ */
+import type { TermRun } from '../../raft/index.ts'
+import { assert, mustExist } from '../platform/assert.ts'
+import type { Disk, DiskFile } from '../platform/disk.ts'
+import { recordHeaderBytes } from './record.ts'
+import { encodeSegmentHeader, preparedName, segmentHeaderBytes } from './segment.ts'
+import type { Segment } from './segment.ts'
+import type { SegmentFiles } from './segment-files.ts'
+import { Sidecars } from './sidecar.ts'
+import { StorageError } from './storage-error.ts'
+import { ZeroFill } from './zero-fill.ts'
+
+export type FlushDone = (error: Error | undefined) => void
+
+/** The mark of rule 3, kept in the hard-state file. */
+export interface DurableMarks {
+  /** Entries up to `index` are on disk; `logBytes` counts the bytes ever flushed. Kept now and then. */
+  noteDurable(index: number, logBytes: number): void
+  /** The kept mark is at most `index` when `done` runs. */
+  lowerMark(index: number, done: FlushDone): void
+}
+
+export interface TruncationPlan {
+  /** Holds the new end. */
+  readonly segment: Segment
+  readonly position: number
+  readonly lastIndex: number
+  /** Behind it, ascending, all on disk. */
+  readonly removed: readonly Segment[]
+}
+
+export interface SegmentWrite {
+  readonly segment: Segment
+  readonly position: number
+  readonly bytes: number
+  readonly buffers: readonly Uint8Array[]
+}
+
+export interface FlushPlan {
+  readonly truncation: TruncationPlan | undefined
+  /** Ascending; each begins where the one before ended, or at the first record of the next segment. */
+  readonly writes: readonly SegmentWrite[]
+}
+
+export interface LogWriterOptions {
+  readonly disk: Disk
+  readonly directory: string
+  readonly directoryId: Uint8Array
+  readonly files: SegmentFiles
+  readonly marks: DurableMarks
+  /** The terms of a segment that `next` follows; undefined when memory has already gone back behind `next` again. */
+  readonly sealedRuns: (sealed: Segment, next: Segment) => readonly TermRun[] | undefined
+  readonly segmentBytes: number
+  readonly fillStepBytes: number
+  readonly flushBytesMax: number
+}
+
+const zeroHeader = new Uint8Array(recordHeaderBytes)
+
+export class LogWriter {
+  readonly #options: LogWriterOptions
+  readonly #fill: ZeroFill
+  readonly #sidecars: Sidecars
+  #current: Segment | undefined
+  /** Up to here the current segment's file may hold bytes of records that count no more: writes below it carry a header of zeros behind them. */
+  #staleTo = 0
+  #isBusy = false
+  #poison: Error | undefined
+  #syncs = 0
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options
+    const { disk, directory, segmentBytes, fillStepBytes: stepBytes } = options
+    const failed = (error: Error): void => this.#setPoison(error)
+    this.#fill = new ZeroFill({ disk, directory, segmentBytes, stepBytes, failed })
+    this.#sidecars = new Sidecars(disk, directory, failed)
+  }
+
+  /** Set by the first error; final. */
+  get poison(): Error | undefined {
+    return this.#poison
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy
+  }
+
+  /** Syncs of records so far. */
+  get syncs(): number {
+    return this.#syncs
+  }
+
+  /** Recovery has found the log's end in this segment. */
+  resumeIn(segment: Segment): void {
+    this.#setCurrent(segment)
+    this.#fill.reserve(segment.endPosition, () => this.#fill.pump())
+  }
+
+  /** Carries out the plan. `done` never runs inside this call, for every plan has at least one asynchronous step. */
+  run(plan: FlushPlan, done: FlushDone): void {
+    assert(!this.#isBusy, 'flush-outstanding')
+    assert(this.#poison === undefined, 'flush-poisoned')
+    assert(plan.truncation !== undefined || plan.writes.length > 0, 'flush-of-nothing')
+    this.#isBusy = true
+    const finished = (error: Error | undefined): void => {
+      if (error !== undefined) this.#setPoison(error)
+      this.#isBusy = false
+      if (this.#poison === undefined) this.#fill.resume()
+      done(this.#poison)
+    }
+    const write = this.#guard(finished, () => this.#writeFrom(plan, 0, finished))
+    if (plan.truncation === undefined) write()
+    else this.#truncate(plan.truncation, write, finished)
+  }
+
+  /** Runs `done` when nothing is under way in the background, and starts nothing more. Not during a flush. */
+  quiesce(done: () => void): void {
+    assert(!this.#isBusy, 'quiesce-busy')
+    this.#isBusy = true
+    this.#fill.hold(() => {
+      this.#fill.close()
+      this.#sidecars.stop(done)
+    })
+  }
+
+  #writeFrom(plan: FlushPlan, number: number, finished: FlushDone): void {
+    const write = plan.writes[number]
+    if (write === undefined) return finished(undefined)
+    const next = this.#guard(finished, () => this.#writeFrom(plan, number + 1, finished))
+    const begin = this.#guard(finished, () => this.#writeRounds(this.#options.files.pin(write.segment), write, next, finished))
+    if (write.segment.isOnDisk) {
+      assert(write.segment === this.#current, 'write-elsewhere', write.segment.firstIndex)
+      begin()
+    } else {
+      this.#roll(write.segment, begin, finished)
+    }
+  }
+
+  #writeRounds(file: DiskFile, write: SegmentWrite, next: () => void, finished: FlushDone): void {
+    const end = write.position + write.bytes
+    const isStaleBehind = end < this.#staleTo
+    const buffers = isStaleBehind ? [...write.buffers, zeroHeader] : write.buffers
+    const bytes = isStaleBehind ? write.bytes + recordHeaderBytes : write.bytes
+    this.#fill.reserve(
+      write.position + bytes,
+      this.#guard(finished, () => {
+        if (bytes <= this.#options.flushBytesMax) return this.#writeRound(file, write.position, buffers, next, finished)
+        const rounds = cutRounds(buffers, this.#options.flushBytesMax)
+        let position = write.position
+        const nextRound = this.#guard(finished, () => {
+          const round = rounds.shift()
+          if (round === undefined) return next()
+          const at = position
+          for (const buffer of round) position += buffer.length
+          this.#writeRound(file, at, round, nextRound, finished)
+        })
+        nextRound()
+      }),
+    )
+  }
+
+  #writeRound(file: DiskFile, position: number, buffers: readonly Uint8Array[], next: () => void, finished: FlushDone): void {
+    this.#syncs++
+    file.writeAndSync(position, buffers, error => (error === undefined ? next() : finished(error)))
+  }
+
+  /** The segment before is synced up to its last record: `#writeFrom` goes on only then. */
+  #roll(segment: Segment, next: () => void, finished: FlushDone): void {
+    const { disk, directory, directoryId, files, sealedRuns } = this.#options
+    const name = this.#guard(finished, (prepared: { file: DiskFile; filledTo: number }) => {
+      prepared.file.close()
+      disk.rename(`${directory}/${preparedName}`, files.pathOf(segment))
+      disk.syncDirectory(directory)
+      segment.isOnDisk = true
+      const sealed = this.#current
+      this.#setCurrent(segment, prepared.filledTo)
+      const runs = sealed === undefined ? undefined : sealedRuns(sealed, segment)
+      if (sealed !== undefined && runs !== undefined) this.#sidecars.writeLater(sealed, segment.prev, runs)
+      next()
+    })
+    this.#fill.hold(
+      this.#guard(finished, () => {
+        const prepared = this.#fill.takePrepared()
+        prepared.file.writeAndSync(0, [encodeSegmentHeader(segment.prev, directoryId)], error =>
+          error === undefined ? name(prepared) : finished(error),
+        )
+      }),
+    )
+  }
+
+  #truncate(plan: TruncationPlan, next: () => void, finished: FlushDone): void {
+    const { disk, directory, files, marks } = this.#options
+    const cut = this.#guard(finished, () => {
+      for (const segment of plan.removed.toReversed()) {
+        assert(segment.isOnDisk, 'remove-unborn-segment', segment.firstIndex)
+        files.close(segment)
+        disk.remove(files.pathOf(segment))
+        segment.isOnDisk = false
+        // One at a time: two removals that reach the disk in the wrong order would leave a gap in the middle.
+        disk.syncDirectory(directory)
+        this.#sidecars.remove(segment)
+      }
+      this.#sidecars.remove(plan.segment)
+      this.#setCurrent(plan.segment)
+      const file = files.pin(plan.segment)
+      this.#fill.reserve(
+        plan.position + recordHeaderBytes,
+        this.#guard(finished, () => {
+          file.writeAndSync(plan.position, [zeroHeader], error => (error === undefined ? next() : finished(error)))
+        }),
+      )
+    })
+    marks.lowerMark(
+      plan.lastIndex,
+      this.#guard(finished, (error: Error | undefined) => (error === undefined ? this.#fill.hold(cut) : finished(error))),
+    )
+  }
+
+  /** A segment that was written before may hold anything behind its end; a new one holds zeros. */
+  #setCurrent(segment: Segment, newFilledTo?: number): void {
+    const file = this.#options.files.pin(segment)
+    this.#current = segment
+    this.#staleTo = newFilledTo === undefined ? file.sizeBytes() : 0
+    this.#fill.setCurrent(file, newFilledTo ?? file.sizeBytes(), segmentHeaderBytes)
+  }
+
+  /** What throws in a later turn (a rename, a removal) ends the flush like an error of a write. */
+  #guard<A extends readonly unknown[]>(finished: FlushDone, step: (...args: A) => void): (...args: A) => void {
+    return (...args) => {
+      try {
+        step(...args)
+      } catch (error) {
+        if (!(error instanceof Error) || error.name === 'AssertionError') throw error
+        finished(error)
+      }
+    }
+  }
+
+  #setPoison(cause: Error): void {
+    const { directory } = this.#options
+    this.#poison ??= new StorageError(
+      `${directory}: writing the log failed (${cause.message}); this node goes silent and stops`,
+      directory,
+      cause,
+    )
+  }
+}
+
+/** Cuts buffers into rounds of at most `roundBytesMax` bytes. */
+function cutRounds(buffers: readonly Uint8Array[], roundBytesMax: number): Uint8Array[][] {
+  const rounds: Uint8Array[][] = []
+  let room = 0
+  for (const buffer of buffers) {
+    for (let at = 0; at < buffer.length;) {
+      if (room === 0) {
+        rounds.push([])
+        room = roundBytesMax
+      }
+      const bytes = Math.min(room, buffer.length - at)
+      mustExist(rounds.at(-1), 'round').push(buffer.subarray(at, at + bytes))
+      at += bytes
+      room -= bytes
+    }
+  }
+  return rounds
+}

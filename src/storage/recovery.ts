@@ -1,0 +1,189 @@
+/**
+ * The log as it is found at the start: segments listed, checked and chained, the end decided (recovery-verdict.ts), a torn tail cut off.
+ * Sealed segments with a good sidecar are not read; the last one always is, from its first record to its end.
+ * What was synced and is damaged or missing is never cut off: the start is refused with one sentence.
+ */
+import type { TermRun } from '../../raft/index.ts'
+import type { Disk, DiskFile } from '../platform/disk.ts'
+import type { RecoveredLog } from './commit-log.ts'
+import { chainOrigin, describeProblem, recordHeaderBytes } from './record.ts'
+import type { ChainLink } from './record.ts'
+import { judge } from './recovery-verdict.ts'
+import { decodeSegmentHeader, parseSegmentName, preparedName, Segment, segmentHeaderBytes, segmentName } from './segment.ts'
+import type { ScanEnd } from './segment-scan.ts'
+import { scanSegment } from './segment-scan.ts'
+import { readSidecar } from './sidecar.ts'
+import { StorageError } from './storage-error.ts'
+
+export interface RecoverLogOptions {
+  readonly disk: Disk
+  readonly directory: string
+  readonly directoryId: Uint8Array
+  /** The durable mark from the hard state. */
+  readonly mark: number
+  /** The first segment begins here or before; 1 for a log that was never trimmed. */
+  readonly keptFrom: number
+  readonly flushBytesMax: number
+}
+
+/** What was found; nothing has been changed yet. */
+export interface FoundLog extends RecoveredLog {
+  /** Where the last segment is to be cut off; undefined when its end is in order. */
+  readonly tornAt: TornTail | undefined
+}
+
+export interface TornTail {
+  readonly path: string
+  readonly position: number
+  /** What was seen, for the log. */
+  readonly sentence: string
+}
+
+export function findLog(options: RecoverLogOptions): FoundLog {
+  const { disk, directory, mark } = options
+  const firsts = listSegments(disk, directory)
+  const segments: Segment[] = []
+  const runs: TermRun[] = []
+  const prevs = firsts.map(firstIndex => readPrev(options, firstIndex))
+  checkBegin(options, firsts)
+  let last: ChainLink = prevs[0] ?? chainOrigin
+  let tornAt: TornTail | undefined
+  for (const [number, prev] of prevs.entries()) {
+    checkFollows(options, last, prev)
+    const segment = new Segment(prev, true)
+    const next = prevs[number + 1]
+    if (next !== undefined && useSidecar(options, segment, next, runs)) last = next
+    else {
+      const end = scan(options, segment, runs)
+      last = end.last
+      if (next === undefined || !isComplete(end, next)) tornAt = judgeEnd(options, segment, end, next !== undefined)
+    }
+    segments.push(segment)
+  }
+  if (segments.length === 0 && mark > 0) {
+    throw new StorageError(
+      `${directory}: the log is gone; entries 1..${mark} were on this disk; restore the directory or join as a new node`,
+      directory,
+    )
+  }
+  return { segments, last, runs, tornAt }
+}
+
+/**
+ * Makes what was found durable: after a kill the page cache may hold what no sync has carried to the disk. Cuts off a torn tail first by a header of
+ * zeros. The caller has put the torn tail on record before.
+ */
+export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
+  const { disk, directory } = options
+  const last = found.segments.at(-1)
+  if (last !== undefined) {
+    withFile(disk, `${directory}/${last.name}`, file => {
+      if (found.tornAt !== undefined) file.writeSync(new Uint8Array(recordHeaderBytes), found.tornAt.position)
+      file.syncSync()
+    })
+  }
+  for (const name of disk.list(directory)) if (name === preparedName || name.endsWith('.idx.tmp')) disk.remove(`${directory}/${name}`)
+  disk.syncDirectory(directory)
+}
+
+function listSegments(disk: Disk, directory: string): number[] {
+  const firsts: number[] = []
+  for (const name of disk.list(directory)) {
+    const firstIndex = parseSegmentName(name)
+    if (firstIndex !== undefined) firsts.push(firstIndex)
+  }
+  return firsts.sort((a, b) => a - b)
+}
+
+function readPrev(options: RecoverLogOptions, firstIndex: number): ChainLink {
+  const path = `${options.directory}/${segmentName(firstIndex)}`
+  const bytes = new Uint8Array(segmentHeaderBytes)
+  const count = withFile(options.disk, path, file => file.readSync(bytes, 0))
+  const header = decodeSegmentHeader(bytes.subarray(0, count))
+  if (header.kind === 'bad') {
+    throw new StorageError(
+      `${path}: its header ${header.problem}; the entries from ${firstIndex} on can't be trusted; restore the file or join as a new node`,
+      path,
+    )
+  }
+  if (header.prev.index + 1 !== firstIndex) {
+    throw new StorageError(
+      `${path}: its header is that of a segment beginning with entry ${header.prev.index + 1}; the file was renamed or copied`,
+      path,
+    )
+  }
+  if (!options.directoryId.every((byte, i) => byte === header.directoryId[i])) {
+    throw new StorageError(`${path}: the segment belongs to another data directory`, path)
+  }
+  return header.prev
+}
+
+function checkBegin({ directory, keptFrom }: RecoverLogOptions, firsts: readonly number[]): void {
+  const first = firsts[0]
+  if (first === undefined || first <= keptFrom) return
+  throw new StorageError(
+    `${directory}: entries ${keptFrom}..${first - 1} are missing: the log begins with ${segmentName(first)}`,
+    directory,
+  )
+}
+
+function checkFollows({ directory }: RecoverLogOptions, last: ChainLink, prev: ChainLink): void {
+  if (prev.index === last.index && prev.headerCrc === last.headerCrc && prev.term === last.term) return
+  const path = `${directory}/${segmentName(prev.index + 1)}`
+  if (prev.index > last.index) {
+    throw new StorageError(
+      `${directory}: entries ${last.index + 1}..${prev.index} are missing: a segment file before ${segmentName(prev.index + 1)} is gone`,
+      path,
+    )
+  }
+  throw new StorageError(`${path}: it does not continue the segment before it, which ends with entry ${last.index}`, path)
+}
+
+function isComplete(end: ScanEnd, next: ChainLink): boolean {
+  return end.last.index === next.index && end.last.headerCrc === next.headerCrc
+}
+
+function useSidecar(options: RecoverLogOptions, segment: Segment, next: ChainLink, runs: TermRun[]): boolean {
+  const sidecar = readSidecar(options.disk, options.directory, segment, next)
+  if (sidecar === undefined) return false
+  const size = withFile(options.disk, `${options.directory}/${segment.name}`, file => file.sizeBytes())
+  if (size < sidecar.endPosition) return false
+  for (const point of sidecar.points) segment.maybeAddPoint(point.index, point.position, true)
+  for (const run of sidecar.runs) if (runs.at(-1)?.term !== run.term) runs.push(run)
+  segment.lastIndex = sidecar.last.index
+  segment.endPosition = sidecar.endPosition
+  return true
+}
+
+function scan(options: RecoverLogOptions, segment: Segment, runs: TermRun[]): ScanEnd {
+  return withFile(options.disk, `${options.directory}/${segment.name}`, file => scanSegment(file, segment, runs))
+}
+
+/** Throws for rot; the place of a torn tail; undefined for a clean end. */
+function judgeEnd(options: RecoverLogOptions, segment: Segment, end: ScanEnd, isSealed: boolean): TornTail | undefined {
+  const { mark, flushBytesMax, directory } = options
+  const index = end.last.index + 1
+  const isFollowed = end.chainedBytesBehind >= flushBytesMax
+  const row = judge({ problem: end.problem, isSealed, isMarked: index <= mark, isFollowed })
+  const path = `${directory}/${segment.name}`
+  const place = `${path}: record ${index} at byte ${end.position} ${describeProblem(end.problem)}`
+  switch (row.verdict) {
+    case 'clean':
+      return undefined
+    case 'torn':
+      return { path, position: end.position, sentence: `${place}; it was never synced and is cut off (${row.name})` }
+    case 'rot': {
+      const known = mark >= index ? `entries ${index}..${mark} were on this disk` : 'it was on this disk'
+      throw new StorageError(`${place} (${row.name}); ${known}, so nothing is cut off; restore the file or join as a new node`, path)
+    }
+  }
+}
+
+function withFile<T>(disk: Disk, path: string, use: (file: DiskFile) => T): T {
+  const file = disk.open(path, { create: false })
+  try {
+    return use(file)
+  } finally {
+    file.close()
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Reads a segment record by record, checking everything, until something is not a record that counts. Gathers what it saw; decides nothing:
+ * what the end of a scan means is recovery-verdict.ts.
+ */
+import type { TermRun } from '../../raft/index.ts'
+import { viewOf } from '../platform/bytes.ts'
+import type { DiskFile } from '../platform/disk.ts'
+import { checkRecordBody, checkRecordHeader, linkOf, recordBytes, recordHeaderBytes } from './record.ts'
+import type { ChainLink, RecordProblem } from './record.ts'
+import { segmentHeaderBytes } from './segment.ts'
+import type { Segment } from './segment.ts'
+import { noteTerm } from './term-runs.ts'
+
+const windowBytes = 1024 * 1024
+
+export interface ScanEnd {
+  /** Of the last good record, or what came before the segment. */
+  readonly last: ChainLink
+  /** Why the scan went no further. */
+  readonly problem: RecordProblem
+  /** Byte at which the bad record begins. */
+  readonly position: number
+  /** Bytes of good records that continue the chain right behind the bad one: only known when the bad record's own header is good. */
+  readonly chainedBytesBehind: number
+}
+
+/** Scans the segment from its first record and fills in its points, end and last index; `runs` learns the terms. */
+export function scanSegment(file: DiskFile, segment: Segment, runs: TermRun[]): ScanEnd {
+  const window = new ReadWindow(file)
+  let link = segment.prev
+  let position = segmentHeaderBytes
+  for (;;) {
+    const step = window.recordAt(position, link)
+    if (step.problem !== undefined) {
+      const chainedBytesBehind = step.size === 0 ? 0 : chainedBytes(window, position + step.size, step.link)
+      return { last: link, problem: step.problem, position, chainedBytesBehind }
+    }
+    link = step.link
+    segment.maybeAddPoint(link.index, position)
+    noteTerm(runs, link.index, link.term)
+    position += step.size
+    segment.lastIndex = link.index
+    segment.endPosition = position
+  }
+}
+
+/** How many bytes of good records follow `link` at `position`. */
+function chainedBytes(window: ReadWindow, position: number, link: ChainLink): number {
+  let at = position
+  let last = link
+  for (;;) {
+    const step = window.recordAt(at, last)
+    if (step.problem !== undefined) return at - position
+    last = step.link
+    at += step.size
+  }
+}
+
+interface Step {
+  readonly problem: RecordProblem | undefined
+  /** Header and body; 0 when the header is not good. */
+  readonly size: number
+  readonly link: ChainLink
+}
+
+/** A piece of the file in memory, moved forward as needed. */
+class ReadWindow {
+  readonly #file: DiskFile
+  #bytes = new Uint8Array(windowBytes)
+  #view = viewOf(this.#bytes)
+  #start = 0
+  #length = 0
+
+  constructor(file: DiskFile) {
+    this.#file = file
+  }
+
+  recordAt(position: number, prev: ChainLink): Step {
+    const headEnd = this.#cover(position, recordHeaderBytes)
+    const problem = checkRecordHeader(this.#bytes, this.#view, position - this.#start, headEnd, prev)
+    if (problem !== undefined) return { problem, size: 0, link: prev }
+    const size = recordBytes(this.#view, position - this.#start)
+    const end = this.#cover(position, size)
+    const at = position - this.#start
+    return { problem: checkRecordBody(this.#bytes, this.#view, at, end), size, link: linkOf(this.#view, at) }
+  }
+
+  /** Makes the file's bytes from `position` on, `count` of them if it has so many, stand in memory; returns where they end there. */
+  #cover(position: number, count: number): number {
+    if (position < this.#start || position + count > this.#start + this.#length) {
+      if (count > this.#bytes.length) {
+        this.#bytes = new Uint8Array(count)
+        this.#view = viewOf(this.#bytes)
+      }
+      this.#start = position
+      this.#length = this.#file.readSync(this.#bytes, position)
+    }
+    return Math.min(position - this.#start + count, this.#length)
+  }
+}

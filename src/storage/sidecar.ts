@@ -1,0 +1,184 @@
+/**
+ * Sidecars: what a start must know of a sealed segment, so that it need not be read again: where it ends, its last link, its terms, its sparse index.
+ * Written in the background when a segment is sealed, next to it (`….idx`). Derived and expendable: a missing, damaged or unfitting sidecar means
+ * that the segment is scanned. It must fit twice: its own checksum, and the header of the following segment, which repeats the last link.
+ *
+ * Layout, little endian:  0 magic u32 | 4 format u32 | 8 first index u64 | 16 last index u64 | 24 end position u64 | 32 last term u64
+ * | 40 last wallMs u64 | 48 last headerCrc u32 | 52 runs u32 | 56 points u32 | 60 zero u32 | runs × (first index u64, term u64)
+ * | points × (index − first u32, position u32) | crc u32 of all before
+ */
+import type { LogIndex, Term, TermRun } from '../../raft/index.ts'
+import { crc32c, readU64, viewOf, writeU64 } from '../platform/bytes.ts'
+import type { Disk, DiskFile } from '../platform/disk.ts'
+import type { ChainLink } from './record.ts'
+import type { Segment } from './segment.ts'
+
+const sidecarMagic = 0x58_51_4d_52 // "RMQX"
+const sidecarFormat = 1
+const headBytes = 64
+const runBytes = 16
+const pointBytes = 8
+
+export interface Sidecar {
+  readonly firstIndex: number
+  readonly endPosition: number
+  readonly last: ChainLink
+  readonly runs: readonly TermRun[]
+  readonly points: readonly { readonly index: number; readonly position: number }[]
+}
+
+export function sidecarName(segment: Segment): string {
+  return segment.name.replace(/\.log$/, '.idx')
+}
+
+export function encodeSidecar(segment: Segment, last: ChainLink, runs: readonly TermRun[]): Uint8Array {
+  const bytes = new Uint8Array(headBytes + runs.length * runBytes + segment.points * pointBytes + 4)
+  const view = viewOf(bytes)
+  view.setUint32(0, sidecarMagic, true)
+  view.setUint32(4, sidecarFormat, true)
+  writeU64(view, 8, segment.firstIndex)
+  writeU64(view, 16, last.index)
+  writeU64(view, 24, segment.endPosition)
+  writeU64(view, 32, last.term)
+  writeU64(view, 40, last.wallMs)
+  view.setUint32(48, last.headerCrc, true)
+  view.setUint32(52, runs.length, true)
+  view.setUint32(56, segment.points, true)
+  let position = headBytes
+  for (const run of runs) {
+    writeU64(view, position, run.firstIndex)
+    writeU64(view, position + 8, run.term)
+    position += runBytes
+  }
+  for (let i = 0; i < segment.points; i++) {
+    const point = segment.point(i)
+    view.setUint32(position, point.index - segment.firstIndex, true)
+    view.setUint32(position + 4, point.position, true)
+    position += pointBytes
+  }
+  view.setUint32(position, crc32c(bytes.subarray(0, position)), true)
+  return bytes
+}
+
+/** Undefined when the bytes are no whole, undamaged sidecar. */
+export function decodeSidecar(bytes: Uint8Array): Sidecar | undefined {
+  if (bytes.length < headBytes + 4) return undefined
+  const view = viewOf(bytes)
+  const crcAt = bytes.length - 4
+  if (crc32c(bytes.subarray(0, crcAt)) !== view.getUint32(crcAt, true)) return undefined
+  if (view.getUint32(0, true) !== sidecarMagic || view.getUint32(4, true) !== sidecarFormat) return undefined
+  const runCount = view.getUint32(52, true)
+  const pointCount = view.getUint32(56, true)
+  if (headBytes + runCount * runBytes + pointCount * pointBytes !== crcAt) return undefined
+  const firstIndex = readU64(view, 8)
+  const runs: TermRun[] = []
+  for (let i = 0; i < runCount; i++) {
+    const position = headBytes + i * runBytes
+    runs.push({ firstIndex: readU64(view, position) as LogIndex, term: readU64(view, position + 8) as Term })
+  }
+  const points: { index: number; position: number }[] = []
+  for (let i = 0; i < pointCount; i++) {
+    const position = headBytes + runCount * runBytes + i * pointBytes
+    points.push({ index: firstIndex + view.getUint32(position, true), position: view.getUint32(position + 4, true) })
+  }
+  const last = { index: readU64(view, 16), term: readU64(view, 32), wallMs: readU64(view, 40), headerCrc: view.getUint32(48, true) }
+  return { firstIndex, endPosition: readU64(view, 24), last, runs, points }
+}
+
+/** The sidecar of a segment that ends with `last`, if there is a good one. */
+export function readSidecar(disk: Disk, directory: string, segment: Segment, last: ChainLink): Sidecar | undefined {
+  const path = `${directory}/${sidecarName(segment)}`
+  if (!disk.exists(path)) return undefined
+  const file = disk.open(path, { create: false })
+  const bytes = new Uint8Array(file.sizeBytes())
+  const count = file.readSync(bytes, 0)
+  file.close()
+  const sidecar = decodeSidecar(bytes.subarray(0, count))
+  if (sidecar?.firstIndex !== segment.firstIndex) return undefined
+  const end = sidecar.last
+  const fits = end.index === last.index && end.headerCrc === last.headerCrc && end.term === last.term && end.wallMs === last.wallMs
+  return fits ? sidecar : undefined
+}
+
+interface Job {
+  readonly segment: Segment
+  readonly bytes: Uint8Array
+}
+
+/** Writes and removes sidecars, one at a time. */
+export class Sidecars {
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #failed: (error: Error) => void
+  readonly #jobs: Job[] = []
+  #present: Job | undefined
+  #isPresentWanted = false
+  #isStopped = false
+  readonly #waiting: (() => void)[] = []
+
+  constructor(disk: Disk, directory: string, failed: (error: Error) => void) {
+    this.#disk = disk
+    this.#directory = directory
+    this.#failed = failed
+  }
+
+  /** The segment is sealed and ends with `last`. */
+  writeLater(segment: Segment, last: ChainLink, runs: readonly TermRun[]): void {
+    this.#jobs.push({ segment, bytes: encodeSidecar(segment, last, runs) })
+    this.#pump()
+  }
+
+  /** The segment is gone or open again. Durable when this returns. */
+  remove(segment: Segment): void {
+    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]?.segment === segment) this.#jobs.splice(i, 1)
+    if (this.#present?.segment === segment) this.#isPresentWanted = false
+    const path = `${this.#directory}/${sidecarName(segment)}`
+    if (!this.#disk.exists(path)) return
+    this.#disk.remove(path)
+    this.#disk.syncDirectory(this.#directory)
+  }
+
+  /** Starts nothing more; `done` runs when nothing is under way. */
+  stop(done: () => void): void {
+    this.#isStopped = true
+    if (this.#present === undefined) done()
+    else this.#waiting.push(done)
+  }
+
+  #pump(): void {
+    if (this.#present !== undefined || this.#isStopped) return
+    const job = this.#jobs.shift()
+    if (job === undefined) return
+    try {
+      this.#write(job)
+    } catch (error) {
+      this.#failed(error as Error)
+    }
+  }
+
+  #write(job: Job): void {
+    const path = `${this.#directory}/${sidecarName(job.segment)}`
+    const file = this.#disk.open(`${path}.tmp`, { create: true })
+    this.#present = job
+    this.#isPresentWanted = true
+    file.writeAndSync(0, [job.bytes], error => {
+      this.#present = undefined
+      try {
+        if (error !== undefined) throw error
+        this.#name(file, path, job.bytes.length)
+      } catch (caught) {
+        this.#failed(caught as Error)
+      }
+      for (const done of this.#waiting.splice(0)) done()
+      this.#pump()
+    })
+  }
+
+  #name(file: DiskFile, path: string, bytes: number): void {
+    // A longer one, left by a crash, may have been under this name.
+    if (file.sizeBytes() > bytes) file.truncateSync(bytes)
+    file.close()
+    if (this.#isPresentWanted) this.#disk.rename(`${path}.tmp`, path)
+    else this.#disk.remove(`${path}.tmp`)
+  }
+}
