@@ -1,0 +1,131 @@
+/** `raftmq cluster status`: one screen, the first thing to look at. */
+import type { raftmq } from '#proto/raftmq-v1.js'
+import { methods } from './client.ts'
+import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
+import type { RemoteOptions } from './remote.ts'
+import { bytesShown, count, durationShown, paint, print, printJson, table } from './terminal.ts'
+
+type NodeStatus = raftmq.v1.NodeStatus.$Properties
+type ClusterStatus = raftmq.v1.ClusterStatusResponse.$Properties
+
+export async function clusterStatus(options: RemoteOptions): Promise<void> {
+  const answer = await withCluster(options, cluster => cluster.ask(methods.clusterStatus, {}, isUnavailable))
+  mustBeOk(answer.status)
+  if (options.output === 'json') {
+    printJson(statusJson(answer))
+    return
+  }
+  print(statusScreen(answer))
+}
+
+/** The screen as text. */
+export function statusScreen(status: ClusterStatus): string {
+  const nodes = status.nodes ?? []
+  const nameOf = (id: number | null | undefined): string => nodes.find(node => node.id === id)?.name ?? (id ? `node ${id}` : 'none')
+  const leader = nodes.find(node => node.id === status.leader)
+  const head = [
+    `${paint('bold', status.clusterName ?? '')}  leader ${leader === undefined ? paint('red', 'none known') : paint('green', leader.name ?? '')}`,
+    `term ${count(status.term ?? 0)}, committed ${count(status.commitIndex ?? 0)} entries, ${count(status.topics ?? 0)} topics, ${count(status.groups ?? 0)} groups`,
+    `as ${nameOf(status.answeredBy)} sees it`,
+  ].join(' · ')
+  const rows = nodes.map(node => [
+    node.name ?? '',
+    roleShown(node),
+    node.clientAddress ?? '',
+    node.term ?? 0,
+    node.appliedIndex ?? 0,
+    node.durableIndex ?? 0,
+    node.lag ?? 0,
+    node.sync?.p99Ms ? `${node.sync.p99Ms.toFixed(1)} ms` : '-',
+    node.clients ?? 0,
+    bytesShown(node.logBytes ?? 0),
+    bytesShown(node.rssBytes ?? 0),
+    node.uptimeMs ? durationShown(node.uptimeMs) : '-',
+  ])
+  const columns = ['node', 'role', 'clients at', 'term', 'applied', 'durable', 'lag', 'sync p99', 'clients', 'log', 'memory', 'up']
+  return [head, '', table(columns, rows), '', ...lastChange(nodes, nameOf)].join('\n')
+}
+
+function roleShown(node: NodeStatus): string {
+  if (node.role === '' || node.role === undefined || node.role === null)
+    return paint('red', node.isConnected === true ? 'unknown' : 'unreachable')
+  const role = node.role === 'leader' ? paint('green', 'leader') : node.role
+  return node.isUp === false ? `${role} (down)` : role
+}
+
+/** The newest change of leadership that any node tells of, and why. */
+function lastChange(nodes: readonly NodeStatus[], nameOf: (id: number | null | undefined) => string): string[] {
+  const changes = nodes.flatMap(node =>
+    (node.roleChanges ?? []).map(change => ({ node, change, ageMs: (change.ageMs ?? 0) + (node.ageMs ?? 0) })),
+  )
+  const elections = changes.filter(({ change }) => change.to === 'leader').sort((a, b) => a.ageMs - b.ageMs)
+  const [newest] = elections
+  if (newest === undefined) return ['no change of leader is remembered']
+  const lost = changes
+    .filter(({ change, ageMs }) => change.from === 'follower' && ageMs >= newest.ageMs && change.term === newest.change.term)
+    .sort((a, b) => a.ageMs - b.ageMs)[0]
+  const why = newest.change.reason ?? lost?.change.reason ?? ''
+  return [
+    `${nameOf(newest.node.id)} became leader in term ${newest.change.term ?? 0}, ${durationShown(newest.ageMs)} ago${why === '' ? '' : `: ${why}`}`,
+  ]
+}
+
+/** The same, whole, for programs. */
+function statusJson(status: ClusterStatus): Record<string, unknown> {
+  return {
+    cluster: status.clusterName ?? '',
+    answeredBy: status.answeredBy ?? 0,
+    leader: status.leader ?? 0,
+    term: status.term ?? 0,
+    commitIndex: status.commitIndex ?? 0,
+    clusterTimeMs: status.clusterTimeMs ?? 0,
+    topics: status.topics ?? 0,
+    groups: status.groups ?? 0,
+    nodes: (status.nodes ?? []).map(nodeJson),
+  }
+}
+
+function nodeJson(node: NodeStatus): Record<string, unknown> {
+  return {
+    id: node.id ?? 0,
+    name: node.name ?? '',
+    clientAddress: node.clientAddress ?? '',
+    peerAddress: node.peerAddress ?? '',
+    isUp: node.isUp ?? false,
+    isConnected: node.isConnected ?? false,
+    role: node.role ?? '',
+    term: node.term ?? 0,
+    leader: node.leader ?? 0,
+    firstIndex: node.firstIndex ?? 0,
+    lastIndex: node.lastIndex ?? 0,
+    durableIndex: node.durableIndex ?? 0,
+    commitIndex: node.commitIndex ?? 0,
+    appliedIndex: node.appliedIndex ?? 0,
+    lag: node.lag ?? 0,
+    syncP50Ms: node.sync?.p50Ms ?? 0,
+    syncP99Ms: node.sync?.p99Ms ?? 0,
+    syncsPerSecond: node.sync?.syncsPerSecond ?? 0,
+    messagesPerSync: node.sync?.messagesPerSync ?? 0,
+    loopStallMaxMs: node.loopStallMaxMs ?? 0,
+    rssBytes: node.rssBytes ?? 0,
+    logBytes: node.logBytes ?? 0,
+    uncommittedBytes: node.uncommittedBytes ?? 0,
+    uptimeMs: node.uptimeMs ?? 0,
+    incarnation: node.incarnation ?? 0,
+    ageMs: node.ageMs ?? 0,
+    clients: node.clients ?? 0,
+    version: node.version ?? '',
+    digest: node.digest ?? '',
+    digestIndex: node.digestIndex ?? 0,
+    dataDirectory: node.dataDirectory ?? '',
+    processId: node.processId ?? 0,
+    roleChanges: (node.roleChanges ?? []).map(change => ({
+      ageMs: change.ageMs ?? 0,
+      from: change.from ?? '',
+      to: change.to ?? '',
+      term: change.term ?? 0,
+      leader: change.leader ?? 0,
+      reason: change.reason ?? '',
+    })),
+  }
+}

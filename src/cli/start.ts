@@ -1,0 +1,120 @@
+/**
+ * `raftmq start`: one node. Reads the configuration, starts the node, and ends in order when it is asked to: the first signal lets requests under way
+ * finish, the second ends at once. A child of `dev`, `demo` or a test tells its parent when it is ready, and ends when the parent is gone.
+ */
+import { readFileSync } from 'node:fs'
+import { ConfigError, nodeNamed, parseConfig } from '../node/config.ts'
+import type { ClusterConfig } from '../node/config.ts'
+import { CliError, ExitCode } from './exit.ts'
+import type { NodeEvent } from './local-cluster.ts'
+import { remark } from './terminal.ts'
+
+/** A node that serves; made by `startNode` of src/node/serve.ts. */
+export interface RunningNode {
+  readonly clientPort: number
+  readonly peerPort: number
+  /** Calls back at once and at every change. `leader` is a node's name; undefined while none is known. */
+  onLeadership(listener: (view: { readonly term: number; readonly leader: string | undefined; readonly isLeader: boolean }) => void): void
+  /** Resolves when the node had to stop by itself: its disk failed. Never rejects. */
+  readonly failed: Promise<Error>
+  /** Lets requests under way finish, then stops. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface StartOptions {
+  readonly config: string
+  readonly node?: string
+}
+
+export async function start(options: StartOptions): Promise<void> {
+  const config = readConfig(options.config)
+  const node = asCliError(() => nodeNamed(config, options.node))
+  const startNode = await loadServer()
+  const signals = new Signals()
+  const running: RunningNode = await startNode(config, node.name).catch((error: unknown) => {
+    throw new CliError(
+      isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed,
+      `${node.name} could not start: ${(error as Error).message}`,
+    )
+  })
+  running.onLeadership(view => tellParent({ kind: 'leadership', ...view }))
+  tellParent({ kind: 'ready', clientPort: running.clientPort, peerPort: running.peerPort })
+  const end = await Promise.race([signals.first, running.failed])
+  if (end instanceof Error) throw new CliError(ExitCode.diskFailed, `${node.name} stops: ${end.message}`)
+  await running.close()
+  signals.dispose()
+  // Whatever still holds the process (a client that does not let go of its socket) must not.
+  process.exit(ExitCode.ok)
+}
+
+/** Loaded when a node is really started: it brings gRPC and everything below. */
+async function loadServer(): Promise<(config: ClusterConfig, node: string) => Promise<RunningNode>> {
+  const server: string = '../node/serve.ts'
+  return ((await import(server)) as { readonly startNode: (config: ClusterConfig, node: string) => Promise<RunningNode> }).startNode
+}
+
+/** Reads and checks a configuration file; a problem is a sentence and exit code 2. */
+export function readConfig(file: string): ClusterConfig {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new CliError(ExitCode.usage, `${file}: ${(error as Error).message}`)
+  }
+  return asCliError(() => parseConfig(file, text, process.env))
+}
+
+function asCliError<T>(run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (error instanceof ConfigError) throw new CliError(ExitCode.usage, error.message)
+    throw error
+  }
+}
+
+function isStorageError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'StorageError'
+}
+
+function tellParent(event: NodeEvent): void {
+  if (process.send !== undefined && process.connected) process.send(event)
+}
+
+/** The wish to stop: a signal, or the parent's end. A terminal's Ctrl-C reaches children too; those wait for their parent's word. */
+class Signals {
+  readonly first: Promise<'stop'>
+  readonly #listeners: { readonly event: string; readonly listener: () => void }[] = []
+
+  constructor() {
+    this.first = new Promise(resolve => {
+      let isStopping = false
+      const stop = (): void => {
+        if (isStopping) process.exit(ExitCode.interrupted)
+        isStopping = true
+        resolve('stop')
+      }
+      const isChild = process.send !== undefined
+      this.#on('SIGTERM', stop)
+      this.#on(
+        'SIGINT',
+        isChild
+          ? () => undefined
+          : () => {
+              remark('stopping; once more ends it at once')
+              stop()
+            },
+      )
+      if (isChild) this.#on('disconnect', stop)
+    })
+  }
+
+  dispose(): void {
+    for (const { event, listener } of this.#listeners) process.removeListener(event, listener)
+  }
+
+  #on(event: string, listener: () => void): void {
+    process.on(event, listener)
+    this.#listeners.push({ event, listener })
+  }
+}

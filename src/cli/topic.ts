@@ -1,0 +1,107 @@
+/** `raftmq topic create|list|get|delete`. */
+import type { raftmq } from '#proto/raftmq-v1.js'
+import { methods, v1 } from './client.ts'
+import { CliError, ExitCode } from './exit.ts'
+import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
+import type { RemoteOptions } from './remote.ts'
+import { paint, print, printJson, table } from './terminal.ts'
+
+type Topic = raftmq.v1.Topic.$Properties
+
+export interface CreateTopicOptions extends RemoteOptions {
+  readonly type: 'normal' | 'fifo'
+  readonly queues?: number
+  readonly ifNotExists?: boolean
+}
+
+export interface DeleteTopicOptions extends RemoteOptions {
+  readonly ifExists?: boolean
+}
+
+export async function createTopic(name: string, options: CreateTopicOptions): Promise<void> {
+  const type = options.type === 'fifo' ? v1.TopicType.TOPIC_TYPE_FIFO : v1.TopicType.TOPIC_TYPE_NORMAL
+  const answer = await withCluster(options, cluster =>
+    cluster.ask(
+      methods.createTopic,
+      { name, type, ...(options.queues === undefined ? {} : { queueCount: options.queues }) },
+      isUnavailable,
+    ),
+  )
+  mustBeOk(answer.status)
+  if (answer.existed && options.ifNotExists !== true)
+    throw new CliError(ExitCode.conflict, `topic ${name} exists, with the same type and queues; --if-not-exists takes that as success`)
+  if (options.output === 'json') {
+    printJson({ ...topicJson(answer.topic ?? { name }), existed: answer.existed })
+    return
+  }
+  print(`${name} ${answer.existed ? 'existed' : 'created'}: ${typeName(answer.topic?.type)}, ${answer.topic?.queueCount ?? 0} queues`)
+}
+
+export async function deleteTopic(name: string, options: DeleteTopicOptions): Promise<void> {
+  const answer = await withCluster(options, cluster => cluster.ask(methods.deleteTopic, { name }, isUnavailable))
+  const isMissing = answer.status?.code === v1.AdminStatus.Code.NOT_FOUND && options.ifExists === true
+  if (!isMissing) mustBeOk(answer.status)
+  if (options.output === 'json') {
+    printJson({ name, deleted: !isMissing })
+    return
+  }
+  print(`${name} ${isMissing ? 'was not there' : 'deleted'}`)
+}
+
+export async function listTopics(options: RemoteOptions): Promise<void> {
+  const answer = await withCluster(options, cluster => cluster.ask(methods.listTopics, {}, isUnavailable))
+  mustBeOk(answer.status)
+  const topics = answer.topics
+  if (options.output === 'json') {
+    printJson(topics.map(topicJson))
+    return
+  }
+  if (topics.length === 0) {
+    print('no topics; make one: raftmq topic create NAME')
+    return
+  }
+  print(
+    table(
+      ['topic', 'type', 'queues', 'messages'],
+      topics.map(topic => [topic.name ?? '', typeName(topic.type), topic.queueCount ?? 0, topic.messages ?? 0]),
+    ),
+  )
+}
+
+export async function getTopic(name: string, options: RemoteOptions): Promise<void> {
+  const answer = await withCluster(options, cluster => cluster.ask(methods.getTopic, { name }, isUnavailable))
+  mustBeOk(answer.status)
+  const topic = answer.topic ?? { name }
+  if (options.output === 'json') {
+    printJson(topicJson(topic))
+    return
+  }
+  print(`${paint('bold', name)}  ${typeName(topic.type)}, ${topic.queueCount ?? 0} queues, ${topic.messages ?? 0} messages`)
+  const queues = topic.queues ?? []
+  if (queues.length > 0)
+    print(
+      table(
+        ['queue', 'first', 'next'],
+        queues.map(queue => [queue.queueId ?? 0, queue.firstOffset ?? 0, queue.nextOffset ?? 0]),
+      ),
+    )
+}
+
+export function typeName(type: raftmq.v1.TopicType | null | undefined): string {
+  return type === v1.TopicType.TOPIC_TYPE_FIFO ? 'fifo' : 'normal'
+}
+
+function topicJson(topic: Topic): Record<string, unknown> {
+  const queues = (topic.queues ?? []).map(queue => ({
+    queue: queue.queueId ?? 0,
+    firstOffset: queue.firstOffset ?? 0,
+    nextOffset: queue.nextOffset ?? 0,
+  }))
+  return {
+    name: topic.name ?? '',
+    type: typeName(topic.type),
+    queueCount: topic.queueCount ?? 0,
+    messages: topic.messages ?? 0,
+    ...(queues.length === 0 ? {} : { queues }),
+  }
+}
