@@ -132,6 +132,8 @@ export function onAppendAccepted(node: NodeState, leader: LeaderRole, from: Node
     return false
   }
   const durableBefore = progress.durableIndex
+  // An unsent probe in the output is answered already: it must not leave as part of the window that opens here.
+  if (progress.flow.kind === 'probe') withdraw(node, progress)
   onMatched(progress, matchedIndex, durableIndex, node.nowMs)
   feed(node, progress)
   return progress.durableIndex > durableBefore
