@@ -77,8 +77,8 @@ export interface HardStateStorage {
   /** Writes one slot and syncs it: then `released` runs and what waits for the state may leave; the other slot follows by itself. In order; one outstanding. */
   save(state: { term: Term; votedFor: number | undefined }, released: (error: Error | undefined) => void): void
   /**
-   * The core has lifted a reserve: `tail` when votes after a torn tail or an empty start are unconditional again, `vote` when a withheld vote
-   * is free again. Storage forgets the cause, which until then outlives every restart.
+   * The core has lifted a reserve: `tail` when votes after a torn tail or in a new directory are unconditional again
+   * (`RaftStatus.isVoteConditional` is false), `vote` when a withheld vote is free again. Storage forgets the cause, which until then outlives every restart.
    */
   trustRestored?(what: 'tail' | 'vote'): void
 }
