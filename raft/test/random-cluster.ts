@@ -43,28 +43,29 @@ function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile): voi
   if (node === undefined) return
   while (cluster.inFlight.length > inFlightMax) cluster.inFlight.shift()
   const draw = chance.below(1_000)
-  if (draw < 420) return deliverOne(cluster, chance)
-  if (draw < 640) return cluster.sync(node.id, 1 + chance.below(4))
-  if (draw < 800) return passTime(cluster, chance)
+  if (draw < 450) return deliverSome(cluster, chance)
+  if (draw < 700) return cluster.sync(node.id, 1 + chance.below(6))
+  if (draw < 820) return passTime(cluster, chance)
   if (draw < 920) return proposeSome(cluster, chance, node)
-  if (draw < 935) return crashOrStart(cluster, chance, node, profile)
-  if (draw < 950) return cutOrHeal(cluster, chance)
-  if (draw < 960) return void (node.isPaused = node.core !== undefined && chance.is(0.6))
+  if (draw < 940) return crashOrStart(cluster, chance, node, profile)
+  if (draw < 955) return cutOrHeal(cluster, chance)
+  if (draw < 965) return void (node.isPaused = node.core !== undefined && !node.isPaused && chance.is(0.6))
   if (draw < 970) return void (node.wallOffsetMs = chance.is(0.3) ? 0 : (chance.next() - 0.5) * 2 * 365 * 86_400_000)
   if (draw < 985) return reconnect(cluster, chance, node)
   if (draw < 990 && node.core !== undefined) return cluster.step(node, { kind: 'campaign', nowMs: cluster.nowMs })
-  cluster.nowMs += chance.below(500)
+  if (chance.is(0.2)) cluster.nowMs += chance.below(500)
 }
 
-function deliverOne(cluster: MiniCluster, chance: Chance): void {
-  if (cluster.inFlight.length === 0) return
-  const at = chance.is(0.8) ? 0 : chance.below(cluster.inFlight.length)
-  if (chance.is(0.06)) return void cluster.inFlight.splice(at, 1)
-  cluster.deliver(at, chance.is(0.08))
+function deliverSome(cluster: MiniCluster, chance: Chance): void {
+  for (let left = 1 + chance.below(2 * cluster.nodes.length); left > 0 && cluster.inFlight.length > 0; left--) {
+    const at = chance.is(0.85) ? 0 : chance.below(cluster.inFlight.length)
+    if (chance.is(0.04)) cluster.inFlight.splice(at, 1)
+    else cluster.deliver(at, chance.is(0.05))
+  }
 }
 
 function passTime(cluster: MiniCluster, chance: Chance): void {
-  cluster.nowMs += chance.below(30)
+  cluster.nowMs += chance.below(25)
   for (const node of cluster.nodes) {
     if (node.core === undefined || node.core.output.deadlineMs > cluster.nowMs) continue
     node.jitter = chance.next()
@@ -94,7 +95,7 @@ function died(cluster: MiniCluster, chance: Chance, node: TestNode, peer: NodeId
 }
 
 function cutOrHeal(cluster: MiniCluster, chance: Chance): void {
-  if (chance.is(0.4)) return cluster.heal()
+  if (chance.is(0.6)) return cluster.heal()
   const a = chance.pick(cluster.nodes)
   const b = chance.pick(cluster.nodes)
   if (a !== undefined && b !== undefined && a !== b) cluster.cut(a.id, b.id)

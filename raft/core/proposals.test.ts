@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import type { LogIndex, Term } from './ids.ts'
+import { createPool, tryReserve } from './limits.ts'
+import type { ProposalOutcome } from './output.ts'
+import { abandonProposals, addProposal, createProposals, settleProposals } from './proposals.ts'
+
+test('ten thousand proposals in a ring that must grow end once each, in order', () => {
+  const proposals = createProposals()
+  const pool = createPool(1_000_000)
+  const outcomes: ProposalOutcome[] = []
+  const count = 10_000
+  for (let i = 1; i <= count; i++) {
+    expect(tryReserve(pool, 10)).toBe(true)
+    addProposal(proposals, i, i as LogIndex, 1, 10)
+    if (i % 700 === 0) settleProposals(proposals, (i - 300) as LogIndex, 1 as Term, pool, outcomes)
+  }
+  expect(pool.used).toBe(proposals.count * 10)
+  abandonProposals(proposals, pool, outcomes)
+  expect(outcomes.map(outcome => outcome.ticket)).toEqual(Array.from({ length: count }, (_, i) => i + 1))
+  expect(outcomes.filter(outcome => outcome.kind === 'unknown').length).toBe(count - 9_500)
+  expect(pool.used).toBe(0)
+})
+
+test('a proposal of several entries is committed only as a whole', () => {
+  const proposals = createProposals()
+  const pool = createPool(100)
+  const outcomes: ProposalOutcome[] = []
+  addProposal(proposals, 7, 5 as LogIndex, 3, 0)
+  settleProposals(proposals, 6 as LogIndex, 2 as Term, pool, outcomes)
+  expect(outcomes).toEqual([])
+  settleProposals(proposals, 7 as LogIndex, 2 as Term, pool, outcomes)
+  expect(outcomes).toEqual([{ kind: 'committed', ticket: 7, firstId: { term: 2, index: 5 }, count: 3 }])
+})
+
+test('an empty pool takes one proposal of any size, a used one keeps its bound', () => {
+  const pool = createPool(100)
+  expect(tryReserve(pool, 5_000)).toBe(true)
+  expect(tryReserve(pool, 1)).toBe(false)
+  expect(pool.used).toBe(5_000)
+})
