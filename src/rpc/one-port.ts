@@ -1,0 +1,86 @@
+/**
+ * Plaintext HTTP/2 and TLS on one port (DESIGN §9), because the defaults of official clients differ: the first byte of a connection tells.
+ * 0x16 is a TLS handshake; anything else goes to the plaintext side, whose HTTP/2 parser closes what is not HTTP/2. A connection that says
+ * nothing is closed after a while.
+ */
+import { createServer, type Server as NetServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+/** Takes over a socket. */
+export type Inject = (socket: Duplex) => void
+
+export interface OnePortOptions {
+  readonly host: string
+  /** 0 = any free one. */
+  readonly port: number
+  readonly plaintext: Inject
+  /** Called for the first TLS connection only: a certificate may have to be made. */
+  readonly tls: () => Inject
+  readonly onOpen: (peer: string) => void
+  readonly onClose: (peer: string) => void
+}
+
+export interface OnePort {
+  readonly port: number
+  /** Listens no more and drops every connection. */
+  close(): void
+}
+
+const tlsHandshake = 0x16
+/** For the first byte. Clients connect ahead of need and then may be silent for long, so this is generous. */
+const firstByteMs = 120_000
+const connectionsMax = 16_384
+
+export function openOnePort(options: OnePortOptions): Promise<OnePort> {
+  const sockets = new Set<Socket>()
+  let tls: Inject | undefined
+  const server = createServer({ noDelay: true, pauseOnConnect: false }, socket => {
+    const peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
+    sockets.add(socket)
+    options.onOpen(peer)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      options.onClose(peer)
+    })
+    // Until somebody takes over; resets at any time are the client's right.
+    socket.on('error', ignore)
+    socket.setTimeout(firstByteMs, () => socket.destroy())
+    socket.once('data', first => {
+      socket.pause()
+      socket.setTimeout(0)
+      socket.removeAllListeners('timeout')
+      socket.unshift(first)
+      const isTls = first[0] === tlsHandshake
+      if (isTls) tls ??= options.tls()
+      const inject = isTls && tls !== undefined ? tls : options.plaintext
+      inject(socket)
+      // HTTP/2 reads from the handle below the stream: what was read already must be offered again, in the next turn.
+      socket.resume()
+    })
+  })
+  server.maxConnections = connectionsMax
+  return listening(server, options).then(port => ({
+    port,
+    close() {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    },
+  }))
+}
+
+function listening(server: NetServer, options: OnePortOptions): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject)
+      // Accept errors (out of descriptors) pass; the connection that failed is the client's to repeat.
+      server.on('error', ignore)
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : options.port)
+    })
+  })
+}
+
+function ignore(): void {
+  // The close that follows says all there is to know.
+}

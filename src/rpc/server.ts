@@ -1,0 +1,105 @@
+/**
+ * The door for clients: messaging and administration over gRPC, on one port, with and without TLS. Opens and closes; what is said is said in
+ * messaging/ and admin/.
+ */
+import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js'
+import { Deadlines } from '../broker/deadlines.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Random } from '../platform/random.ts'
+import { adminMethods, adminServiceName } from './admin/cluster-admin.ts'
+import type { BrokerDoor } from './broker-door.ts'
+import { Connections } from './connections.ts'
+import { messagingMethods, messagingServiceName } from './messaging/methods.ts'
+import { openOnePort, type Inject } from './one-port.ts'
+import { rawService } from './raw-service.ts'
+import { makeSelfSigned, type Certificate } from './self-signed.ts'
+
+export interface RpcServerOptions {
+  readonly broker: BrokerDoor
+  readonly clock: Clock
+  readonly random: Random
+  /** Where to listen; port 0 = any free one. */
+  readonly listen: { readonly host: string; readonly port: number }
+  /** The address that clients are told. */
+  readonly advertise: { readonly host: string; readonly port: number }
+  /** undefined = a self-signed certificate, made when the first TLS client comes. */
+  readonly tls: Certificate | undefined
+}
+
+export interface RpcServer {
+  readonly port: number
+  readonly clientCount: number
+  readonly connectionCount: number
+  /** Drops every connection. Idempotent. */
+  close(): Promise<void>
+}
+
+/** As the official proxy takes them; a request beyond the limits then gets its precise code instead of a broken stream. */
+const messageBytesMax = 130 * 1024 * 1024
+
+const serverOptions: ServerOptions = {
+  'grpc.max_receive_message_length': messageBytesMax,
+  'grpc.max_send_message_length': messageBytesMax,
+  // A stream may run ahead by this much: with HTTP/2's 64 KiB a large body would take many round trips.
+  'grpc-node.flow_control_window': 1024 * 1024,
+  'grpc.max_concurrent_streams': 8_192,
+  // Finds dead peers behind half-open connections; clients' own pings are answered at any rate.
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  'grpc.enable_channelz': 0,
+}
+
+export async function startRpcServer(options: RpcServerOptions): Promise<RpcServer> {
+  const { broker, clock, listen, advertise } = options
+  const deadlines = new Deadlines(clock)
+  const connections = new Connections(broker)
+  const context = { broker, clock, deadlines, storeHost: `${advertise.host}:${advertise.port}` }
+  const server = new Server(serverOptions)
+  const services = [
+    rawService(messagingServiceName, messagingMethods, context, connections),
+    rawService(adminServiceName, adminMethods(), context, connections),
+  ]
+  for (const { definition, implementation } of services) server.addService(definition, implementation)
+  const injectors = [server.createConnectionInjector(ServerCredentials.createInsecure())]
+  const injectorFor = (credentials: ServerCredentials): Inject => {
+    const injector = server.createConnectionInjector(credentials)
+    injectors.push(injector)
+    return socket => injector.injectConnection(socket)
+  }
+  const onePort = await openOnePort({
+    ...listen,
+    plaintext: socket => injectors[0]?.injectConnection(socket),
+    tls: () => injectorFor(credentialsOf(options.tls ?? selfSigned(options))),
+    onOpen: peer => connections.opened(peer),
+    onClose: peer => connections.closed(peer),
+  })
+  let closing: Promise<void> | undefined
+  return {
+    port: onePort.port,
+    get clientCount() {
+      return connections.clientCount
+    },
+    get connectionCount() {
+      return connections.connectionCount
+    },
+    close() {
+      closing ??= new Promise(resolve => {
+        deadlines.close()
+        onePort.close()
+        for (const injector of injectors) injector.destroy()
+        server.forceShutdown()
+        resolve()
+      })
+      return closing
+    },
+  }
+}
+
+function selfSigned({ clock, random, advertise }: RpcServerOptions): Certificate {
+  const hosts = [...new Set([advertise.host, 'localhost', '127.0.0.1'])]
+  return makeSelfSigned({ hosts, wallMs: clock.wallMs(), serial: random.bytes(16) })
+}
+
+function credentialsOf({ cert, key }: Certificate): ServerCredentials {
+  return ServerCredentials.createSsl(null, [{ cert_chain: cert, private_key: key }], false)
+}
