@@ -3,11 +3,11 @@
 // LevelDB, file syncs, hashing and name look-ups share that pool; with four threads a slow sync would hold up the rest.
 'use strict'
 const { existsSync } = require('node:fs')
-const { join } = require('node:path')
+const { dirname, join } = require('node:path')
 const process = require('node:process')
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-const main = join(__dirname, '../dist/src/cli/main.js')
+const main = join(dirname(module.filename), '../dist/src/cli/main.js')
 
 if (major < 20 || (major === 20 && minor < 18)) {
   process.stderr.write(`raftmq needs Node.js 20.18 or later; this is ${process.versions.node}\n`)
