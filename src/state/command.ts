@@ -175,14 +175,4 @@ export interface Digest {
 }
 
 export type Command =
-  | Send
-  | Pop
-  | Settle
-  | CreateTopic
-  | DeleteTopic
-  | EnsureGroup
-  | ClientsChanged
-  | NodeChanged
-  | Tick
-  | Barrier
-  | DigestCheck
+  Send | Pop | Settle | CreateTopic | DeleteTopic | EnsureGroup | ClientsChanged | NodeChanged | Tick | Barrier | DigestCheck

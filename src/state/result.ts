@@ -37,7 +37,11 @@ export type CommandResult =
       readonly hasMore: boolean
     }
   | { readonly kind: 'settled'; readonly outcomes: readonly SettleOutcome[] }
-  | { readonly kind: 'topicCreated'; readonly topicId: TopicId; /** It was there, with the same type and queue count. */ readonly existed: boolean }
+  | {
+      readonly kind: 'topicCreated'
+      readonly topicId: TopicId
+      /** It was there, with the same type and queue count. */ readonly existed: boolean
+    }
   | { readonly kind: 'topicDeleted' }
   | { readonly kind: 'groupEnsured'; readonly consumerGroupId: ConsumerGroupId }
   | { readonly kind: 'done' }

@@ -1,0 +1,124 @@
+/**
+ * Gateway nodes: their proposal sessions (rule 6), whether they are up (rule 16), and what they delivered and have not confirmed (rule 14).
+ * When a node goes down, or comes back in a new incarnation, it forgets both: its unconfirmed deliveries become visible again, a bounded piece
+ * with each entry, and its clients count as unconnected there.
+ */
+import type { Envelope } from './command.ts'
+import { type State, tags } from './state.ts'
+import { type Cell, CellTable, newMark } from './tables/cell-table.ts'
+import { emptyList, type RowList } from './tables/links.ts'
+import { WordReader } from './tables/words.ts'
+import { disconnectNode } from './clients.ts'
+
+export interface Node extends Cell {
+  readonly node: number
+  incarnation: number
+  /** The last one taken. */
+  sequence: number
+  isUp: boolean
+  /** Its unconfirmed deliveries with an order number below this are to be released; 0 = none. */
+  drainBelow: number
+  /** Derived: its unconfirmed deliveries, by order number. */
+  readonly unconfirmed: RowList
+}
+
+export interface Nodes {
+  readonly byNumber: Map<number, Node>
+  /** By number. */
+  readonly all: Node[]
+  readonly table: CellTable<Node>
+  /** Derived: how many have a `drainBelow`. */
+  drainingCount: number
+}
+
+export function newNodes(): Nodes {
+  const nodes: Nodes = {
+    byNumber: new Map(),
+    all: [],
+    drainingCount: 0,
+    table: new CellTable<Node>({
+      tag: tags.nodes,
+      writeKey: (node, out) => void out.u32(node.node),
+      writeValue: (node, out) => void out.u32(node.incarnation).u64(node.sequence).flag(node.isUp).u64(node.drainBelow),
+      load: (key, value) => loadNode(nodes, key, value),
+    }),
+  }
+  return nodes
+}
+
+/** The node; it counts as up until the leader says otherwise. */
+export function ensureNode(state: State, number: number): Node {
+  const { nodes } = state
+  const existing = nodes.byNumber.get(number)
+  if (existing !== undefined) return existing
+  const node = addNode(nodes, number)
+  nodes.table.add(node)
+  return node
+}
+
+function addNode(nodes: Nodes, number: number): Node {
+  const node: Node = { node: number, incarnation: 0, sequence: 0, isUp: true, drainBelow: 0, unconfirmed: emptyList(), mark: newMark() }
+  nodes.byNumber.set(number, node)
+  let at = nodes.all.length
+  while (at > 0 && (nodes.all[at - 1] as Node).node > number) at--
+  nodes.all.splice(at, 0, node)
+  return node
+}
+
+/** Whether this proposal was taken before, or comes after a later one: then it changes nothing. */
+export function isCopy(state: State, envelope: Envelope): boolean {
+  const node = state.nodes.byNumber.get(envelope.node)
+  if (node === undefined) return false
+  if (envelope.incarnation !== node.incarnation) return envelope.incarnation < node.incarnation
+  return envelope.sequence <= node.sequence
+}
+
+/** The proposal is taken: nothing at or below it will be, from this node. */
+export function advanceSession(state: State, envelope: Envelope): void {
+  const node = ensureNode(state, envelope.node)
+  const isRestart = envelope.incarnation !== node.incarnation && node.sequence > 0
+  node.incarnation = envelope.incarnation
+  node.sequence = envelope.sequence
+  state.nodes.table.changed(node)
+  if (isRestart) forgetGateway(state, node)
+}
+
+export function changeNode(state: State, number: number, isUp: boolean): void {
+  const node = ensureNode(state, number)
+  if (node.isUp === isUp) return
+  node.isUp = isUp
+  state.nodes.table.changed(node)
+  if (!isUp) forgetGateway(state, node)
+}
+
+function forgetGateway(state: State, node: Node): void {
+  disconnectNode(state, node.node)
+  if (node.unconfirmed.head === 0) return
+  if (node.drainBelow === 0) state.nodes.drainingCount++
+  node.drainBelow = state.registers.row.nextOrder
+  state.nodes.table.changed(node)
+}
+
+export function endDrain(state: State, node: Node): void {
+  node.drainBelow = 0
+  state.nodes.drainingCount--
+  state.nodes.table.changed(node)
+}
+
+export function isUp(state: State, number: number): boolean {
+  return state.nodes.byNumber.get(number)?.isUp ?? true
+}
+
+function loadNode(nodes: Nodes, key: Uint8Array, value: Uint8Array): string | undefined {
+  const reader = new WordReader().open(key, 1)
+  const node = addNode(nodes, reader.u32())
+  const keyProblem = reader.end()
+  reader.open(value, 0)
+  node.incarnation = reader.u32()
+  node.sequence = reader.u64()
+  node.isUp = reader.flag()
+  node.drainBelow = reader.u64()
+  if (node.drainBelow !== 0) nodes.drainingCount++
+  nodes.table.addStored(node)
+  return keyProblem ?? reader.end()
+}

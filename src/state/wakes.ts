@@ -1,0 +1,16 @@
+/** What became deliverable since the gateway last asked. No state: a node that restarts has nobody waiting. */
+import type { Place } from './cursors.ts'
+import type { Topic } from './topics.ts'
+
+export interface Wakes {
+  /** Topics with new messages. */
+  readonly topics: Set<Topic>
+  /** Places with messages visible again, or with room for more after they were full. */
+  readonly places: Set<Place>
+  /** Places whose last pop stopped because their group, or the table of rows, was full. */
+  readonly starved: Set<Place>
+}
+
+export function newWakes(): Wakes {
+  return { topics: new Set(), places: new Set(), starved: new Set() }
+}
