@@ -6,6 +6,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Admission } from './admission.ts'
 import type { Barrier } from './barrier.ts'
 import type { ClientRegistry } from './client-registry.ts'
+import type { DeliveryOwners } from './delivery-owners.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Gatherer } from './gatherer.ts'
 import type { LongPolls } from './long-poll.ts'
@@ -42,6 +43,7 @@ export interface Broker {
   readonly barrier: Barrier
   readonly settles: Gatherer<SettleItem>
   readonly polls: LongPolls
+  readonly owners: DeliveryOwners
   readonly clients: ClientRegistry
   readonly routes: RouteMemory
   readonly reports: NodeReports

@@ -30,6 +30,8 @@ interface Entry<Item> {
   readonly item: Item
   /** Nobody waits: it may stay away a little for company. */
   readonly isLazy: boolean
+  /** Of a lazy item: asked when it is about to go. */
+  readonly isWanted: (() => boolean) | undefined
   listener: ItemListener | undefined
   deadline: Deadline | undefined
   readonly deadlineMs: number
@@ -66,7 +68,7 @@ export class Gatherer<Item> {
   /** False = full, nothing was taken. */
   add(item: Item, deadlineMs: number, listener: ItemListener): boolean {
     if (this.#count >= this.#options.itemsMax) return false
-    const entry: Entry<Item> = { item, isLazy: false, listener, deadline: undefined, deadlineMs }
+    const entry: Entry<Item> = { item, isLazy: false, isWanted: undefined, listener, deadline: undefined, deadlineMs }
     entry.deadline = this.#options.deadlines.at(deadlineMs, () => {
       this.#end(entry, patienceRefusal(this.#options.proposer.hasLeader), 0)
     })
@@ -76,12 +78,15 @@ export class Gatherer<Item> {
     return true
   }
 
-  /** An item that no request waits for. Over the bound it is dropped: whatever it was to settle settles itself by its deadline. */
-  addLazy(item: Item): void {
+  /**
+   * An item that no request waits for; `isWanted` is asked when it is about to go. Over the bound it is dropped: whatever it was to settle
+   * settles itself by its deadline.
+   */
+  addLazy(item: Item, isWanted: () => boolean): void {
     if (this.#count >= this.#options.itemsMax) return
     const deadlineMs = this.#options.nowMs() + lazyPatienceMs
     this.#count++
-    this.#waiting.push({ item, isLazy: true, listener: undefined, deadline: undefined, deadlineMs })
+    this.#waiting.push({ item, isLazy: true, isWanted, listener: undefined, deadline: undefined, deadlineMs })
     if (this.#linger !== undefined || this.#isUrgent) return
     this.#linger = this.#options.deadlines.after(lingerMs, () => {
       this.#linger = undefined
@@ -153,5 +158,5 @@ export class Gatherer<Item> {
 }
 
 function isAlive<Item>(entry: Entry<Item>, nowMs: number): boolean {
-  return entry.isLazy ? entry.deadlineMs > nowMs : entry.listener !== undefined
+  return entry.isLazy ? entry.deadlineMs > nowMs && entry.isWanted?.() !== false : entry.listener !== undefined
 }

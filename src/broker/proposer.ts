@@ -92,6 +92,9 @@ export class Proposer {
   /** Last sequence sent in the present run; undefined = the next frame restarts. */
   #lastSent: number | undefined
   #run = 0
+  /** The leadership that the present run is for. */
+  #term = 0
+  #leaderId: number | undefined
   #isFlushScheduled = false
   /** A flush that waits for the end of a pause. */
   #pausedFlush: Deadline | undefined
@@ -164,6 +167,15 @@ export class Proposer {
   }
 
   onLeadershipChanged(): void {
+    this.#lookAtLeadership()
+  }
+
+  /** Raft may know of a change before it has told: nothing of the old run may go to a new leader. */
+  #lookAtLeadership(): void {
+    const { term, leaderId } = this.#options.raft
+    if (term === this.#term && leaderId === this.#leaderId) return
+    this.#term = term
+    this.#leaderId = leaderId
     this.#pauseUntilMs = -Infinity
     this.#restart()
   }
@@ -234,6 +246,7 @@ export class Proposer {
 
   #flush(): void {
     const { raft } = this.#options
+    this.#lookAtLeadership()
     this.#armStallTimer()
     while (this.#next < this.#pending.length) {
       const leader = raft.leaderId
@@ -272,14 +285,14 @@ export class Proposer {
       // A refusal may come at once or later; an earlier run's means nothing any more.
       if (this.#lastSent === undefined) this.#run++
       const run = this.#run
-      let isRefused = false
+      const fate = { isRefused: false }
       gate.acceptOwn(node, incarnation, batch satisfies readonly OwnProposal[], () => {
-        isRefused = true
+        fate.isRefused = true
         if (run !== this.#run) return
         this.#pause()
         this.#restart()
       })
-      if (isRefused) return false
+      if (fate.isRefused) return false
     } else {
       if (this.#lastSent === undefined) this.#run++
       const buffers = encodeProposals({
@@ -291,7 +304,12 @@ export class Proposer {
         previousSequence: this.#lastSent ?? 0,
         bodies: batch.map(pending => pending.body),
       })
-      if (!raft.sendToPeer(leader, buffers)) return false
+      if (!raft.sendToPeer(leader, buffers)) {
+        // Not connected, or no room on the link.
+        this.#pause()
+        this.#scheduleFlush()
+        return false
+      }
     }
     this.#lastSent = last.sequence
     return true

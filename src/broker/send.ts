@@ -7,6 +7,7 @@ import { applyRefusal } from './apply-refusal.ts'
 import { fullRefusal } from './admission.ts'
 import { afterBarrier, proposeForReply, replySoon } from './propose.ts'
 import { refuse, type Refusal } from './refusal.ts'
+import { bounds } from '../state/command-codec.ts'
 import { MessageType, type Send, type SendMessage } from '../state/command.ts'
 import type { Applied } from './outcome.ts'
 import type { Broker } from './broker.ts'
@@ -15,8 +16,12 @@ import type { OutgoingMessage, Reply, SendAnswer, SendRequest } from './requests
 /** From this size on a body is hashed off the loop (rule 17: nothing on the loop takes more than 2 ms). */
 export const largeBodyBytes = 64 * 1024
 
+/** One request is one entry, which must fit a frame between nodes with room to spare. */
+export const requestBytesMax = 12 * 1024 * 1024
+
 export function send(broker: Broker, request: SendRequest, reply: Reply<SendAnswer>): void {
   const bytes = bytesOf(request)
+  if (bytes > requestBytesMax || request.messages.length > bounds.messagesMax) return replySoon(broker, reply, tooLarge())
   if (!broker.admission.tryEnter(bytes)) return replySoon(broker, reply, fullRefusal())
   const finish = (answer: SendAnswer | Refusal): void => {
     broker.admission.leave(bytes)
@@ -30,6 +35,13 @@ export function send(broker: Broker, request: SendRequest, reply: Reply<SendAnsw
     if (stillProblem === undefined) digestAndPropose(broker, request, finish)
     else finish(stillProblem)
   })
+}
+
+function tooLarge(): Refusal {
+  return refuse(
+    'payloadTooLarge',
+    `One request may hold ${bounds.messagesMax} messages and ${requestBytesMax} bytes: send them in several.`,
+  )
 }
 
 function bytesOf(request: SendRequest): number {

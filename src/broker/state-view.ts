@@ -2,8 +2,7 @@
  * What the use cases read of the replicated state: this node's applied state, which may lag. src/state/machine.ts fits it.
  * All reads are cheap and synchronous; nothing here changes anything.
  */
-import type { GroupSettings, TopicType } from '../state/command.ts'
-import type { DeliveryRef } from '../state/command.ts'
+import type { DeliveryRef, Digest, GroupSettings, TopicType } from '../state/command.ts'
 import type { ConsumerGroupId, Hash64, TopicId } from '../state/ids.ts'
 
 export interface TopicView {
@@ -21,8 +20,13 @@ export interface QueueView {
 /** Where a group stands in one topic. */
 export interface PlaceView {
   readonly topic: string
+  /** Not yet visited by any pop. */
   readonly waiting: number
   readonly inFlight: number
+  /** Visible again. */
+  readonly retrying: number
+  /** Behind a FIFO lock. */
+  readonly blocked: number
   readonly queues: readonly { readonly cursor: number; readonly nextOffset: number }[]
 }
 
@@ -63,6 +67,9 @@ export interface StateView {
   /** Number that only grows while messages are appended to the topic; equal on every node at the same applied index. */
   arrivals(topicId: TopicId): number
   isNodeUp(node: number): boolean
+  sizes(): { readonly topics: number; readonly groups: number }
+  /** The last index whose digest is kept for comparison. */
+  readonly lastMilestone: { readonly index: number; readonly digest: Digest } | undefined
   deliveriesOf(client: Hash64): Iterable<HeldDelivery>
   takeWakes(): readonly Wake[]
 }

@@ -1,0 +1,183 @@
+/**
+ * Which consumers live on this node (rule 19). What the log is told is changes only: a consumer appeared here, its last connection here closed,
+ * it said goodbye, or nothing was heard of it for 120 s although its connection looks open. Producers hold nothing that must be given back:
+ * they are not announced. Changes are gathered; one command is on its way at a time.
+ *
+ * Invariant: of two changes of one client the later one is the later in the log; a change that is surely not in the log is proposed again,
+ * unless the client has changed since.
+ */
+import { bounds } from '../state/command-codec.ts'
+import type { ClientsChanged } from '../state/command.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Deadlines } from './deadlines.ts'
+import { hash64 } from './hash.ts'
+import type { ProposeOutcome } from './outcome.ts'
+import type { Proposer } from './proposer.ts'
+
+type Change = ClientsChanged['changes'][number]['change']
+
+interface Client {
+  isConnected: boolean
+  /** It has received, or said that it is a consumer. */
+  isConsumer: boolean
+  /** The log was told that it is here, or will be. */
+  isAnnounced: boolean
+  heardAtMs: number
+}
+
+export interface ClientRegistryOptions {
+  readonly proposer: Proposer
+  readonly deadlines: Deadlines
+  readonly clock: Clock
+}
+
+/** A client whose connection looks open and that says nothing for so long is gone (half-open TCP). */
+const silentMsMax = 120_000
+const sweepIntervalMs = 10_000
+const clientsMax = 100_000
+const commandPatienceMs = 5_000
+
+export class ClientRegistry {
+  readonly #options: ClientRegistryOptions
+  readonly #clients = new Map<string, Client>()
+  /** What the log is to be told next; the newest per client, in the order of happening. */
+  readonly #changes = new Map<string, Change>()
+  #isOutstanding = false
+  #isSweeping = false
+
+  constructor(options: ClientRegistryOptions) {
+    this.#options = options
+    options.proposer.addGatherer(() => {
+      this.#propose()
+    })
+  }
+
+  /** Clients known on this node. */
+  get count(): number {
+    return this.#clients.size
+  }
+
+  /** Its first connection to this node. */
+  connected(clientId: string): void {
+    const client = this.#find(clientId)
+    if (client === undefined) return
+    client.isConnected = true
+    if (client.isConsumer && !client.isAnnounced) this.#announce(clientId, client)
+  }
+
+  /** Its last connection to this node closed. */
+  disconnected(clientId: string): void {
+    const client = this.#clients.get(clientId)
+    if (client === undefined) return
+    this.#clients.delete(clientId)
+    if (client.isAnnounced) this.#change(clientId, 'disconnected')
+  }
+
+  /** It asked for something. */
+  heard(clientId: string | undefined): void {
+    if (clientId === undefined) return
+    const client = this.#find(clientId)
+    if (client?.isConsumer === true && !client.isAnnounced) this.#announce(clientId, client)
+  }
+
+  /** It asked for messages, or said what it is. */
+  heardConsumer(clientId: string | undefined): void {
+    if (clientId === undefined) return
+    const client = this.#find(clientId)
+    if (client === undefined) return
+    client.isConsumer = true
+    if (!client.isAnnounced) this.#announce(clientId, client)
+  }
+
+  /** It said goodbye. What it still does afterwards makes it come back. */
+  terminated(clientId: string): void {
+    const client = this.#clients.get(clientId)
+    if (client !== undefined) {
+      if (!client.isConnected) this.#clients.delete(clientId)
+      client.isAnnounced = false
+      client.isConsumer = false
+    }
+    this.#change(clientId, 'terminated')
+  }
+
+  #find(clientId: string): Client | undefined {
+    const heardAtMs = this.#options.clock.nowMs()
+    const found = this.#clients.get(clientId)
+    if (found !== undefined) {
+      found.heardAtMs = heardAtMs
+      return found
+    }
+    if (this.#clients.size >= clientsMax) return undefined
+    const client: Client = { isConnected: false, isConsumer: false, isAnnounced: false, heardAtMs }
+    this.#clients.set(clientId, client)
+    this.#sweepLater()
+    return client
+  }
+
+  #announce(clientId: string, client: Client): void {
+    client.isAnnounced = true
+    this.#change(clientId, 'connected')
+  }
+
+  #change(clientId: string, change: Change): void {
+    this.#changes.delete(clientId)
+    this.#changes.set(clientId, change)
+    if (!this.#isOutstanding) this.#options.proposer.requestFlush()
+  }
+
+  #propose(): void {
+    if (this.#isOutstanding || this.#changes.size === 0) return
+    const { proposer, clock } = this.#options
+    const batch = [...this.#changes].slice(0, bounds.changesMax)
+    for (const [clientId] of batch) this.#changes.delete(clientId)
+    const changes = batch.map(([clientId, change]) => ({ client: hash64(clientId), change }))
+    this.#isOutstanding = true
+    const isTaken = proposer.propose({ kind: 'clientsChanged', changes }, clock.nowMs() + commandPatienceMs, outcome => {
+      this.#onOutcome(batch, outcome)
+    })
+    if (isTaken) return
+    // No room: once more when there is some.
+    this.#putBack(batch)
+    this.#options.deadlines.after(commandPatienceMs, () => {
+      this.#isOutstanding = false
+      proposer.requestFlush()
+    })
+  }
+
+  #onOutcome(batch: readonly (readonly [string, Change])[], outcome: ProposeOutcome): void {
+    this.#isOutstanding = false
+    // Unknown counts as not there: to say a change twice does no harm.
+    if (outcome.kind !== 'applied') this.#putBack(batch)
+    if (this.#changes.size > 0) this.#options.proposer.requestFlush()
+  }
+
+  #putBack(batch: readonly (readonly [string, Change])[]): void {
+    const later = [...this.#changes]
+    this.#changes.clear()
+    for (const [clientId, change] of batch) this.#changes.set(clientId, change)
+    for (const [clientId, change] of later) {
+      this.#changes.delete(clientId)
+      this.#changes.set(clientId, change)
+    }
+  }
+
+  #sweepLater(): void {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    this.#options.deadlines.after(sweepIntervalMs, () => {
+      this.#isSweeping = false
+      this.#sweep()
+      if (this.#clients.size > 0) this.#sweepLater()
+    })
+  }
+
+  #sweep(): void {
+    const silentSinceMs = this.#options.clock.nowMs() - silentMsMax
+    for (const [clientId, client] of this.#clients) {
+      if (client.heardAtMs > silentSinceMs) continue
+      if (client.isAnnounced) this.#change(clientId, 'disconnected')
+      client.isAnnounced = false
+      if (!client.isConnected) this.#clients.delete(clientId)
+    }
+  }
+}

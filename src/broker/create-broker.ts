@@ -1,0 +1,173 @@
+/**
+ * Puts the broker floor of one node together: the proposer, what gathers for it, and the hooks through which Raft and apply drive it.
+ * It starts nothing of its own but timers, and touches nothing but the seams it is given.
+ */
+import { assertNever } from '../platform/assert.ts'
+import { crc32cOf } from '../platform/bytes.ts'
+import type { Clock } from '../platform/clock.ts'
+import { checkCommand, decodeEnvelope, encodeCommand } from '../state/command-codec.ts'
+import type { Command, Envelope } from '../state/command.ts'
+import type { CommandResult } from '../state/result.ts'
+import { Admission } from './admission.ts'
+import { Barrier } from './barrier.ts'
+import type { Broker, BrokerNodeInfo, DigestLarge } from './broker.ts'
+import { ClientRegistry } from './client-registry.ts'
+import { Deadlines } from './deadlines.ts'
+import { DeliveryOwners } from './delivery-owners.ts'
+import { LongPolls } from './long-poll.ts'
+import { NodeReports } from './node-reports.ts'
+import { NodeWatch } from './node-watch.ts'
+import { decodePeerFrame, encodeRefused, type Body, type ProposalsFrame } from './peer-frame.ts'
+import { ProposalGate } from './proposal-gate.ts'
+import { Proposer, type ProposerLimits } from './proposer.ts'
+import type { BrokerRaft } from './raft-view.ts'
+import type { NodeReport } from './requests.ts'
+import { RouteMemory } from './route.ts'
+import { newSettles } from './settle.ts'
+import type { StateView } from './state-view.ts'
+
+export interface BrokerOptions {
+  /** Our own number; `nodes` names it too. */
+  readonly node: number
+  /** Our restart counter: rises with every start (rule 6). */
+  readonly incarnation: number
+  readonly clusterName: string
+  readonly nodes: readonly BrokerNodeInfo[]
+  readonly clock: Clock
+  readonly raft: BrokerRaft
+  readonly view: StateView
+  readonly digestLarge: DigestLarge
+  ownReport(): NodeReport
+  readonly limits?: Partial<ProposerLimits> & { readonly requestBytesMax?: number }
+}
+
+/** What an entry's apply gave (src/state/machine.ts). */
+export interface AppliedProposal {
+  readonly node: number
+  readonly incarnation: number
+  readonly sequence: number
+  readonly result: CommandResult
+}
+
+/** To be called by the node's composition; each in its own place of RaftApp. */
+export interface BrokerHooks {
+  /** Right after the state machine's apply of an entry. */
+  applied(entry: { readonly index: number; readonly wallMs: number }, proposal: AppliedProposal | undefined): void
+  appliedBatch(): void
+  leadershipChanged(): void
+  /** The bytes are kept. */
+  peerFrame(from: number, bytes: Uint8Array): void
+  peerConnected(peer: number): void
+  peerDisconnected(peer: number): void
+  /** No timer runs and nothing is sent after this. Who waits hears nothing more. */
+  close(): void
+}
+
+/** Bytes of sends on their way through one node. */
+const requestBytesMaxDefault = 96 * 1024 * 1024
+
+export function createBroker(options: BrokerOptions): { readonly broker: Broker; readonly hooks: BrokerHooks } {
+  const { node, incarnation, clusterName, nodes, clock, raft, view, digestLarge, limits = {} } = options
+  const deadlines = new Deadlines(clock)
+  const gate = new ProposalGate(raft, { readEnvelope: decodeEnvelope, check: checkCommand })
+  const proposer = new Proposer({ node, incarnation, raft, gate, clock, deadlines, encode: encodeBody, limits })
+  const nowMs = (): number => clock.nowMs()
+  // In this order they gather for a flush: a client is there before it receives, acks go before pops, a barrier sees them all.
+  const clients = new ClientRegistry({ proposer, deadlines, clock })
+  const settles = newSettles({ proposer, deadlines, nowMs })
+  const polls = new LongPolls({ node, view, proposer, deadlines, clock })
+  const barrier = new Barrier({ proposer, deadlines, nowMs })
+  const watch = new NodeWatch({ node, raft, view, proposer, clock, deadlines })
+  const peers = nodes.map(({ id }) => id).filter(id => id !== node)
+  const reports = new NodeReports({
+    node,
+    peers,
+    clock,
+    deadlines,
+    sendToPeer: (peer, buffers) => raft.sendToPeer(peer, buffers),
+    ownReport: () => options.ownReport(),
+  })
+  const routes = new RouteMemory()
+  const owners = new DeliveryOwners()
+  const admission = new Admission(limits.requestBytesMax ?? requestBytesMaxDefault)
+  const broker: Broker = {
+    node,
+    clusterName,
+    nodes: [...nodes].sort((a, b) => a.id - b.id),
+    clock,
+    deadlines,
+    raft,
+    view,
+    proposer,
+    barrier,
+    settles,
+    polls,
+    owners,
+    clients,
+    routes,
+    reports,
+    admission,
+    digestLarge,
+  }
+  reports.start()
+  let isClosed = false
+  const hooks: BrokerHooks = {
+    applied(entry, proposal) {
+      if (proposal === undefined || isClosed) return
+      const { result } = proposal
+      if (result.kind === 'popped') polls.onPopped(proposal.node, result.consumerGroupId, result.topicId)
+      proposer.onApplied(proposal, entry.index, entry.wallMs)
+    },
+    appliedBatch() {
+      if (isClosed) return
+      polls.onAppliedBatch()
+      routes.note(view, nodes, clock.nowMs())
+      watch.onAppliedBatch()
+    },
+    leadershipChanged() {
+      if (isClosed) return
+      proposer.onLeadershipChanged()
+      watch.onLeadershipChanged()
+    },
+    peerFrame(from, bytes) {
+      const frame = isClosed ? undefined : decodePeerFrame(bytes)
+      switch (frame?.kind) {
+        case undefined:
+          return
+        case 'proposals':
+          acceptFrame(raft, gate, from, frame)
+          return
+        case 'refused':
+          proposer.onFrameRefused(from, frame)
+          return
+        case 'report':
+          reports.onReport(from, frame.json)
+          return
+        default:
+          return assertNever(frame)
+      }
+    },
+    peerConnected: peer => proposer.onPeerConnected(peer),
+    peerDisconnected: peer => proposer.onPeerDisconnected(peer),
+    close() {
+      isClosed = true
+      reports.stop()
+      watch.close()
+      deadlines.close()
+    },
+  }
+  return { broker, hooks }
+}
+
+function encodeBody(envelope: Envelope, command: Command): Body {
+  const { parts, bytes } = encodeCommand(envelope, command)
+  return { parts, bytes, crc: crc32cOf(parts) }
+}
+
+/** A yes needs no word: the gateway sees it in its own apply. */
+function acceptFrame(raft: BrokerRaft, gate: ProposalGate, from: number, frame: ProposalsFrame): void {
+  gate.acceptFrame(from, frame, (reason, sequence) => {
+    const { incarnation, run } = frame
+    raft.sendToPeer(from, encodeRefused({ kind: 'refused', reason, term: raft.term, incarnation, run, sequence }))
+  })
+}

@@ -1,0 +1,33 @@
+/**
+ * Which stream has a delivery in its hands on this node. A client that repeats its receive gets the same deliveries again, perhaps here, before
+ * the node has noticed that the first stream broke: then only the later stream's word on them counts (rule 14).
+ */
+import type { Delivery } from '../state/result.ts'
+
+/** Means nothing but itself. */
+export interface StreamToken {
+  readonly isStream: true
+}
+
+export class DeliveryOwners {
+  readonly #owners = new Map<number, StreamToken>()
+
+  get count(): number {
+    return this.#owners.size
+  }
+
+  take(deliveries: readonly Delivery[], owner: StreamToken): void {
+    for (const { ref } of deliveries) this.#owners.set(ref.deliverySequence, owner)
+  }
+
+  /** Another stream here has it. */
+  isTakenByOther({ ref }: Delivery, owner: StreamToken): boolean {
+    const taken = this.#owners.get(ref.deliverySequence)
+    return taken !== undefined && taken !== owner
+  }
+
+  /** Its stream is over. */
+  leave({ ref }: Delivery, owner: StreamToken): void {
+    if (this.#owners.get(ref.deliverySequence) === owner) this.#owners.delete(ref.deliverySequence)
+  }
+}

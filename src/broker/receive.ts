@@ -1,0 +1,147 @@
+/**
+ * Receive: wait for messages, read them from this node's own log, hand them out unconfirmed, and say what became of them (rule 14).
+ * Tags are matched by hash in apply; here the texts are compared, and what only hashed alike is acked silently.
+ */
+import { mustExist } from '../platform/assert.ts'
+import { sendMessageAt } from '../state/command-codec.ts'
+import type { PopRequest, SettleItem } from '../state/command.ts'
+import type { Hash64 } from '../state/ids.ts'
+import type { Delivery } from '../state/result.ts'
+import type { Broker } from './broker.ts'
+import { applyRefusal } from './apply-refusal.ts'
+import { fullRefusal } from './admission.ts'
+import type { StreamToken } from './delivery-owners.ts'
+import { hash64, tagHashOf } from './hash.ts'
+import type { Waiter } from './long-poll.ts'
+import { tagOf } from './message-fields.ts'
+import { encodeReceiptHandle } from './receipt-handle.ts'
+import type { ReceivedBatch, ReceivedMessage, ReceiveHandle, ReceiveRequest, Reply, TagExpression } from './requests.ts'
+import { afterBarrier, replySoon } from './propose.ts'
+
+/** How long a receive may wait for the cluster, as distinct from messages. */
+const patienceMs = 2_500
+/** A pop that is on its way when the poll time ends is waited for a little longer. */
+const graceMs = 100
+/** The client without an id: nobody's life depends on it. */
+const nobody: Hash64 = { low: 0, high: 0 }
+
+export function receive(broker: Broker, request: ReceiveRequest, reply: Reply<ReceivedBatch>): ReceiveHandle {
+  let isCancelled = false
+  let takeBack: (() => void) | undefined
+  const answer: Reply<ReceivedBatch> = reached => {
+    if (!isCancelled) reply(reached)
+  }
+  const begin = (): void => {
+    if (isCancelled) return
+    takeBack = broker.polls.wait(request.consumerGroup, request.topic, waiterFor(broker, request, answer))
+    if (takeBack === undefined) replySoon(broker, answer, fullRefusal())
+  }
+  broker.clients.heardConsumer(request.clientId)
+  if (broker.view.topic(request.topic) !== undefined) begin()
+  else {
+    const deadlineMs = Math.min(request.deadlineMs, broker.clock.nowMs() + patienceMs)
+    afterBarrier(broker, deadlineMs, answer, () => {
+      if (broker.view.topic(request.topic) === undefined) answer(applyRefusal('topicNotFound', request.topic))
+      else begin()
+    })
+  }
+  return {
+    cancel() {
+      isCancelled = true
+      takeBack?.()
+    },
+  }
+}
+
+function waiterFor(broker: Broker, request: ReceiveRequest, reply: Reply<ReceivedBatch>): Waiter {
+  const nowMs = broker.clock.nowMs()
+  const pollUntilMs = Math.min(nowMs + request.pollMs, request.deadlineMs)
+  return {
+    request: popRequestOf(request),
+    pollUntilMs,
+    limitMs: Math.min(request.deadlineMs, Math.max(pollUntilMs + graceMs, nowMs + patienceMs)),
+    deliver(deliveries, wallMs) {
+      const wanted = withoutCollisions(broker, request.filter, deliveries)
+      if (wanted.length === 0) return false
+      reply(batchOf(broker, request, wanted, wallMs))
+      return true
+    },
+    refuse: reply,
+    giveBack(deliveries) {
+      const token: StreamToken = { isStream: true }
+      for (const delivery of deliveries) endStream(broker, delivery, token, 'release')
+    },
+  }
+}
+
+function popRequestOf({ max, invisibleMs, autoRenew, clientId, attemptId, filter }: ReceiveRequest): PopRequest {
+  return {
+    max,
+    invisibleMs,
+    autoRenew,
+    client: clientId === undefined ? nobody : hash64(clientId),
+    attempt: attemptId === undefined ? undefined : hash64(attemptId),
+    filter: filter.kind === 'all' ? filter : { kind: 'tags', hashes: filter.tags.map(tagHashOf) },
+  }
+}
+
+/** Those whose tag is really one of the wanted; the others are done with, for this group. */
+function withoutCollisions(broker: Broker, filter: TagExpression, deliveries: readonly Delivery[]): readonly Delivery[] {
+  if (filter.kind === 'all') return deliveries
+  return deliveries.filter(delivery => {
+    const message = readMessage(broker, delivery)
+    const tag = tagOf(message.bytes, { start: message.systemPropertiesStart, end: message.systemPropertiesEnd })
+    const isWanted = tag !== undefined && filter.tags.includes(tag)
+    if (!isWanted) broker.settles.addLazy({ kind: 'ack', ref: delivery.ref }, () => true)
+    return isWanted
+  })
+}
+
+function readMessage(broker: Broker, { logIndex, ordinal }: Delivery): NonNullable<ReturnType<typeof sendMessageAt>> {
+  return mustExist(sendMessageAt(broker.raft.entryBody(logIndex), ordinal), 'delivery-without-message', logIndex, ordinal)
+}
+
+function batchOf(broker: Broker, request: ReceiveRequest, deliveries: readonly Delivery[], wallMs: number): ReceivedBatch {
+  const token: StreamToken = { isStream: true }
+  let isOver = false
+  broker.owners.take(deliveries, token)
+  const end = (releaseFrom: number): void => {
+    if (isOver) return
+    isOver = true
+    deliveries.forEach((delivery, i) => {
+      endStream(broker, delivery, token, i < releaseFrom ? 'confirm' : 'release')
+    })
+  }
+  return {
+    kind: 'received',
+    count: deliveries.length,
+    deliveryTimestampMs: wallMs,
+    read: i => messageOf(broker, request, mustExist(deliveries[i], 'no-such-delivery', i)),
+    confirm: () => end(deliveries.length),
+    release: (fromIndex = 0) => end(fromIndex),
+  }
+}
+
+/** The word on one delivery goes with the next settle, unless another stream of the same receive has it by then. */
+function endStream(broker: Broker, delivery: Delivery, token: StreamToken, kind: 'confirm' | 'release'): void {
+  const { owners, settles } = broker
+  owners.leave(delivery, token)
+  const item: SettleItem = { kind, ref: delivery.ref }
+  settles.addLazy(item, () => !owners.isTakenByOther(delivery, token))
+}
+
+function messageOf(broker: Broker, request: ReceiveRequest, delivery: Delivery): ReceivedMessage {
+  const { ref, attempt, storedAtMs } = delivery
+  const { bytes, bodyMd5, systemPropertiesStart, systemPropertiesEnd } = readMessage(broker, delivery)
+  return {
+    receiptHandle: encodeReceiptHandle(ref, request.consumerGroup, request.topic),
+    bytes,
+    systemProperties: { start: systemPropertiesStart, end: systemPropertiesEnd },
+    bodyMd5,
+    queueId: ref.queueId,
+    offset: ref.offset,
+    attempt,
+    storedAtMs,
+    invisibleMs: request.invisibleMs,
+  }
+}
