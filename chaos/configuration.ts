@@ -57,7 +57,6 @@ export interface WorldConfiguration {
   readonly drainMs: number
   readonly raft: { readonly heartbeatIntervalMs: number; readonly electionTimeoutMs: number }
   readonly log: { readonly segmentBytes: number; readonly chunkBytes: number }
-  readonly checkpointIntervalMs: number
   readonly network: {
     /** `stream`: what TCP does. `datagram`: each chunk is lost, repeated and reordered by itself. */
     readonly mode: 'stream' | 'datagram'
@@ -99,7 +98,6 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     drainMs: 180_000,
     raft: { heartbeatIntervalMs: Math.floor(electionTimeoutMs / random.integer(4, 6)), electionTimeoutMs },
     log: { segmentBytes: random.pick([64, 128, 256, 512]) * 1024, chunkBytes: random.pick([16, 32, 64]) * 1024 },
-    checkpointIntervalMs: random.pick([200, 500, 2_000]),
     network: {
       mode: random.pick(['stream', 'datagram']),
       delayMs: spread(random, 0.1, 3),
@@ -108,7 +106,11 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
       duplicateShare: happens(random, 0.5) ? spread(random, 0.0005, 0.02) : 0,
       reorderShare: happens(random, 0.5) ? spread(random, 0.0005, 0.02) : 0,
     },
-    disk: { syncMs: spread(random, 0.2, 6), spikeShare: happens(random, 0.5) ? 0.01 : 0, spikeMs: spread(random, 20, 400) },
+    disk: {
+      syncMs: profile === 'elections' ? spread(random, 2, 20) : spread(random, 0.2, 6),
+      spikeShare: happens(random, 0.5) ? 0.01 : 0,
+      spikeMs: spread(random, 20, 400),
+    },
     clocks: { skewMsMax: random.pick([0, 5, 200, 2_000]) },
     faults: drawFaults(random, profile),
     topics: drawTopics(random),
@@ -134,7 +136,8 @@ function drawFaults(random: SimRandom, profile: Profile): ReadonlyMap<FaultKind,
     }
     case 'elections':
       add('crashLeader', 5_000)
-      add('crashVoter', 2_500)
+      add('crashVoter', 1_500)
+      add('bridge', 5_000)
       add('isolateLeader', 9_000)
       return faults
     case 'rewrites':

@@ -3,7 +3,7 @@
  * is the production BrokerNode on seams that die with it. Here a node is started, crashed, stopped and paused; why and when is the world's business.
  */
 import { createHash } from 'node:crypto'
-import { BrokerNode } from '../src/node/broker-node.ts'
+import { BrokerNode, type MemberSettings } from '../src/node/broker-node.ts'
 import type { NodeView } from './checkers/checker.ts'
 import type { WorldConfiguration } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
@@ -36,10 +36,16 @@ export interface HostParts {
 }
 
 export const dataDirectory = '/data'
-export const peerPort = 9_000
+const peerPort = 9_000
+const clientPort = 8_000
 
 export function hostName(id: number): string {
   return `node-${id}`
+}
+
+function member(id: number): MemberSettings {
+  const host = hostName(id)
+  return { id, name: host, clientAddress: { host, port: clientPort }, peerAddress: { host, port: peerPort } }
 }
 
 interface Life extends GatewayLife {
@@ -157,12 +163,19 @@ export class Host implements NodeView, Gateway, Target {
 
   #startNode(process: SimProcess, clock: ReturnType<MachineClock['forProcess']>, random: SimRandom): BrokerNode {
     const { configuration, network } = this.#world
+    const { raft, log } = configuration
     return BrokerNode.start({
       config: {
         number: this.id,
-        name: this.name,
         clusterName: 'simulated',
+        members: Array.from({ length: configuration.nodes }, (_, i) => member(i + 1)),
+        peerListen: member(this.id).peerAddress,
         dataDirectory,
+        segmentBytes: log.segmentBytes,
+        chunkLogBytes: log.chunkBytes,
+        heartbeatMs: raft.heartbeatIntervalMs,
+        electionTimeoutMs: raft.electionTimeoutMs,
+        inflightBytesMax: 16 * 1024 * 1024,
       },
       seams: { clock, random, disk: this.#parts.disk.openProcess(process), network: network.forProcess(process, this.name) },
       checkpoint: this.#parts.checkpoints.open(process),
@@ -170,6 +183,7 @@ export class Host implements NodeView, Gateway, Target {
         const digest = createHash('md5').update(bytes).digest()
         clock.soon(() => done(digest))
       },
+      note: sentence => this.#world.say(this.name, sentence),
       onFatal: error => this.#world.fatal(this, error),
     })
   }

@@ -47,7 +47,9 @@ export function runSeed(seed: number, options: RunOptions = {}): SeedOutcome {
   })
 }
 
-const drainPollMs = 100
+const drainPollMs = 250
+/** Long enough for every long poll to end, and for anything that still wants to be appended to show. */
+const quietMs = 6_000
 const wallStartMs = Date.UTC(2026, 0, 1)
 
 class World implements ClientWorld {
@@ -199,8 +201,7 @@ class World implements ClientWorld {
       if (missing === undefined) {
         this.#quietSince ??= nowMs
         for (const consumer of this.#consumers) consumer.stop()
-        // Long enough for every long poll to end, and for anything that still wants to be appended to show.
-        if (nowMs - this.#quietSince >= 8_000) {
+        if (nowMs - this.#quietSince >= quietMs) {
           this.#isOver = true
           return
         }

@@ -1,5 +1,4 @@
 /** What an operator does before the clients come: creates the topics and the consumer groups, and does not give up. */
-import { createTopic, ensureGroup } from '../../src/broker/admin.ts'
 import type { Refusal } from '../../src/broker/refusal.ts'
 import type { GroupEnsuredAnswer, TopicCreatedAnswer } from '../../src/broker/requests.ts'
 import type { SimRandom } from '../sim/random.ts'
@@ -33,7 +32,7 @@ function attempt(world: ClientWorld, random: SimRandom, step: Step, done: () => 
 function topicStep(topic: ClientWorld['configuration']['topics'][number]): Step {
   return side => {
     const request = { clientId: undefined, deadlineMs: side.deadlineMs, topic: topic.name, type: topic.type, queueCount: topic.queueCount }
-    createTopic(side.broker, request, answer => side.reply(answer))
+    side.broker.createTopic(request, answer => side.reply(answer))
   }
 }
 
@@ -52,6 +51,6 @@ function groupStep(group: ClientWorld['configuration']['consumerGroups'][number]
       topics: group.topics,
       replaceSettings: false,
     } as const
-    ensureGroup(side.broker, request, answer => side.reply(answer))
+    side.broker.ensureGroup(request, answer => side.reply(answer))
   }
 }

@@ -4,10 +4,6 @@
  * works longer than the message stays invisible, or loses the stream in the middle of a batch. A FIFO consumer leaves the rest of a message group
  * alone when one of it was not done.
  */
-import { ack } from '../../src/broker/ack.ts'
-import { changeInvisible } from '../../src/broker/change-invisible.ts'
-import { forwardToDeadLetterQueue } from '../../src/broker/forward-to-dlq.ts'
-import { receive } from '../../src/broker/receive.ts'
 import type { Refusal } from '../../src/broker/refusal.ts'
 import type { AckAnswer, ChangeInvisibleAnswer, ForwardToDeadLetterQueueAnswer, ReceivedBatch } from '../../src/broker/requests.ts'
 import { happens } from '../chance.ts'
@@ -85,8 +81,7 @@ export class Consumer {
       this.#gateway(),
       pollMs + callTimeoutMs,
       side => {
-        const handle = receive(
-          side.broker,
+        const handle = side.broker.receive(
           {
             clientId: this.#clientId,
             deadlineMs: side.deadlineMs,
@@ -173,7 +168,7 @@ export class Consumer {
       this.#random,
       this.#gateway(),
       callTimeoutMs,
-      side => ack(side.broker, { ...this.#asked(side), entries }, answer => side.reply(answer)),
+      side => side.broker.ack({ ...this.#asked(side), entries }, answer => side.reply(answer)),
       outcome => {
         if (outcome.kind === 'answer' && outcome.answer.kind === 'acked') {
           const refusal = outcome.answer.refusals[0]
@@ -196,7 +191,7 @@ export class Consumer {
       callTimeoutMs,
       side => {
         const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle, invisibleMs, suspend: false }
-        changeInvisible(side.broker, request, answer => side.reply(answer))
+        side.broker.changeInvisible(request, answer => side.reply(answer))
       },
       () => undefined,
     )
@@ -212,7 +207,7 @@ export class Consumer {
       callTimeoutMs,
       side => {
         const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle }
-        forwardToDeadLetterQueue(side.broker, request, answer => side.reply(answer))
+        side.broker.forwardToDeadLetterQueue(request, answer => side.reply(answer))
       },
       outcome => {
         if (outcome.kind !== 'answer') this.#retry(attempt, () => this.#forward(delivery, attempt + 1))

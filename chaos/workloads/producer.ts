@@ -3,7 +3,6 @@
  * Twins are two producers with one client id and equal message ids for different messages, as clients in containers really have.
  * An anonymous producer gives no client id, so it makes one attempt only: nothing would recognise its retry.
  */
-import { send } from '../../src/broker/send.ts'
 import { MessageType } from '../../src/state/command.ts'
 import type { Refusal, RefusalCode } from '../../src/broker/refusal.ts'
 import type { OutgoingMessage, SendAnswer, SendRequest } from '../../src/broker/requests.ts'
@@ -126,7 +125,7 @@ export class Producer {
       this.#random,
       gateway,
       timeoutMs,
-      side => send(side.broker, { ...open.request, deadlineMs: side.deadlineMs }, answer => side.reply(answer)),
+      side => side.broker.send({ ...open.request, deadlineMs: side.deadlineMs }, answer => side.reply(answer)),
       outcome => this.#onOutcome(open, outcome),
     )
   }

@@ -3,14 +3,14 @@
  * but what matters: the gateway may be gone (refused at once, or the connection breaks under the call), unreachable, standing still; the client's
  * deadline may pass while the gateway still works on the call, whose effect then comes after the client has seen its error.
  */
-import type { Broker } from '../../src/broker/broker.ts'
+import type { BrokerDoor } from '../../src/rpc/broker-door.ts'
 import type { SimRandom } from '../sim/random.ts'
 import type { Scheduler, SimProcess } from '../sim/scheduler.ts'
 
 /** One process life of a node, as a client meets it. */
 export interface GatewayLife {
   readonly process: SimProcess
-  readonly broker: Broker
+  readonly broker: BrokerDoor
   /** The node's own monotonic clock. */
   nowMs(): number
   /** Calls that would break if it died now. */
@@ -33,7 +33,7 @@ export type CallOutcome<Answer> =
 
 /** What the gateway's side of a call gets. */
 export interface ServerSide<Answer> {
-  readonly broker: Broker
+  readonly broker: BrokerDoor
   /** On the gateway's monotonic clock. */
   readonly deadlineMs: number
   readonly life: GatewayLife
