@@ -30,7 +30,7 @@ export function writeU64(view: DataView, position: number, value: number): void 
 }
 
 /** Below this a table loop beats the native call's overhead. */
-const tableBytesMax = 128
+const tableBytesMax = 64
 const crcTable = makeCrcTable()
 
 function makeCrcTable(): Int32Array {

@@ -89,27 +89,24 @@ class RealFile implements DiskFile {
   }
 
   writeAndSync(position: number, buffers: readonly Uint8Array[], done: DiskCallback): void {
-    this.write(position, buffers, error => (error === undefined ? this.sync(done) : done(error)), true)
-  }
-
-  write(position: number, buffers: readonly Uint8Array[], done: DiskCallback, mayFinishInline = false): void {
-    let bytes = 0
-    for (const buffer of buffers) bytes += buffer.length
-    if (mayFinishInline && bytes <= inlineWriteBytesMax) {
-      let at = position
-      try {
-        for (const buffer of buffers) {
-          this.writeSync(buffer, at)
-          at += buffer.length
-        }
-      } catch (error) {
-        setImmediate(done, error as Error)
-        return
-      }
-      done(undefined)
+    const bytes = bytesOf(buffers)
+    if (bytes > inlineWriteBytesMax) {
+      this.#writeRest(position, buffers, 0, bytes, error => (error === undefined ? this.sync(done) : done(error)))
       return
     }
-    this.#writeRest(position, buffers, 0, bytes, done)
+    try {
+      this.#writeInline(position, buffers, bytes)
+    } catch (error) {
+      setImmediate(done, error as Error)
+      return
+    }
+    this.sync(done)
+  }
+
+  write(position: number, buffers: readonly Uint8Array[], done: DiskCallback): void {
+    const bytes = bytesOf(buffers)
+    if (bytes === 0) setImmediate(done, undefined)
+    else this.#writeRest(position, buffers, 0, bytes, done)
   }
 
   sync(done: DiskCallback): void {
@@ -122,6 +119,19 @@ class RealFile implements DiskFile {
     this.#fd = undefined
   }
 
+  #writeInline(position: number, buffers: readonly Uint8Array[], total: number): void {
+    for (let written = 0; written < total;) {
+      const rest = written === 0 ? buffers : dropBytes(buffers, written)
+      const [only] = rest
+      const count =
+        rest.length === 1 && only !== undefined
+          ? fs.writeSync(this.#open, only, 0, only.length, position + written)
+          : fs.writevSync(this.#open, rest, position + written)
+      if (count === 0) throw new Error(`${this.path}: nothing could be written at byte ${position + written}`)
+      written += count
+    }
+  }
+
   /** writev may write less than asked: go on with what is left. */
   #writeRest(position: number, buffers: readonly Uint8Array[], written: number, total: number, done: DiskCallback): void {
     fs.writev(this.#open, dropBytes(buffers, written), position + written, (error, count) => {
@@ -131,6 +141,12 @@ class RealFile implements DiskFile {
       this.#writeRest(position, buffers, written + count, total, done)
     })
   }
+}
+
+function bytesOf(buffers: readonly Uint8Array[]): number {
+  let bytes = 0
+  for (const buffer of buffers) bytes += buffer.length
+  return bytes
 }
 
 function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
