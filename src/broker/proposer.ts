@@ -181,7 +181,9 @@ export class Proposer {
   }
 
   onPeerConnected(peer: number): void {
-    if (peer === this.#options.raft.leaderId) this.#restart()
+    if (peer !== this.#options.raft.leaderId) return
+    this.#pauseUntilMs = -Infinity
+    this.#restart()
   }
 
   onPeerDisconnected(peer: number): void {
