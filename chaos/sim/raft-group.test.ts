@@ -91,7 +91,7 @@ describe('three Raft nodes on simulated seams', () => {
   })
 
   it('lose nothing, commit nothing twice and agree on every byte, whatever happens to processes, disks and links', () => {
-    for (let seed = 0; seed < 60; seed++) storm(`storm ${seed}`)
+    for (let seed = 0; seed < 50; seed++) storm(`storm ${seed}`)
   })
 
   it('do the same twice for one seed', () => {
@@ -114,7 +114,9 @@ function storm(seed: string): string {
   const chance = new SimRandom(seed).stream('storm')
   const mode = chance.chance(500_000) ? 'stream' : 'datagram'
   const size = chance.chance(300_000) ? 5 : 3
-  const syncMs = (draws: SimRandom): number => (draws.chance(10_000) ? draws.next() * 80 : 0.3 + draws.next())
+  // Some disks are so slow that a crash finds much that is said and not yet synced.
+  const slowMs = chance.pick([1, 1, 10, 60])
+  const syncMs = (draws: SimRandom): number => (draws.chance(10_000) ? draws.next() * 80 : 0.3 + draws.next() * slowMs)
   const config = { sliceBytesMax: chance.pick([200, 4_000, 1 << 20]), inflightBytesMax: chance.pick([300, 1 << 20]) }
   const group = new RaftGroup({ seed, size, syncMs, network: { mode, profile: roughProfile }, config })
   const { scheduler } = group
@@ -133,7 +135,7 @@ function storm(seed: string): string {
         })
       }
     }
-    group.run(chance.exponential(30))
+    group.run(chance.exponential(chance.chance(500_000) ? 2 : 30))
   }
   group.network.heal()
   for (const { host } of group.members) for (const { host: other } of group.members) group.network.setProfile(host, other, calmProfile)
@@ -196,6 +198,11 @@ function trouble(group: RaftGroup, chance: SimRandom): void {
       return
     case 15:
       return member.machine.jumpWall(chance.pick([-3_600_000, 3_600_000, 10_000]))
+    case 16:
+      // The lights go out for all of them.
+      for (const { id, process } of group.members) if (process.isAlive) group.losePower(id)
+      for (const { id } of group.members) group.start(id)
+      return
     default:
       return
   }
