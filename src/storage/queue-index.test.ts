@@ -4,7 +4,7 @@ import * as path from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { realDisk } from '../platform/disk.ts'
-import { encodeBlockHeader, encodeOpenHeader, openRowBytes } from './open-chunk.ts'
+import { encodeBlockHeader, encodeOpenHeader, openRowBytes, parseOpenChunk } from './open-chunk.ts'
 import { openQueueIndex } from './queue-index.ts'
 import type { QueueIndexFiles, QueueIndexLimits } from './queue-index.ts'
 import { rowBytes, writeRow } from './queue-rows.ts'
@@ -145,6 +145,17 @@ test('a torn block behind the checkpoint is cut, one below it is damage', async 
     reason: expect.stringContaining('it reaches entry 200, the checkpoint says 300') as string,
   })
   expectRows(open(200), 0, 200)
+})
+
+test('a block that does not follow its predecessor ends the file, however whole it is', () => {
+  const header = encodeOpenHeader(1, 0)
+  const prevCrc = Buffer.from(header).readUInt32LE(24)
+  const first = encodeBlockHeader({ throughIndex: 5, logBytes: 0 }, prevCrc, new Uint8Array(0))
+  const second = encodeBlockHeader({ throughIndex: 6, logBytes: 0 }, Buffer.from(first).readUInt32LE(32), new Uint8Array(0))
+  const stale = encodeBlockHeader({ throughIndex: 6, logBytes: 0 }, 0x1234_5678, new Uint8Array(0))
+  expect(parseOpenChunk(Buffer.concat([header, first, second]), 9)?.mark.throughIndex).toBe(6)
+  expect(parseOpenChunk(Buffer.concat([header, first, stale]), 9)?.mark.throughIndex).toBe(5)
+  expect(parseOpenChunk(Buffer.concat([header, first, second]), 5)?.mark.throughIndex).toBe(5)
 })
 
 test('a rotten header of a sealed chunk is damage, a rotten block of rows stops the reader with a sentence', async () => {
