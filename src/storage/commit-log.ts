@@ -280,7 +280,7 @@ export class CommitLog implements LogStorage {
     }
   }
 
-  /** Ends the background work, tells the last mark and closes the files. Not during a flush; what was not flushed is lost. */
+  /** Waits for the flush under way, ends the background work, tells the last mark and closes the files. What was not flushed is lost. */
   close(done: () => void): void {
     this.#idleTimer?.cancel()
     this.#writer.quiesce(() => {

@@ -74,6 +74,7 @@ export class LogWriter {
   /** Up to here the current segment's file may hold bytes of records that count no more: writes below it carry a header of zeros behind them. */
   #staleTo = 0
   #isBusy = false
+  #quiesceWaiting: (() => void) | undefined
   #poison: Error | undefined
   #syncs = 0
 
@@ -116,15 +117,22 @@ export class LogWriter {
       this.#isBusy = false
       if (this.#poison === undefined) this.#fill.resume()
       done(this.#poison)
+      const quiesced = this.#quiesceWaiting
+      this.#quiesceWaiting = undefined
+      if (quiesced !== undefined) this.quiesce(quiesced)
     }
     const write = this.#guard(finished, () => this.#writeFrom(plan, 0, finished))
     if (plan.truncation === undefined) write()
     else this.#truncate(plan.truncation, write, finished)
   }
 
-  /** Runs `done` when nothing is under way in the background, and starts nothing more. Not during a flush. */
+  /** Runs `done` when nothing is under way, a flush included, and starts nothing more. */
   quiesce(done: () => void): void {
-    assert(!this.#isBusy, 'quiesce-busy')
+    assert(this.#quiesceWaiting === undefined, 'quiesced-twice')
+    if (this.#isBusy) {
+      this.#quiesceWaiting = done
+      return
+    }
     this.#isBusy = true
     this.#fill.hold(() => {
       this.#fill.close()

@@ -1,0 +1,298 @@
+/**
+ * One broker node: disk → log, hard state → queue index, state machine → Raft → proposer → use cases. Composition, start order and stop order;
+ * nothing else. The whole node is synchronous on its seams: production starts it on the real ones (serve.ts adds the sockets for clients), the
+ * simulated world on its own, three times in one thread.
+ *
+ * Order of a start: the data directory proves to be ours, hard state and log are recovered, the state is restored from the checkpoint (or begins
+ * empty and is rebuilt by applying the log), then Raft takes part. A stop goes backwards and leaves a checkpoint and a durable mark behind.
+ */
+import { defaultRaftConfig, logIndex, nodeId, RaftNode, type RaftApp, type RaftTrace, type StoredEntry } from '../../raft/index.ts'
+import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
+import type { BrokerNodeInfo, DigestLarge } from '../broker/broker.ts'
+import type { NodeReport } from '../broker/requests.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Disk } from '../platform/disk.ts'
+import type { Network, NetworkAddress } from '../platform/network.ts'
+import type { Random } from '../platform/random.ts'
+import type { BrokerDoor } from '../rpc/broker-door.ts'
+import { StateHalt, type StateMachine } from '../state/machine.ts'
+import { digestText } from '../state/digest.ts'
+import type { CheckpointStore, LoadedCheckpoint } from '../state/store.ts'
+import { logLimits } from '../storage/log-limits.ts'
+import { openLog, type OpenedLog } from '../storage/open-log.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { openDoor } from './door.ts'
+import { openState, type OpenedState } from './open-state.ts'
+import { raftView } from './raft-view.ts'
+
+/** A member of the group, as every node is configured with it. */
+export interface MemberSettings extends BrokerNodeInfo {
+  /** Where the other members dial it. */
+  readonly peerAddress: NetworkAddress
+}
+
+/** Plain values; src/node/config.ts makes them from a file, a simulated world from its seed. */
+export interface NodeSettings {
+  /** Our number among the members. */
+  readonly number: number
+  readonly clusterName: string
+  readonly members: readonly MemberSettings[]
+  /** Where our own peer port is opened. */
+  readonly peerListen: NetworkAddress
+  readonly dataDirectory: string
+  readonly segmentBytes: number
+  readonly heartbeatMs: number
+  readonly electionTimeoutMs: number
+  /** Requests on their way through this node, in bytes. */
+  readonly inflightBytesMax: number
+  /** Log bytes of a chunk of the queue index; undefined = the default. */
+  readonly chunkLogBytes?: number
+}
+
+export interface Seams {
+  readonly clock: Clock
+  readonly random: Random
+  readonly disk: Disk
+  readonly network: Network
+}
+
+export interface BrokerNodeOptions {
+  readonly config: NodeSettings
+  readonly seams: Seams
+  readonly checkpoint: { readonly store: CheckpointStore; readonly loaded: LoadedCheckpoint | undefined }
+  readonly digestLarge: DigestLarge
+  /** What only the process knows of itself, for status. */
+  readonly processReport?: () => ProcessReport
+  readonly trace?: RaftTrace
+  /** Sentences for the operator about what the start found and did. */
+  readonly note?: (sentence: string) => void
+  readonly onLeadership?: (view: { readonly term: number; readonly leader: number | undefined; readonly isLeader: boolean }) => void
+  /** The node can't go on: it is silent from now on, and the process ends with this sentence. At most once. */
+  readonly onFatal: (error: Error) => void
+}
+
+export interface ProcessReport {
+  readonly version: string
+  readonly processId: number
+  readonly uptimeMs: number
+  readonly rssBytes: number
+  readonly loopStallMsMax: number
+  readonly clients: number
+}
+
+const noProcess: ProcessReport = { version: '', processId: 0, uptimeMs: 0, rssBytes: 0, loopStallMsMax: 0, clients: 0 }
+
+export class BrokerNode {
+  readonly #options: BrokerNodeOptions
+  readonly #opened: OpenedLog
+  readonly #state: OpenedState
+  readonly #raft: RaftNode
+  readonly #hooks: BrokerHooks
+  readonly #checkpointer: Checkpointer
+  /** What the leader's sync numbers are measured against. */
+  #rates = { atMs: 0, flushes: 0, entries: 0, syncsPerSecond: 0, entriesPerSync: 0 }
+  #logBytesApplied = 0
+  #isStopped = false
+  /** The use cases, for the RPC floor and for simulated clients. */
+  readonly broker: BrokerDoor
+
+  private constructor(options: BrokerNodeOptions) {
+    this.#options = options
+    const { config, seams, checkpoint } = options
+    const self = mustFindSelf(config)
+    this.#opened = openLog({
+      ...seams,
+      dataDirectory: config.dataDirectory,
+      identity: { clusterName: config.clusterName, nodeName: self.name, nodeId: config.number },
+      limits: logLimits(config.segmentBytes),
+    })
+    this.#state = openState({
+      disk: seams.disk,
+      directory: `${config.dataDirectory}/queue-index`,
+      loaded: checkpoint.loaded,
+      lastIndex: this.#opened.log.lastId.index,
+      ...(config.chunkLogBytes === undefined ? {} : { chunkLogBytes: config.chunkLogBytes }),
+    })
+    const machine = this.#state.machine
+    const { broker, hooks } = createBroker({
+      node: config.number,
+      incarnation: this.#opened.recovered.incarnation,
+      clusterName: config.clusterName,
+      nodes: config.members,
+      clock: seams.clock,
+      raft: raftView(() => this.#raft),
+      view: machine,
+      digestLarge: options.digestLarge,
+      limits: { requestBytesMax: config.inflightBytesMax },
+      ownReport: () => this.report(),
+    })
+    this.#hooks = hooks
+    this.broker = openDoor(broker)
+    this.#checkpointer = new Checkpointer({
+      clock: seams.clock,
+      machine,
+      index: this.#state.index,
+      store: checkpoint.store,
+      savedIndex: machine.appliedIndex,
+      logBytesApplied: () => this.#logBytesApplied,
+      fatal: error => this.#fatal(error),
+    })
+    this.#raft = this.#startRaft(machine)
+    for (const note of [...this.#opened.notes, ...this.#state.notes]) options.note?.(note)
+  }
+
+  /** Opens what the disks hold and takes part in the group. Throws StorageError with one sentence when the data can't be used. */
+  static start(options: BrokerNodeOptions): BrokerNode {
+    return new BrokerNode(options)
+  }
+
+  get machine(): StateMachine {
+    return this.#state.machine
+  }
+
+  get raft(): RaftNode {
+    return this.#raft
+  }
+
+  get log(): OpenedLog['log'] {
+    return this.#opened.log
+  }
+
+  /** Lets go of the group, saves what is not saved yet, and closes the files. `done` runs later. Idempotent. */
+  stop(done: () => void): void {
+    if (this.#isStopped) return this.#options.seams.clock.soon(done)
+    this.#isStopped = true
+    this.#hooks.close()
+    this.#raft.stop()
+    this.#checkpointer.stop(() => {
+      this.#opened.log.close(() => {
+        this.#opened.hardState.close(() => {
+          this.#state.index.close()
+          done()
+        })
+      })
+    })
+  }
+
+  /** What this node says of itself, for status. */
+  report(): NodeReport {
+    const raft = this.#raft.status()
+    const { clock } = this.#options.seams
+    const nowMs = clock.nowMs()
+    this.#updateRates(nowMs, raft.metrics.flushes, raft.metrics.entriesFlushed)
+    const machine = this.#state.machine
+    const own = this.#options.processReport?.() ?? noProcess
+    return {
+      node: raft.id,
+      role: raft.role,
+      term: raft.term,
+      leader: raft.leaderId,
+      firstIndex: raft.firstIndex,
+      appliedIndex: machine.appliedIndex,
+      commitIndex: raft.commitIndex,
+      durableIndex: raft.durableIndex,
+      lastIndex: raft.last.index,
+      uncommittedBytes: raft.uncommittedBytes,
+      incarnation: raft.incarnation,
+      ...own,
+      dataDirectory: this.#options.config.dataDirectory,
+      logBytes: this.#logBytesApplied,
+      digest: digestText(machine.digest()),
+      digestIndex: machine.appliedIndex,
+      sync: {
+        p50Ms: raft.syncP50Ms,
+        p99Ms: raft.syncP99Ms,
+        perSecond: this.#rates.syncsPerSecond,
+        messagesPerSync: this.#rates.entriesPerSync,
+      },
+      roleChanges: raft.roleChanges
+        .map(change => ({ ...change, ageMs: nowMs - change.atMs, leader: change.leaderId }))
+        .map(({ ageMs, from, to, term, leader, reason }) => ({ ageMs, from, to, term, leader, reason }))
+        .reverse(),
+    }
+  }
+
+  #startRaft(machine: StateMachine): RaftNode {
+    const { config, seams, trace } = this.#options
+    const id = nodeId(config.number)
+    const app: RaftApp = {
+      apply: entry => this.#apply(entry),
+      appliedBatch: () => {
+        this.#hooks.appliedBatch()
+        this.#checkpointer.onApplied()
+      },
+      leadershipChanged: view => {
+        this.#hooks.leadershipChanged()
+        this.#options.onLeadership?.({ term: view.term, leader: view.leaderId, isLeader: view.isLeader })
+      },
+      peerFrame: (from, bytes) => this.#hooks.peerFrame(from, bytes),
+      peerConnected: peer => this.#hooks.peerConnected(peer),
+      peerDisconnected: peer => this.#hooks.peerDisconnected(peer),
+      fatal: error => this.#fatal(error),
+    }
+    const voters = config.members.map(member => nodeId(member.id))
+    return RaftNode.start({
+      config: { ...defaultRaftConfig(id, voters), heartbeatIntervalMs: config.heartbeatMs, electionTimeoutMs: config.electionTimeoutMs },
+      recovered: { ...this.#opened.recovered, appliedIndex: logIndex(machine.appliedIndex) },
+      clock: seams.clock,
+      random: seams.random,
+      network: seams.network,
+      listen: config.peerListen,
+      peers: config.members
+        .filter(member => member.id !== config.number)
+        .map(member => ({ id: nodeId(member.id), address: member.peerAddress })),
+      clusterName: config.clusterName,
+      log: this.#opened.log,
+      hardState: this.#opened.hardState,
+      app,
+      firstEntryBody: () => bootstrapBody(config),
+      ...(trace === undefined ? {} : { trace }),
+    })
+  }
+
+  #apply(entry: StoredEntry): void {
+    this.#logBytesApplied += this.#opened.log.recordBytes(entry.body.length)
+    try {
+      const applied = this.#state.machine.apply(entry)
+      this.#hooks.applied(entry, applied)
+    } catch (error) {
+      if (!(error instanceof StateHalt)) throw error
+      this.#fatal(error)
+    }
+  }
+
+  #fatal(error: Error): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#hooks.close()
+    this.#raft.stop()
+    this.#options.onFatal(error)
+  }
+
+  /** Syncs per second and entries per sync since the last look, at least half a second ago. */
+  #updateRates(nowMs: number, flushes: number, entries: number): void {
+    const rates = this.#rates
+    const elapsedMs = nowMs - rates.atMs
+    if (elapsedMs < 500) return
+    const syncs = flushes - rates.flushes
+    this.#rates = {
+      atMs: nowMs,
+      flushes,
+      entries,
+      syncsPerSecond: (syncs * 1000) / elapsedMs,
+      entriesPerSync: syncs === 0 ? 0 : (entries - rates.entries) / syncs,
+    }
+  }
+}
+
+/** The entry at index 1: what the group began with. Bounds that apply depends on belong to the feature level (rule 8). */
+function bootstrapBody(config: NodeSettings): Uint8Array {
+  const members = config.members.map(({ id, name }) => ({ id, name }))
+  return Buffer.from(JSON.stringify({ featureLevel: 1, cluster: config.clusterName, members }))
+}
+
+function mustFindSelf(config: NodeSettings): MemberSettings {
+  const self = config.members.find(member => member.id === config.number)
+  if (self === undefined) throw new Error(`node ${config.number} is not among the members`)
+  return self
+}

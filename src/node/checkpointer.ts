@@ -1,0 +1,113 @@
+/**
+ * Writes checkpoints of the state (DESIGN rule 10): at most one under way, the next one when there is something new and either some time or some
+ * rows have passed. First the queue index makes its rows durable, then the batch of changed keys goes out, so that a checkpoint never knows of a
+ * row that is not on disk. The changes are collected at one applied index, synchronously; apply goes on while they are written.
+ */
+import type { Clock, Timer } from '../platform/clock.ts'
+import type { CheckpointBatch, CheckpointStore } from '../state/store.ts'
+
+export interface CheckpointerOptions {
+  readonly clock: Clock
+  readonly machine: { readonly appliedIndex: number; readonly unsavedRows: number; takeCheckpoint(): CheckpointBatch }
+  readonly index: {
+    persist(progress: { readonly throughIndex: number; readonly logBytes: number }, done: (error: Error | undefined) => void): void
+  }
+  readonly store: CheckpointStore
+  /** Index of the checkpoint that the machine was restored from; 0 = none. */
+  readonly savedIndex: number
+  /** Position in the log behind an entry, for the size of the index's chunks. */
+  logBytesApplied(): number
+  fatal(error: Error): void
+  readonly intervalMs?: number
+  readonly rowsMax?: number
+}
+
+const intervalMsDefault = 300
+/** So many changed rows make a checkpoint due before its time. */
+const rowsMaxDefault = 20_000
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions
+  #savedIndex: number
+  #savedAtMs: number
+  #logBytes = 0
+  #isSaving = false
+  #isStopped = false
+  #timer: Timer | undefined
+  #afterSave: (() => void)[] = []
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options
+    this.#savedIndex = options.savedIndex
+    this.#savedAtMs = options.clock.nowMs()
+  }
+
+  /** The last index that a restart would begin from. */
+  get savedIndex(): number {
+    return this.#savedIndex
+  }
+
+  /** Something was applied. */
+  onApplied(): void {
+    if (this.#isSaving || this.#isStopped) return
+    if (this.#options.machine.unsavedRows >= (this.#options.rowsMax ?? rowsMaxDefault)) return this.#save()
+    if (this.#timer !== undefined) return
+    const { clock, intervalMs = intervalMsDefault } = this.#options
+    const waitMs = Math.max(0, this.#savedAtMs + intervalMs - clock.nowMs())
+    this.#timer = clock.setTimer(waitMs, () => {
+      this.#timer = undefined
+      this.#save()
+    })
+  }
+
+  /** Saves what is not saved yet, then takes no more. `done` runs later. */
+  stop(done: () => void): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    const last = (): void => {
+      this.#isStopped = true
+      done()
+    }
+    const finish = (): void => {
+      if (this.#options.machine.appliedIndex === this.#savedIndex) return last()
+      this.#afterSave.push(last)
+      this.#save()
+    }
+    if (this.#isStopped) this.#options.clock.soon(done)
+    else if (this.#isSaving) this.#afterSave.push(finish)
+    else this.#options.clock.soon(finish)
+  }
+
+  #save(): void {
+    const { machine, index, store, clock, logBytesApplied } = this.#options
+    if (this.#isSaving || this.#isStopped || machine.appliedIndex === this.#savedIndex) return
+    this.#isSaving = true
+    this.#timer?.cancel()
+    this.#timer = undefined
+    const batch = machine.takeCheckpoint()
+    const logBytes = logBytesApplied()
+    const progress = { throughIndex: batch.appliedIndex, logBytes: Math.max(0, logBytes - this.#logBytes) }
+    this.#logBytes = logBytes
+    index.persist(progress, indexError => {
+      if (indexError !== undefined) return this.#fail(indexError)
+      store.save(batch, storeError => {
+        if (storeError !== undefined) return this.#fail(storeError)
+        this.#isSaving = false
+        this.#savedIndex = batch.appliedIndex
+        this.#savedAtMs = clock.nowMs()
+        const waiting = this.#afterSave
+        this.#afterSave = []
+        for (const next of waiting) next()
+        if (machine.appliedIndex > this.#savedIndex) this.onApplied()
+      })
+    })
+  }
+
+  #fail(error: Error): void {
+    this.#isStopped = true
+    const waiting = this.#afterSave
+    this.#afterSave = []
+    this.#options.fatal(error)
+    for (const next of waiting) next()
+  }
+}

@@ -1,0 +1,40 @@
+/** RaftNode as the broker floor wants to see it: numbers without brands, proposals of data entries only. */
+import { EntryKind, logIndex, nodeId, type RaftNode } from '../../raft/index.ts'
+import type { BrokerRaft, FollowerHealth } from '../broker/raft-view.ts'
+
+/** `raft` is asked for with each call: the broker is made before the node that it rides on is started. */
+export function raftView(raft: () => RaftNode): BrokerRaft {
+  return {
+    get term() {
+      return raft().term
+    },
+    get isLeader() {
+      return raft().role === 'leader'
+    },
+    get leaderId() {
+      return raft().leaderId
+    },
+    get commitIndex() {
+      return raft().commitIndex
+    },
+    propose(bodies, rejected) {
+      const refused = raft().propose(EntryKind.data, bodies, outcome => {
+        if (outcome.kind === 'rejected') rejected(outcome.reason === 'busy' ? 'busy' : 'notLeader')
+      })
+      if (refused === undefined) return true
+      if (refused !== 'busy') return false
+      rejected('busy')
+      return true
+    },
+    sendToPeer: (peer, buffers) => raft().sendToPeer(nodeId(peer), buffers),
+    clusterTimeMs: () => raft().clusterTimeMs(),
+    entryBody: index => raft().entry(logIndex(index)).body,
+    followers(): readonly FollowerHealth[] {
+      if (raft().role !== 'leader') return []
+      return raft()
+        .status()
+        .peers.map(peer => ({ node: peer.id, sinceContactMs: peer.sinceContactMs, appliedIndex: peer.appliedIndex }))
+    },
+    isConnected: peer => raft().isConnectedTo(nodeId(peer)),
+  }
+}
