@@ -22,8 +22,8 @@ export interface OnePortOptions {
 
 export interface OnePort {
   readonly port: number
-  /** Listens no more and drops every connection. */
-  close(): void
+  /** Listens no more, drops every connection, and is done when the last is gone. */
+  close(): Promise<void>
 }
 
 const tlsHandshake = 0x16
@@ -49,21 +49,22 @@ export function openOnePort(options: OnePortOptions): Promise<OnePort> {
       socket.pause()
       socket.setTimeout(0)
       socket.removeAllListeners('timeout')
+      // HTTP/2 and TLS take over the handle below the stream, and first what the stream still holds.
       socket.unshift(first)
       const isTls = first[0] === tlsHandshake
       if (isTls) tls ??= options.tls()
       const inject = isTls && tls !== undefined ? tls : options.plaintext
       inject(socket)
-      // HTTP/2 reads from the handle below the stream: what was read already must be offered again, in the next turn.
-      socket.resume()
     })
   })
   server.maxConnections = connectionsMax
   return listening(server, options).then(port => ({
     port,
     close() {
-      server.close()
+      const closings = [...sockets].map(socket => new Promise<void>(resolve => socket.once('close', () => resolve())))
+      closings.push(new Promise(resolve => server.close(() => resolve())))
       for (const socket of sockets) socket.destroy()
+      return Promise.all(closings).then(ignore)
     },
   }))
 }
@@ -82,5 +83,5 @@ function listening(server: NetServer, options: OnePortOptions): Promise<number> 
 }
 
 function ignore(): void {
-  // The close that follows says all there is to know.
+  // An error is followed by a close, which says all there is to know.
 }

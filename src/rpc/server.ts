@@ -74,6 +74,12 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     onClose: peer => connections.closed(peer),
   })
   let closing: Promise<void> | undefined
+  const closeAll = async (): Promise<void> => {
+    deadlines.close()
+    for (const injector of injectors) injector.destroy()
+    server.forceShutdown()
+    await onePort.close()
+  }
   return {
     port: onePort.port,
     get clientCount() {
@@ -83,13 +89,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
       return connections.connectionCount
     },
     close() {
-      closing ??= new Promise(resolve => {
-        deadlines.close()
-        onePort.close()
-        for (const injector of injectors) injector.destroy()
-        server.forceShutdown()
-        resolve()
-      })
+      closing ??= closeAll()
       return closing
     },
   }
