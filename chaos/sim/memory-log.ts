@@ -41,7 +41,7 @@ export interface MemoryDiskOptions {
   readonly scheduler: Scheduler
   readonly process: SimProcess
   /** How long a flush or a save takes. */
-  syncMs(): number
+  syncMs: () => number
   /** Makes the next flush fail. */
   failure?: () => Error | undefined
 }

@@ -4,7 +4,6 @@
  */
 import type {
   EntryBody,
-  LogIndex,
   NodeId,
   ProposeDone,
   RaftApp,
@@ -61,7 +60,7 @@ export class RaftGroup {
   readonly #options: GroupOptions
   readonly #leaders = new Map<number, NodeId>()
   /** What has been applied anywhere, by index: never two things. */
-  readonly #history: string[] = []
+  readonly #history = new Map<number, string>()
 
   constructor(options: GroupOptions) {
     this.#options = options
@@ -224,7 +223,8 @@ export class RaftGroup {
     const text = Buffer.from(entry.body).toString()
     if (entry.kind === EntryKind.data) member.applied.push(text)
     const what = `${entry.term}:${entry.kind}:${text}`
-    const known = (this.#history[entry.index] ??= what)
+    const known = this.#history.get(entry.index) ?? what
+    this.#history.set(entry.index, what)
     assert(known === what, 'committed-entry-differs', known, what, entry.index)
   }
 
@@ -250,5 +250,3 @@ export function bodyOf(text: string): EntryBody {
   const bytes = Buffer.from(text)
   return { parts: [bytes], bytes: bytes.length, crc: crc32c(bytes) }
 }
-
-export type { LogIndex }

@@ -81,6 +81,7 @@ export class Loop {
   readonly #batches = new Map<number, Batch>()
   #lastSlice = 0
   #view: LeadershipView
+  /** As the storage knows it: both only ever go from true to false. */
   #isVoteConditional: boolean
   #isVoteWithheld: boolean
 
@@ -113,8 +114,9 @@ export class Loop {
     })
     this.applier = new Applier({ clock, log, appliedIndex: node.appliedIndex, apply: entry => app.apply(entry) })
     this.#view = this.#currentView()
-    this.#isVoteConditional = node.isVoteConditional
-    this.#isVoteWithheld = node.voteWithheldAt !== undefined
+    const status = core.status(clock.nowMs())
+    this.#isVoteConditional = status.isVoteConditional
+    this.#isVoteWithheld = status.isVoteWithheld
   }
 
   get isStopped(): boolean {
@@ -355,16 +357,13 @@ export class Loop {
 
   /** What the core does not doubt any more, storage may forget. */
   #tellTrust(): void {
-    const { core, hardState } = this.#options
-    const { isVoteConditional, voteWithheldAt } = core.inspect()
-    if (this.#isVoteConditional && !isVoteConditional) {
-      this.#isVoteConditional = false
-      hardState.trustRestored?.('tail')
-    }
-    if (this.#isVoteWithheld && voteWithheldAt === undefined) {
-      this.#isVoteWithheld = false
-      hardState.trustRestored?.('vote')
-    }
+    if (!this.#isVoteConditional && !this.#isVoteWithheld) return
+    const { core, clock, hardState } = this.#options
+    const { isVoteConditional, isVoteWithheld } = core.status(clock.nowMs())
+    if (this.#isVoteConditional && !isVoteConditional) hardState.trustRestored?.('tail')
+    if (this.#isVoteWithheld && !isVoteWithheld) hardState.trustRestored?.('vote')
+    this.#isVoteConditional = isVoteConditional
+    this.#isVoteWithheld = isVoteWithheld
   }
 
   #bodiesOf(persist: OwnAppend): { readonly bodies: readonly EntryBody[]; readonly bytes: number } {
