@@ -13,7 +13,12 @@ const doors = [
   { target: './raft/core', from: ['./raft/driver', './raft/codec'], message: 'raft/core is pure.' },
   { target: './raft/core', from: './src', except: ['./platform/assert.ts'], message: 'raft/core is pure.' },
   { target: './src', from: './raft', except: ['./index.ts'], message: 'raft has one door: raft/index.ts.' },
-  { target: './chaos', from: './raft', except: ['./index.ts'], message: 'The world builds nodes, not cores: raft has one door, raft/index.ts.' },
+  {
+    target: './chaos',
+    from: './raft',
+    except: ['./index.ts'],
+    message: 'The world builds nodes, not cores: raft has one door, raft/index.ts.',
+  },
   { target: './src/state', from: './src/storage', message: 'src/state knows only its own store interface.' },
 ]
 
@@ -38,7 +43,10 @@ export default tseslint.config(
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ['test/floors.js', 'eslint.config.js'] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        projectService: { allowDefaultProject: ['test/floors.js', 'eslint.config.js'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     plugins: { 'import-x': importX },
     settings: { 'import-x/extensions': ['.ts'] },
@@ -47,7 +55,10 @@ export default tseslint.config(
       'import-x/no-cycle': 'error',
       'import-x/no-default-export': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidOperator: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidOperator: true, ignoreVoidReturningFunctions: true },
+      ],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
@@ -65,8 +76,16 @@ export default tseslint.config(
   },
   {
     // Above src/platform nobody touches the real clock, random source, disk or network: they come in through the seams.
-    files: ['raft/driver/**/*.ts', 'raft/codec/**/*.ts', 'src/storage/**/*.ts', 'src/broker/**/*.ts', 'src/node/**/*.ts', 'chaos/sim/**/*.ts'],
-    ignores: ['**/*.test.ts'],
+    files: [
+      'raft/driver/**/*.ts',
+      'raft/codec/**/*.ts',
+      'src/storage/**/*.ts',
+      'src/broker/**/*.ts',
+      'src/node/**/*.ts',
+      'chaos/sim/**/*.ts',
+    ],
+    // serve.ts is the shell that hands in the real ones.
+    ignores: ['**/*.test.ts', 'src/node/serve.ts', 'src/node/digest-worker.ts'],
     rules: {
       'no-restricted-globals': ['error', ...impureGlobals.filter(name => !['Promise', 'process'].includes(name))],
       'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Use the random seam.' }],

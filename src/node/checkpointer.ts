@@ -16,8 +16,8 @@ export interface CheckpointerOptions {
   /** Index of the checkpoint that the machine was restored from; 0 = none. */
   readonly savedIndex: number
   /** Position in the log behind an entry, for the size of the index's chunks. */
-  logBytesApplied(): number
-  fatal(error: Error): void
+  readonly logBytesApplied: () => number
+  readonly fatal: (error: Error) => void
   readonly intervalMs?: number
   readonly rowsMax?: number
 }
