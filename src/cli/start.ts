@@ -9,18 +9,6 @@ import { CliError, ExitCode } from './exit.ts'
 import type { NodeEvent } from './local-cluster.ts'
 import { remark } from './terminal.ts'
 
-/** A node that serves; made by `startNode` of src/node/serve.ts. */
-export interface RunningNode {
-  readonly clientPort: number
-  readonly peerPort: number
-  /** Calls back at once and at every change. `leader` is a node's name; undefined while none is known. */
-  onLeadership(listener: (view: { readonly term: number; readonly leader: string | undefined; readonly isLeader: boolean }) => void): void
-  /** Resolves when the node had to stop by itself: its disk failed. Never rejects. */
-  readonly failed: Promise<Error>
-  /** Lets requests under way finish, then stops. Idempotent. */
-  close(): Promise<void>
-}
-
 export interface StartOptions {
   readonly config: string
   readonly node?: string
@@ -29,9 +17,10 @@ export interface StartOptions {
 export async function start(options: StartOptions): Promise<void> {
   const config = readConfig(options.config)
   const node = asCliError(() => nodeNamed(config, options.node))
-  const startNode = await loadServer()
+  // Loaded when a node is really started: it brings gRPC and everything below.
+  const { startNode } = await import('../node/serve.ts')
   const signals = new Signals()
-  const running: RunningNode = await startNode(config, node.name).catch((error: unknown) => {
+  const running = await startNode(config, node.name).catch((error: unknown) => {
     throw new CliError(
       isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed,
       `${node.name} could not start: ${(error as Error).message}`,
@@ -45,12 +34,6 @@ export async function start(options: StartOptions): Promise<void> {
   signals.dispose()
   // Whatever still holds the process (a client that does not let go of its socket) must not.
   process.exit(ExitCode.ok)
-}
-
-/** Loaded when a node is really started: it brings gRPC and everything below. */
-async function loadServer(): Promise<(config: ClusterConfig, node: string) => Promise<RunningNode>> {
-  const server: string = '../node/serve.ts'
-  return ((await import(server)) as { readonly startNode: (config: ClusterConfig, node: string) => Promise<RunningNode> }).startNode
 }
 
 /** Reads and checks a configuration file; a problem is a sentence and exit code 2. */
