@@ -200,5 +200,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
-/** Tests import this file; only the program runs it. */
-if (process.env.VITEST === undefined) process.exitCode = await run(process.argv.slice(2))
+/** Tests import this file; only the program, or the link to it that npm makes, runs it. */
+if (realpathSync(process.argv[1] ?? '') === import.meta.filename) process.exitCode = await run(process.argv.slice(2))
