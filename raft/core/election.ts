@@ -11,9 +11,9 @@ import type { EntryId, NodeId } from './ids.ts'
 import { becomeLeader } from './leading.ts'
 import { lastId } from './log.ts'
 import type { PreVote, PreVoteReply, Vote, VoteReply } from './message.ts'
-import { adoptTerm, becomeFollower, castVote, changeRole, nextElectionDeadline, peerOf, refuse, send, startTerm, wallNow } from './node-state.ts'
+import { adoptTerm, castVote, changeRole, nextElectionDeadline, peerOf, refuse, send, startTerm, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
-import { countBallots } from './quorum.ts'
+import { isVoteWon } from './quorum.ts'
 import type { Ballot } from './quorum.ts'
 import type { Refusal } from './refusal.ts'
 import type { CandidateRole, FollowerRole, PreCandidateRole } from './role.ts'
@@ -174,7 +174,7 @@ export function onPreVoteReply(node: NodeState, from: NodeId, reply: PreVoteRepl
 
 function maybeCampaign(node: NodeState, role: PreCandidateRole): void {
   assert(node.role === role, 'campaign-of-old-round')
-  if (countBallots(role.ballots) !== 'won') return
+  if (!isVoteWon(role.ballots)) return
   startTerm(node)
   forgetClocks(node.clusterTime, node.ownSlot)
   const { config } = node
@@ -224,8 +224,11 @@ export function onVoteReply(node: NodeState, from: NodeId, reply: VoteReply): vo
   if (role.kind === 'candidate' || role.kind === 'leader') noteClock(node.clusterTime, slot, reply.wallMs, node.nowMs)
   if (role.kind !== 'candidate') return refuse(node, 'R-09-not-asking')
   // A vote is never taken back: a second answer can only be a copy.
-  if (role.ballots[slot] === 'open') role.ballots[slot] = reply.granted ? (reply.isConditional ? 'conditional' : 'granted') : 'refused'
-  decide(node, role)
+  if (role.ballots[slot] !== 'open') return
+  role.ballots[slot] = reply.granted ? (reply.isConditional ? 'conditional' : 'granted') : 'refused'
+  if (reply.granted) return maybeLead(node, role)
+  // It would have granted before the pre-vote, so it has voted for a rival since: a split vote, perhaps. The next round begins in half the time.
+  role.electionDeadlineMs = Math.min(role.electionDeadlineMs, node.nowMs + (node.config.electionTimeoutMs / 2) * (1 + node.jitter))
 }
 
 /** Our own vote counts from the moment it is on disk. */
@@ -233,25 +236,14 @@ export function onCandidateDurable(node: NodeState, role: CandidateRole): void {
   if (role.ballots[node.ownSlot] !== 'open' || !isHardStateDurable(node.durability)) return
   assert(node.votedFor === node.config.id, 'candidate-without-vote', node.votedFor)
   role.ballots[node.ownSlot] = ownBallot(node)
-  decide(node, role)
+  maybeLead(node, role)
 }
 
-function decide(node: NodeState, role: CandidateRole): void {
-  const result = countBallots(role.ballots)
-  if (result === 'open') return
-  if (result === 'lost') return concede(node, role)
+function maybeLead(node: NodeState, role: CandidateRole): void {
   // Others may have answered before our own disk did: we can't win a term that we might forget (raft.md B04).
-  if (role.ballots[node.ownSlot] === 'open') return
+  if (role.ballots[node.ownSlot] === 'open' || !isVoteWon(role.ballots)) return
   const voters = node.config.voters.filter((_, slot) => role.ballots[slot] === 'granted' || role.ballots[slot] === 'conditional')
   becomeLeader(node, `elected by ${voters.join(', ')}`)
-}
-
-/** A split vote, most likely: the next round begins after a random part of one timeout, not after a whole one. */
-function concede(node: NodeState, role: CandidateRole): void {
-  const refusals = role.ballots.filter(ballot => ballot === 'refused').length
-  becomeFollower(node, undefined, `lost the election of term ${node.term}: ${refusals} refusals`)
-  assert(node.role.kind === 'follower', 'conceded-as', node.role.kind)
-  node.role.electionDeadlineMs = node.nowMs + node.config.electionTimeoutMs * node.jitter
 }
 
 function slotOf(node: NodeState, id: NodeId): number {

@@ -90,7 +90,6 @@ function checkOutput(node: NodeState): void {
     assert(message.after <= durability.taken, 'I12-after-taken', message.after, durability.taken)
     if (message.kind === 'append') assert(node.role.kind === 'leader', 'append-without-leading', message.to)
     else if (message.message.kind === 'vote') assert(message.after > 0, 'I12-vote-request-ungated', message.to)
-    else if (message.message.kind === 'voteReply' && message.message.granted) assert(message.after > 0, 'I12-vote-ungated', message.to)
   }
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
-import { countBallots, majorityOf, reachedBy } from './quorum.ts'
+import { isVoteWon, majorityOf, reachedBy } from './quorum.ts'
 import type { Ballot } from './quorum.ts'
 
 test.each([
@@ -33,33 +33,39 @@ test('what a majority has reached equals what counting every candidate gives', (
   )
 })
 
-/** Dumb twin: plays out every way in which the open ballots may still be cast. */
-function possibleResults(ballots: readonly Ballot[]): Set<'won' | 'not'> {
-  const open = ballots.indexOf('open')
-  if (open < 0) {
-    const unconditional = ballots.filter(ballot => ballot === 'granted').length
-    const isWon = unconditional * 2 > ballots.length || !ballots.includes('refused')
-    return new Set([isWon ? 'won' : 'not'])
-  }
-  const cast = (['granted', 'conditional', 'refused'] as const).map(ballot => possibleResults(ballots.with(open, ballot)))
-  return new Set(cast.flatMap(results => [...results]))
-}
+const ballots = fc.array(fc.constantFrom<Ballot>('open', 'granted', 'conditional', 'refused'), { minLength: 1, maxLength: 7 })
 
-test('a vote is won when no open ballot can spoil it, lost when none can save it, and open otherwise', () => {
-  const ballot = fc.constantFrom<Ballot>('open', 'granted', 'conditional', 'refused')
+test('a vote that is won stays won, whatever the open ballots turn out to be', () => {
   fc.assert(
-    fc.property(fc.array(ballot, { minLength: 1, maxLength: 5 }), ballots => {
-      const results = possibleResults(ballots)
-      const expected = results.size === 2 ? 'open' : results.has('won') ? 'won' : 'lost'
-      expect(countBallots(ballots)).toBe(expected)
+    fc.property(ballots, fc.constantFrom<Ballot>('granted', 'conditional', 'refused'), (cast, late) => {
+      if (!isVoteWon(cast)) return
+      const open = cast.indexOf('open')
+      if (open >= 0) expect(isVoteWon(cast.with(open, late))).toBe(true)
     }),
     { numRuns: 1_000 },
   )
 })
 
-test('conditional grants count only when every voter grants', () => {
-  expect(countBallots(['granted', 'conditional', 'open'])).toBe('open')
-  expect(countBallots(['granted', 'conditional', 'refused'])).toBe('lost')
-  expect(countBallots(['granted', 'conditional', 'conditional'])).toBe('won')
-  expect(countBallots(['conditional'])).toBe('won')
+test('two candidates never both win the ballots of one term', () => {
+  fc.assert(
+    fc.property(ballots, cast => {
+      // Each voter grants one of the two at most; a conditional grant of one is a refusal, or nothing, for the other.
+      const rival = cast.map((ballot): Ballot => (ballot === 'granted' || ballot === 'conditional' ? 'refused' : 'granted'))
+      expect(isVoteWon(cast) && isVoteWon(rival)).toBe(false)
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test.each<[readonly Ballot[], boolean]>([
+  [['granted', 'granted', 'refused'], true],
+  [['granted', 'granted', 'open'], true],
+  [['granted', 'conditional', 'open'], false],
+  [['granted', 'conditional', 'refused'], false],
+  [['granted', 'conditional', 'conditional'], true],
+  [['conditional'], true],
+  [['open'], false],
+  [['granted', 'granted', 'open', 'open'], false],
+])('ballots %j: won is %s', (cast, isWon) => {
+  expect(isVoteWon(cast)).toBe(isWon)
 })

@@ -26,18 +26,13 @@ export function reachedBy(values: Float64Array, majority: number): number {
 /** What one voter has said. A conditional grant comes from a voter that may have forgotten what it acknowledged (docs/decisions/0008). */
 export type Ballot = 'open' | 'granted' | 'conditional' | 'refused'
 
-/** Won by a majority of unconditional grants, or by the grants of all, conditional ones included. Lost when neither can happen any more. */
-export function countBallots(ballots: readonly Ballot[]): 'won' | 'lost' | 'open' {
-  const majority = majorityOf(ballots.length)
+/** Won by a majority of unconditional grants, or by the grants of all, conditional ones included. */
+export function isVoteWon(ballots: readonly Ballot[]): boolean {
   let granted = 0
-  let open = 0
-  let refused = 0
+  let conditional = 0
   for (const ballot of ballots) {
     if (ballot === 'granted') granted++
-    else if (ballot === 'open') open++
-    else if (ballot === 'refused') refused++
+    else if (ballot === 'conditional') conditional++
   }
-  if (granted >= majority) return 'won'
-  if (open === 0 && refused === 0) return 'won'
-  return granted + open < majority && refused > 0 ? 'lost' : 'open'
+  return granted >= majorityOf(ballots.length) || granted + conditional === ballots.length
 }

@@ -63,7 +63,8 @@ export class MiniCluster {
   readonly #watcher: Watcher
   readonly #cut = new Set<string>()
   readonly #slices = new Map<number, readonly TestEntry[]>()
-  #tickets = 0
+  #sliceCount = 0
+  #proposalCount = 0
   #depth = 0
 
   constructor(count: number, settings: Partial<RaftConfig>, watcher: Watcher = {}, areTearsAllowed = false) {
@@ -179,7 +180,7 @@ export class MiniCluster {
   /** Returns the ticket. */
   propose(id: number, count: number, bytes = count * entryBytes): number {
     const node = this.node(id)
-    const ticket = ++this.#tickets
+    const ticket = ++this.#proposalCount
     node.values.set(
       ticket,
       Array.from({ length: count }, (_, i) => `v${ticket}.${i + 1}`),
@@ -323,7 +324,7 @@ export class MiniCluster {
   }
 
   makeSlice(prev: LogSlice['prev'], entries: readonly TestEntry[]): LogSlice {
-    const ticket = ++this.#tickets
+    const ticket = ++this.#sliceCount
     this.#slices.set(ticket, entries)
     const lastIndex = (prev.index + entries.length) as LogIndex
     return { prev, lastIndex, runs: runsOf(entries), bytes: entries.length * entryBytes, lastWallMs: entries.at(-1)?.wallMs ?? 0, ticket }

@@ -21,7 +21,6 @@ test.each(profiles)('$name keep every promise of raft under random faults', ({ s
       throw new Error(`seed ${seed}`, { cause: error })
     }
   }
-  console.log(elections, commits)
   // A run that elected nobody and committed nothing proves nothing.
   expect(elections).toBeGreaterThan(seeds)
   expect(commits).toBeGreaterThan(seeds * 10)

@@ -1,0 +1,53 @@
+/**
+ * Transcripts: raft/test/scenarios/*.txt replay themselves. A file is comments (#), commands, a line of dashes, and what the nodes did; blocks are
+ * parted by empty lines. `vitest run raft/test/scenario.test.ts -u` records anew: a change of behaviour is a diff for a person to read.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { refusals } from '../core/refusal.ts'
+import { Stage } from './stage.ts'
+import { verbs, Words } from './verbs.ts'
+
+const folder = join(import.meta.dirname, 'scenarios')
+const files = readdirSync(folder)
+  .filter(name => name.endsWith('.txt'))
+  .sort()
+
+function replay(text: string): string {
+  const stage = new Stage()
+  const blocks = text.trimEnd().split(/\n\n+/)
+  return blocks.map(block => replayBlock(stage, block)).join('\n\n') + '\n'
+}
+
+function replayBlock(stage: Stage, block: string): string {
+  const lines = block.split('\n')
+  const dashes = lines.indexOf('----')
+  const story = dashes < 0 ? lines : lines.slice(0, dashes)
+  const commands = story.filter(line => !line.startsWith('#'))
+  for (const command of commands) {
+    const [verb = '', ...words] = command.trim().split(/\s+/)
+    const act = verbs[verb]
+    if (act === undefined) throw new Error(`no such verb: ${command}`)
+    act(stage, new Words(words))
+  }
+  const said = stage.takeLines()
+  if (commands.length === 0) return story.join('\n')
+  return [...story, '----', ...said].join('\n')
+}
+
+test.each(files)('%s', async file => {
+  const path = join(folder, file)
+  await expect(replay(readFileSync(path, 'utf8'))).toMatchFileSnapshot(path)
+})
+
+test('every way of refusing is shown by a transcript or named by a test', () => {
+  const shown = files.map(file => readFileSync(join(folder, file), 'utf8')).join('\n')
+  const core = join(import.meta.dirname, '../core')
+  const named = readdirSync(core)
+    .filter(name => name.endsWith('.test.ts'))
+    .map(name => readFileSync(join(core, name), 'utf8'))
+    .join('\n')
+  const missing = Object.keys(refusals).filter(id => !shown.includes(id) && !named.includes(id))
+  expect(missing).toEqual([])
+})
