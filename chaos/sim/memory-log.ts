@@ -33,21 +33,46 @@ export interface DurableMemory {
   incarnation: number
 }
 
-export function newDurableMemory(): DurableMemory {
-  return { records: [], term: 0, votedFor: undefined, incarnation: 0 }
+/** The disk of a machine: `open` it for each process. */
+export class MemoryDisk {
+  readonly memory: DurableMemory = { records: [], term: 0, votedFor: undefined, incarnation: 0 }
+  /** The next flush ends with it. */
+  failure: Error | undefined
+  readonly #scheduler: Scheduler
+  readonly #syncMs: () => number
+
+  /** `syncMs` says how long the next flush or save takes. */
+  constructor(scheduler: Scheduler, syncMs: () => number) {
+    this.#scheduler = scheduler
+    this.#syncMs = syncMs
+  }
+
+  open(process: SimProcess): { recovered: RecoveredState; log: MemoryLog; hardState: MemoryHardState } {
+    const options = { scheduler: this.#scheduler, process, syncMs: this.#syncMs, failure: () => this.failure }
+    const recovered = recoverMemory(this.memory)
+    return { recovered, log: new MemoryLog(this.memory, options), hardState: new MemoryHardState(this.memory, options) }
+  }
+
+  /** What was not flushed is gone with the process, whatever ended it. */
+  killed(): void {
+    this.failure = undefined
+  }
+
+  powerLost(): void {
+    this.failure = undefined
+  }
 }
 
-export interface MemoryDiskOptions {
+interface MemoryDiskOptions {
   readonly scheduler: Scheduler
   readonly process: SimProcess
   /** How long a flush or a save takes. */
   syncMs: () => number
-  /** Makes the next flush fail. */
-  failure?: () => Error | undefined
+  failure: () => Error | undefined
 }
 
 /** Starts a process's life: counts the restart, and says what was found. */
-export function recoverMemory(memory: DurableMemory): RecoveredState {
+function recoverMemory(memory: DurableMemory): RecoveredState {
   memory.incarnation++
   const { records } = memory
   const last = records.at(-1)
@@ -173,7 +198,7 @@ export class MemoryLog implements LogStorage {
       syncMs(),
       () => {
         this.#isFlushing = false
-        const error = failure?.()
+        const error = failure()
         if (error === undefined && from !== Infinity) {
           this.#memory.records.length = Math.min(this.#memory.records.length, from)
           this.#memory.records.push(...written.slice(this.#memory.records.length))
@@ -187,11 +212,6 @@ export class MemoryLog implements LogStorage {
   noteDurable(index: LogIndex): void {
     assert(index <= this.#memory.records.length, 'noted-beyond-durable', index, this.#memory.records.length)
     this.durableNoted = index
-  }
-
-  /** All records as they stand, for comparing logs. */
-  bytes(lastIndex: number): Buffer {
-    return Buffer.concat(this.#records.slice(0, lastIndex))
   }
 
   #push(record: Uint8Array): void {

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { ProposeOutcome } from '../../raft/index.ts'
+import { logIndex } from '../../raft/index.ts'
+import { logLimits } from '../../src/storage/log-limits.ts'
+import { openLog } from '../../src/storage/open-log.ts'
+import { SimulatedDisk, calmLatency } from './disk.ts'
+import { MemoryDisk } from './memory-log.ts'
 import type { LinkProfile } from './network.ts'
 import { calmProfile } from './network.ts'
 import { SimRandom } from './random.ts'
-import type { Member } from './raft-group.ts'
+import type { DiskMaker, GroupDisk, Member } from './raft-group.ts'
 import { RaftGroup } from './raft-group.ts'
 
 function others(group: RaftGroup, member: Member): Member[] {
@@ -91,11 +96,15 @@ describe('three Raft nodes on simulated seams', () => {
   })
 
   it('lose nothing, commit nothing twice and agree on every byte, whatever happens to processes, disks and links', () => {
-    for (let seed = 0; seed < 50; seed++) storm(`storm ${seed}`)
+    for (let seed = 0; seed < 50; seed++) storm(`storm ${seed}`, 'memory')
+  })
+
+  it('do so too on the real commit log and a simulated disk', () => {
+    for (let seed = 0; seed < 40; seed++) storm(`log storm ${seed}`, 'commitLog')
   })
 
   it('do the same twice for one seed', () => {
-    expect(storm('twice')).toBe(storm('twice'))
+    expect(storm('twice', 'commitLog')).toBe(storm('twice', 'commitLog'))
   })
 })
 
@@ -109,16 +118,38 @@ const roughProfile: LinkProfile = {
   cutPpm: 200_000,
 }
 
+function memoryDisk(slowMs: number): (maker: DiskMaker) => GroupDisk {
+  return ({ scheduler, random }) =>
+    new MemoryDisk(scheduler, () => (random.chance(10_000) ? random.next() * 80 : 0.3 + random.next() * slowMs))
+}
+
+/** The broker's own log, in segments of this size, on a disk that keeps any part of what was not synced when the power goes. */
+function realLog(slowMs: number, segmentBytes: number): (maker: DiskMaker) => GroupDisk {
+  return ({ scheduler, random, id }) => {
+    const disk = new SimulatedDisk({ scheduler, random, latency: { ...calmLatency, syncMs: 0.3 + slowMs / 2 } })
+    const identity = { clusterName: 'test', nodeName: `n${id}`, nodeId: id }
+    const limits = logLimits(segmentBytes)
+    return {
+      open(process, clock, draws) {
+        const opened = openLog({ disk: disk.openProcess(process), clock, random: draws, dataDirectory: '/data', identity, limits })
+        return { ...opened, recovered: { ...opened.recovered, appliedIndex: logIndex(0) } }
+      },
+      killed: () => disk.kill(),
+      powerLost: () => disk.cutPower(),
+    }
+  }
+}
+
 /** Six seconds of trouble with proposals all the time, then peace; returns the trace hash. */
-function storm(seed: string): string {
+function storm(seed: string, storage: 'memory' | 'commitLog'): string {
   const chance = new SimRandom(seed).stream('storm')
   const mode = chance.chance(500_000) ? 'stream' : 'datagram'
   const size = chance.chance(300_000) ? 5 : 3
   // Some disks are so slow that a crash finds much that is said and not yet synced.
   const slowMs = chance.pick([1, 1, 10, 60])
-  const syncMs = (draws: SimRandom): number => (draws.chance(10_000) ? draws.next() * 80 : 0.3 + draws.next() * slowMs)
+  const disk = storage === 'memory' ? memoryDisk(slowMs) : realLog(slowMs, chance.pick([2_000, 20_000, 1 << 20]))
   const config = { sliceBytesMax: chance.pick([200, 4_000, 1 << 20]), inflightBytesMax: chance.pick([300, 1 << 20]) }
-  const group = new RaftGroup({ seed, size, syncMs, network: { mode, profile: roughProfile }, config })
+  const group = new RaftGroup({ seed, size, disk, network: { mode, profile: roughProfile }, config })
   const { scheduler } = group
   const ends = new Map<string, ProposeOutcome>()
   let count = 0

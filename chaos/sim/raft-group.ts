@@ -4,20 +4,23 @@
  */
 import type {
   EntryBody,
+  HardStateStorage,
+  LogStorage,
   NodeId,
   ProposeDone,
   RaftApp,
   RaftConfig,
   RaftTraceEvent,
+  RecoveredState,
   RejectReason,
   StoredEntry,
 } from '../../raft/index.ts'
-import { EntryKind, RaftNode, defaultRaftConfig, nodeId } from '../../raft/index.ts'
+import { EntryKind, RaftNode, defaultRaftConfig, logIndex, nodeId } from '../../raft/index.ts'
 import { assert, mustExist } from '../../src/platform/assert.ts'
 import { crc32c } from '../../src/platform/bytes.ts'
+import type { Clock } from '../../src/platform/clock.ts'
 import { MachineClock } from './clock.ts'
-import type { DurableMemory, MemoryDiskOptions } from './memory-log.ts'
-import { MemoryHardState, MemoryLog, newDurableMemory, recoverMemory } from './memory-log.ts'
+import { MemoryDisk } from './memory-log.ts'
 import type { SimNetworkOptions } from './network.ts'
 import { SimNetwork, calmProfile } from './network.ts'
 import { SimRandom } from './random.ts'
@@ -28,8 +31,30 @@ export interface GroupOptions {
   readonly seed: string
   readonly size?: number
   readonly network?: Partial<SimNetworkOptions>
-  readonly syncMs?: (random: SimRandom) => number
+  /** A MemoryDisk of half a millisecond, when not given. */
+  readonly disk?: (maker: DiskMaker) => GroupDisk
   readonly config?: Partial<RaftConfig>
+}
+
+/** What a process finds on its disk. */
+export interface OpenedStorage {
+  readonly recovered: RecoveredState
+  readonly log: LogStorage
+  readonly hardState: HardStateStorage
+}
+
+/** The disk of one machine. */
+export interface GroupDisk {
+  open(process: SimProcess, clock: Clock, random: SimRandom): OpenedStorage
+  /** The process is gone, the machine is not. */
+  killed(): void
+  powerLost(): void
+}
+
+export interface DiskMaker {
+  readonly scheduler: Scheduler
+  readonly random: SimRandom
+  readonly id: NodeId
 }
 
 /** One machine of the group: its disk and clocks live on, its process comes and goes. */
@@ -37,16 +62,15 @@ export interface Member {
   readonly id: NodeId
   readonly host: string
   readonly machine: MachineClock
-  readonly memory: DurableMemory
+  readonly disk: GroupDisk
   process: SimProcess
   node: RaftNode
-  log: MemoryLog
+  log: LogStorage
   /** Applied by the present process. */
   applied: string[]
   appliedIndex: number
   frames: { from: NodeId; text: string }[]
   fatal: Error | undefined
-  failDisk: Error | undefined
 }
 
 const peerPort = 7_000
@@ -119,12 +143,14 @@ export class RaftGroup {
   kill(id: NodeId): void {
     const member = this.member(id)
     member.process.kill()
+    member.disk.killed()
     this.network.processDied(member.process)
   }
 
   losePower(id: NodeId): void {
     const member = this.member(id)
     member.process.kill()
+    member.disk.powerLost()
     this.network.hostLost(member.process, member.host)
   }
 
@@ -161,7 +187,7 @@ export class RaftGroup {
       id,
       host,
       machine,
-      memory: newDurableMemory(),
+      disk: this.#newDisk(id),
       process,
       node: blank,
       log: blank,
@@ -169,36 +195,34 @@ export class RaftGroup {
       appliedIndex: 0,
       frames: [],
       fatal: undefined,
-      failDisk: undefined,
     }
   }
 
+  #newDisk(id: NodeId): GroupDisk {
+    const maker: DiskMaker = { scheduler: this.scheduler, random: this.random.stream('disk', id), id }
+    return this.#options.disk?.(maker) ?? new MemoryDisk(this.scheduler, () => 0.5)
+  }
+
   #boot(member: Member): void {
-    const { id, host, machine, memory, process } = member
-    const recovered = recoverMemory(memory)
-    const draws = this.random.stream('node', id, recovered.incarnation)
-    const { syncMs } = this.#options
-    const disk: MemoryDiskOptions = {
-      scheduler: this.scheduler,
-      process,
-      syncMs: () => (syncMs === undefined ? 0.5 : syncMs(draws)),
-      failure: () => member.failDisk,
-    }
-    member.log = new MemoryLog(memory, disk)
+    const { id, host, machine, process } = member
+    const draws = this.random.stream('node', id, process.id)
+    const clock = machine.forProcess(process)
+    const { recovered, log, hardState } = member.disk.open(process, clock, draws)
+    member.log = log
     member.applied = []
     member.appliedIndex = 0
     const voters = this.members.map(other => other.id)
     member.node = RaftNode.start({
       config: { ...defaultRaftConfig(id, voters), ...this.#options.config },
       recovered,
-      clock: machine.forProcess(process),
+      clock,
       random: draws,
       network: this.network.forProcess(process, host),
       listen: { host, port: peerPort },
       peers: voters.filter(other => other !== id).map(other => ({ id: other, address: { host: this.host(other), port: peerPort } })),
       clusterName: 'test',
-      log: member.log,
-      hardState: new MemoryHardState(memory, disk),
+      log,
+      hardState,
       app: this.#app(member),
       firstEntryBody: () => Buffer.from('first'),
       trace: event => this.trace.push({ atMs: this.scheduler.nowMs, who: id, event }),
@@ -241,9 +265,14 @@ export class RaftGroup {
   checkLogs(): void {
     const alive = this.members.filter(({ process }) => process.isAlive)
     const upTo = Math.min(...alive.map(({ node }) => node.commitIndex))
-    const first = mustExist(alive[0], 'nobody-alive').log.bytes(upTo)
-    for (const { log, id } of alive) assert(log.bytes(upTo).equals(first), 'logs-differ', id, upTo)
+    const first = logBytes(mustExist(alive[0], 'nobody-alive').log, upTo)
+    for (const { log, id } of alive) assert(logBytes(log, upTo).equals(first), 'logs-differ', id, upTo)
   }
+}
+
+function logBytes(log: LogStorage, lastIndex: number): Buffer {
+  if (lastIndex === 0) return Buffer.alloc(0)
+  return Buffer.concat(mustExist(log.readBlock(logIndex(1), logIndex(lastIndex), Infinity), 'log-readable', lastIndex).buffers)
 }
 
 export function bodyOf(text: string): EntryBody {
