@@ -16,12 +16,17 @@ export interface OnePortOptions {
   readonly plaintext: Inject
   /** Called for the first TLS connection only: a certificate may have to be made. */
   readonly tls: () => Inject
+  /** False = the connection is closed at once. */
+  readonly admits: () => boolean
   readonly onOpen: (peer: string) => void
   readonly onClose: (peer: string) => void
 }
 
 export interface OnePort {
   readonly port: number
+  /** Listens no more; what is open stays. */
+  stopListening(): void
+  dropAll(): void
   /** Listens no more, drops every connection, and is done when the last is gone. */
   close(): Promise<void>
 }
@@ -35,6 +40,7 @@ export function openOnePort(options: OnePortOptions): Promise<OnePort> {
   const sockets = new Set<Socket>()
   let tls: Inject | undefined
   const server = createServer({ noDelay: true, pauseOnConnect: false }, socket => {
+    if (!options.admits()) return void socket.destroy()
     const peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
     sockets.add(socket)
     options.onOpen(peer)
@@ -57,13 +63,18 @@ export function openOnePort(options: OnePortOptions): Promise<OnePort> {
       inject(socket)
     })
   })
+  const dropAll = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   server.maxConnections = connectionsMax
   return listening(server, options).then(port => ({
     port,
+    stopListening: () => void server.close(),
+    dropAll,
     close() {
       const closings = [...sockets].map(socket => new Promise<void>(resolve => socket.once('close', () => resolve())))
-      closings.push(new Promise(resolve => server.close(() => resolve())))
-      for (const socket of sockets) socket.destroy()
+      if (server.listening) server.close()
+      dropAll()
       return Promise.all(closings).then(ignore)
     },
   }))

@@ -15,6 +15,7 @@ import {
 } from '@grpc/grpc-js'
 import type { ServiceDefinition, UntypedHandleCall, UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { Caller, DuplexEvents, DuplexStream, ItemStream, RpcContext } from './handler.ts'
+import type { CallGate } from './call-gate.ts'
 import type { Connections } from './connections.ts'
 import { clientIdOf, isNodeClient, type Headers } from './metadata.ts'
 import type { Method } from './messaging/methods.ts'
@@ -31,12 +32,14 @@ export interface RawService {
   readonly implementation: UntypedServiceImplementation
 }
 
-export function rawService(
-  name: string,
-  methods: Readonly<Record<string, Method>>,
-  context: RpcContext,
-  connections: Connections,
-): RawService {
+/** What calls are put through before they reach a handler. */
+export interface Entrance {
+  readonly context: RpcContext
+  readonly connections: Connections
+  readonly gate: CallGate
+}
+
+export function rawService(name: string, methods: Readonly<Record<string, Method>>, entrance: Entrance): RawService {
   const definition: Record<string, ServiceDefinition[string]> = {}
   const implementation: Record<string, UntypedHandleCall> = {}
   for (const [method, { kind }] of Object.entries(methods)) {
@@ -50,7 +53,7 @@ export function rawService(
       responseDeserialize: asIs,
     }
   }
-  for (const [name, method] of Object.entries(methods)) implementation[name] = implement(method, context, connections)
+  for (const [name, method] of Object.entries(methods)) implementation[name] = implement(method, entrance)
   return { definition, implementation }
 }
 
@@ -58,23 +61,33 @@ function asIs(bytes: Buffer): Buffer {
   return bytes
 }
 
-function implement(method: Method, context: RpcContext, connections: Connections): UntypedHandleCall {
+function implement(method: Method, entrance: Entrance): UntypedHandleCall {
+  const { context, gate } = entrance
   switch (method.kind) {
     case 'unary':
       return (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) =>
-        guarded(() => method.handle(context, callerOf(call, context, connections), call.request, bytes => callback(null, bytes)))
+        guarded(() => {
+          if (!gate.tryEnter()) return callback(stalled)
+          method.handle(context, callerOf(call, entrance), call.request, bytes => {
+            callback(null, bytes)
+            gate.leave()
+          })
+        })
     case 'serverStream':
       return (call: ServerWritableStream<Buffer, Buffer>) =>
         guarded(() => {
-          const whenGone = method.handle(context, callerOf(call, context, connections), call.request, itemStream(call))
-          onGone(call, whenGone)
+          if (!gate.tryEnter()) return void call.emit('error', stalled)
+          gate.leave()
+          onGone(call, method.handle(context, callerOf(call, entrance), call.request, itemStream(call)))
         })
     case 'duplex':
       return (call: ServerDuplexStream<Buffer, Buffer>) =>
         guarded(() => {
+          if (!gate.tryEnter()) return void call.emit('error', stalled)
+          gate.leave()
           // Rust waits for the headers before it says anything more.
           call.sendMetadata(new Metadata())
-          listen(call, method.handle(context, callerOf(call, context, connections), duplexStream(call)))
+          listen(call, method.handle(context, callerOf(call, entrance), duplexStream(call)))
         })
     case 'unimplemented':
       // As a unary method: a refusal without a message looks the same to the caller of a stream.
@@ -83,7 +96,10 @@ function implement(method: Method, context: RpcContext, connections: Connections
   }
 }
 
-function callerOf(call: IncomingCall, context: RpcContext, connections: Connections): Caller {
+/** Its connection is gone already; for the form. */
+const stalled = { code: status.UNAVAILABLE, details: 'this node stood still' }
+
+function callerOf(call: IncomingCall, { context, connections }: Entrance): Caller {
   const clientId = clientIdOf(call.metadata)
   const peer = call.getPeer()
   if (clientId !== undefined) connections.heard(peer, clientId)

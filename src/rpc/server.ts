@@ -8,9 +8,10 @@ import type { Clock } from '../platform/clock.ts'
 import type { Random } from '../platform/random.ts'
 import { adminMethods, adminServiceName } from './admin/cluster-admin.ts'
 import type { BrokerDoor } from './broker-door.ts'
+import { CallGate } from './call-gate.ts'
 import { Connections } from './connections.ts'
 import { messagingMethods, messagingServiceName } from './messaging/methods.ts'
-import { openOnePort, type Inject } from './one-port.ts'
+import { openOnePort, type Inject, type OnePort } from './one-port.ts'
 import { rawService } from './raw-service.ts'
 import { makeSelfSigned, type Certificate } from './self-signed.ts'
 
@@ -30,12 +31,17 @@ export interface RpcServer {
   readonly port: number
   readonly clientCount: number
   readonly connectionCount: number
-  /** Drops every connection. Idempotent. */
+  /** Takes no more calls, lets unary ones under way finish (within 3 s), and drops every connection. Idempotent. */
   close(): Promise<void>
 }
 
 /** As the official proxy takes them; a request beyond the limits then gets its precise code instead of a broken stream. */
 const messageBytesMax = 130 * 1024 * 1024
+
+/** Longer than any use case may take (DESIGN rule 17). */
+const closePatienceMs = 3_000
+
+const lastAnswersMs = 50
 
 const serverOptions: ServerOptions = {
   'grpc.max_receive_message_length': messageBytesMax,
@@ -53,12 +59,11 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const { broker, clock, listen, advertise } = options
   const deadlines = new Deadlines(clock)
   const connections = new Connections(broker)
+  const gate: CallGate = new CallGate(clock, () => onePort.dropAll())
   const context = { broker, clock, deadlines, storeHost: `${advertise.host}:${advertise.port}` }
+  const entrance = { context, connections, gate }
   const server = new Server(serverOptions)
-  const services = [
-    rawService(messagingServiceName, messagingMethods, context, connections),
-    rawService(adminServiceName, adminMethods(), context, connections),
-  ]
+  const services = [rawService(messagingServiceName, messagingMethods, entrance), rawService(adminServiceName, adminMethods(), entrance)]
   for (const { definition, implementation } of services) server.addService(definition, implementation)
   const injectors = [server.createConnectionInjector(ServerCredentials.createInsecure())]
   const injectorFor = (credentials: ServerCredentials): Inject => {
@@ -66,15 +71,28 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
     injectors.push(injector)
     return socket => injector.injectConnection(socket)
   }
-  const onePort = await openOnePort({
+  const onePort: OnePort = await openOnePort({
     ...listen,
     plaintext: socket => injectors[0]?.injectConnection(socket),
     tls: () => injectorFor(credentialsOf(options.tls ?? selfSigned(options))),
+    admits: () => gate.admitsConnection(),
     onOpen: peer => connections.opened(peer),
     onClose: peer => connections.closed(peer),
   })
   let closing: Promise<void> | undefined
   const closeAll = async (): Promise<void> => {
+    onePort.stopListening()
+    // Clients are told to take their next calls elsewhere; answers under way still arrive. Long polls and telemetry streams just end.
+    for (const injector of injectors) injector.drain(closePatienceMs)
+    await new Promise<void>(resolve => {
+      const patience = clock.setTimer(closePatienceMs, resolve)
+      gate.onIdle(() => {
+        patience.cancel()
+        // The last answers are on their way to their sockets.
+        clock.setTimer(lastAnswersMs, resolve)
+      })
+    })
+    gate.close()
     deadlines.close()
     for (const injector of injectors) injector.destroy()
     server.forceShutdown()
