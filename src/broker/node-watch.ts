@@ -1,6 +1,7 @@
 /**
  * What the leader sees to on its own: who is up (rule 16), that time passes (rule 8), and that the replicas are alike (rule 11).
- * Nobody else proposes these; a deposed leader's leftovers are harmless, for apply takes them as what they are.
+ * Nobody else proposes these. What a leader says of nodes it says as the leader of its term: sent again by a deposed one, cut off or paused until
+ * then, it would declare healthy nodes down (docs/bugs-found.md, 1).
  *
  * A node is down when nothing was heard of it for 2 s, or when its applies are that far behind; it is up again after 5 s of contact in which it
  * kept up. A new leader begins to count anew, so a change of leader marks nobody down by itself.
@@ -24,6 +25,7 @@ export interface NodeWatchOptions {
 const downAfterMs = 2_000
 const upAfterMs = 5_000
 const watchIntervalMs = 200
+const stalledMs = 5 * watchIntervalMs
 /** A follower whose applies are this far behind the commit keeps its clients waiting. */
 const lagMs = downAfterMs
 /** Client work fires what is due by itself: a tick waits this long for it. */
@@ -48,6 +50,7 @@ export class NodeWatch {
   #tickDueMs = Infinity
   /** Node changes and the like on their way. */
   readonly #open = new Set<string>()
+  #lastLookMs = -Infinity
   #lastDigestMs = -Infinity
   #lastDigestIndex = 0
 
@@ -107,6 +110,9 @@ export class NodeWatch {
       if (raft.isLeader) this.#look()
     })
     const nowMs = this.#options.clock.nowMs()
+    // We stood still ourselves: that nothing was heard meanwhile says nothing about the others.
+    if (nowMs - this.#lastLookMs > stalledMs) this.#watched.clear()
+    this.#lastLookMs = nowMs
     this.#commits.push({ atMs: nowMs, index: raft.commitIndex })
     while (this.#commits.length > 1 && (this.#commits[1]?.atMs ?? 0) <= nowMs - lagMs) this.#commits.shift()
     for (const follower of raft.followers()) this.#judge(follower, nowMs)
@@ -155,12 +161,17 @@ export class NodeWatch {
 
   /** One of a kind at a time. */
   #propose(what: string, command: Command): void {
-    const { proposer, clock } = this.#options
+    const { proposer, clock, raft } = this.#options
     if (this.#open.has(what)) return
-    const isTaken = proposer.propose(command, clock.nowMs() + patienceMs, outcome => {
-      this.#open.delete(what)
-      if (outcome.kind === 'applied') this.onAppliedBatch()
-    })
+    const isTaken = proposer.propose(
+      command,
+      clock.nowMs() + patienceMs,
+      outcome => {
+        this.#open.delete(what)
+        if (outcome.kind === 'applied') this.onAppliedBatch()
+      },
+      raft.term,
+    )
     if (isTaken) this.#open.add(what)
   }
 }

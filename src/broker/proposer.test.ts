@@ -31,7 +31,7 @@ interface Gateway {
   /** Topics of the commands that apply took, in order: the state of this tiny machine. */
   readonly taken: string[]
   readonly outcomes: Map<string, ProposeOutcome[]>
-  propose(name: string, patienceMs?: number): boolean
+  propose(name: string, patienceMs?: number, onlyInTerm?: number): boolean
 }
 
 /** Apply with the session rule (rule 6) and nothing else. */
@@ -80,11 +80,10 @@ function gateway(group: FakeGroup, id: number, incarnation = 1, limits: Partial<
     proposer,
     taken,
     outcomes,
-    propose(name, patienceMs = 2_500) {
+    propose(name, patienceMs = 2_500, onlyInTerm) {
       outcomes.set(name, [])
-      return proposer.propose({ kind: 'deleteTopic', topic: name }, group.clock.nowMs() + patienceMs, outcome =>
-        outcomes.get(name)?.push(outcome),
-      )
+      const listener = (outcome: ProposeOutcome): unknown => outcomes.get(name)?.push(outcome)
+      return proposer.propose({ kind: 'deleteTopic', topic: name }, group.clock.nowMs() + patienceMs, listener, onlyInTerm)
     },
   }
 }
@@ -191,6 +190,19 @@ test('what a deposed leader had only for itself is sent again to the new one', (
   clock.advance(10)
   expect([...b.taken].sort()).toEqual(['other', 'own'])
   expect(kinds(a, 'own')).toEqual(['applied'])
+})
+
+test("a leader's own word is not sent again once it leads no more", () => {
+  const { group, clock, a, b } = threeGateways()
+  group.isCommitHeld = true
+  a.propose('own', 2_500, a.node.term)
+  a.propose('other')
+  clock.advance(5)
+  group.elect(2, 0)
+  group.releaseCommit()
+  clock.advance(10)
+  expect(b.taken).toEqual(['other'])
+  expect(kinds(a, 'own')).toEqual(['unknown', 'rejected overtaken'])
 })
 
 test('the leader drops copies of what it has appended in its term', () => {

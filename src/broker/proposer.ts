@@ -67,6 +67,8 @@ interface Pending {
   readonly listener: OutcomeListener
   /** undefined = not to be sent (again): patience is over. */
   body: Body | undefined
+  /** A leader's own word, which nobody may hear from it once it leads no more. */
+  readonly onlyInTerm: number | undefined
   wasSent: boolean
   deadline: Deadline | undefined
 }
@@ -111,14 +113,17 @@ export class Proposer {
     this.#stallMs = this.#limits.stallMs
   }
 
-  /** False = over a bound, and nothing was taken. Otherwise `listener` hears the outcome, never inside this call. */
-  propose(command: Command, deadlineMs: number, listener: OutcomeListener): boolean {
+  /**
+   * False = over a bound, and nothing was taken. Otherwise `listener` hears the outcome, never inside this call. With `onlyInTerm` it is the word of
+   * the leader of that term, which we are: it is not sent again once we lead no more.
+   */
+  propose(command: Command, deadlineMs: number, listener: OutcomeListener, onlyInTerm?: number): boolean {
     if (this.#pending.length - this.#head >= this.#limits.pendingCountMax) return false
     if (this.#bytes >= this.#limits.pendingBytesMax) return false
     const { node, incarnation, raft, deadlines } = this.#options
     const sequence = ++this.#lastSequence
     const body = this.#options.encode({ node, incarnation, sequence, sentAtMs: Math.floor(raft.clusterTimeMs()) }, command)
-    const pending: Pending = { sequence, bytes: body.bytes, listener, body, wasSent: false, deadline: undefined }
+    const pending: Pending = { sequence, bytes: body.bytes, listener, body, onlyInTerm, wasSent: false, deadline: undefined }
     pending.deadline = deadlines.at(deadlineMs, () => {
       this.#onPatienceOver(pending)
     })
@@ -177,7 +182,16 @@ export class Proposer {
     this.#term = term
     this.#leaderId = leaderId
     this.#pauseUntilMs = -Infinity
+    this.#dropOutlived(term, leaderId === this.#options.node)
     this.#restart()
+  }
+
+  #dropOutlived(term: number, isLeader: boolean): void {
+    for (const pending of this.#pending.slice(this.#head)) {
+      if (pending.onlyInTerm === undefined || pending.body === undefined || (isLeader && pending.onlyInTerm === term)) continue
+      pending.deadline?.cancel()
+      this.#onPatienceOver(pending)
+    }
   }
 
   onPeerConnected(peer: number): void {
