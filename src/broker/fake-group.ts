@@ -5,6 +5,7 @@
 import { mustExist } from '../platform/assert.ts'
 import { crc32cOf } from '../platform/bytes.ts'
 import type { Body } from './peer-frame.ts'
+import type { BrokerRaft, FollowerHealth } from './raft-view.ts'
 import type { FakeClock } from './fake-clock.ts'
 
 export interface FakeEntry {
@@ -27,7 +28,7 @@ export interface FakeApp {
 /** Time a frame or an entry takes from node to node. */
 export const hopMs = 1
 
-export class FakeNode {
+export class FakeNode implements BrokerRaft {
   readonly id: number
   readonly #group: FakeGroup
   app: FakeApp | undefined
@@ -58,6 +59,25 @@ export class FakeNode {
     return true
   }
 
+  get commitIndex(): number {
+    return Math.min(this.#group.commitIndex, this.#group.log.length)
+  }
+
+  entryBody(index: number): Uint8Array {
+    return this.entry(index).body
+  }
+
+  followers(): readonly FollowerHealth[] {
+    if (!this.isLeader) return []
+    return this.#group.nodes
+      .filter(node => node !== this)
+      .map(node => ({ node: node.id, sinceContactMs: this.#group.silenceOf(node.id), appliedIndex: node.appliedIndex }))
+  }
+
+  isConnected(peer: number): boolean {
+    return this.#group.isLinked(this.id, peer)
+  }
+
   sendToPeer(peer: number, buffers: readonly Uint8Array[]): boolean {
     return this.#group.send(this.id, peer, buffers)
   }
@@ -83,6 +103,7 @@ export class FakeGroup {
   /** Asked for every frame; true loses it. */
   losesFrame: (from: number, to: number, bytes: Uint8Array) => boolean = () => false
   readonly #cut = new Set<string>()
+  readonly #silentSinceMs = new Map<number, number>()
   frames = 0
 
   constructor(clock: FakeClock, size: number) {
@@ -122,6 +143,21 @@ export class FakeGroup {
       if (!this.#cut.has(linkOf(from, to))) this.node(to).app?.peerFrame(from, bytes)
     })
     return true
+  }
+
+  isLinked(a: number, b: number): boolean {
+    return !this.#cut.has(linkOf(a, b))
+  }
+
+  /** From now on the leader hears nothing of this node, or hears of it again. */
+  setSilent(node: number, isSilent: boolean): void {
+    if (isSilent) this.#silentSinceMs.set(node, this.clock.nowMs())
+    else this.#silentSinceMs.delete(node)
+  }
+
+  silenceOf(node: number): number {
+    const since = this.#silentSinceMs.get(node)
+    return since === undefined ? 0 : this.clock.nowMs() - since
   }
 
   cut(a: number, b: number): void {

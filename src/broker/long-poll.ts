@@ -121,7 +121,7 @@ export class LongPolls {
     poll.waiting.push(waiting)
     this.#count++
     this.#arm(waiting)
-    if (this.#mayFind(poll)) this.#want(poll)
+    if (this.#mayFind(poll) || this.#isRepeat(poll, waiter.request)) this.#want(poll)
     return () => this.#finish(waiting)
   }
 
@@ -170,6 +170,10 @@ export class LongPolls {
   #mayFind({ consumerGroup, topic }: Poll): boolean {
     const { view } = this.#options
     return !view.hasPlace(consumerGroup, topic) || view.mayDeliver(consumerGroup, topic)
+  }
+
+  #isRepeat({ consumerGroup, topic }: Poll, { client, attempt }: PopRequest): boolean {
+    return attempt !== undefined && this.#options.view.hasBatch(consumerGroup, topic, client, attempt)
   }
 
   #want(poll: Poll): void {

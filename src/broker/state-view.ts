@@ -64,6 +64,8 @@ export interface StateView {
   hasPlace(consumerGroup: string, topic: string): boolean
   /** Whether a pop may find something. Never false when it would. */
   mayDeliver(consumerGroup: string, topic: string): boolean
+  /** Whether a receive with this attempt id was served before and its messages are still unanswered: a pop brings them again (rule 14). */
+  hasBatch(consumerGroup: string, topic: string, client: Hash64, attempt: Hash64): boolean
   /** Number that only grows while messages are appended to the topic; equal on every node at the same applied index. */
   arrivals(topicId: TopicId): number
   isNodeUp(node: number): boolean

@@ -4,7 +4,7 @@ import { findClient } from './clients.ts'
 import { hasWork, isFull, type Place } from './cursors.ts'
 import { nextDueMs } from './deadlines.ts'
 import type { ConsumerGroupId, Hash64, QueueId, TopicId } from './ids.ts'
-import { findRow, hasFlag, isOutstanding, RowField, RowFlag, RowState, stateOf } from './in-flight.ts'
+import { findBatch, findRow, hasFlag, isOutstanding, RowField, RowFlag, RowState, stateOf } from './in-flight.ts'
 import { isUp } from './nodes.ts'
 import { deliveryOf } from './pop.ts'
 import { toWallMs } from './registers.ts'
@@ -163,6 +163,12 @@ export class StateViews {
     if (topic === undefined) return false
     const place = this.#state.groups.byName.get(consumerGroup)?.places.get(topic.id)
     return place === undefined || hasWork(this.#state, place)
+  }
+
+  /** Whether this receive was served before and its messages are still unanswered: a pop with its attempt id brings them again (rule 14). */
+  hasBatch(consumerGroup: string, topicName: string, client: Hash64, attempt: Hash64): boolean {
+    const place = this.#findPlace(consumerGroup, topicName)
+    return place !== undefined && findBatch(this.#state.inFlight, place.group.id, place.topic.id, client, attempt).length > 0
   }
 
   /** Whether the group's bound on unfinished messages holds its pops back. */

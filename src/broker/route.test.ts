@@ -1,0 +1,110 @@
+import { expect, test } from 'vitest'
+import { FakeWorld, codeOf, type Heard } from './fake-world.ts'
+import type { AssignmentAnswer, RouteAnswer } from './requests.ts'
+import { queryAssignment, queryRoute } from './route.ts'
+
+function route(world: FakeWorld, gateway: number, topic = 't'): Heard<RouteAnswer> {
+  return world.ask(reply => queryRoute(world.broker(gateway), { ...world.asked(), topic }, reply))
+}
+
+function assignment(world: FakeWorld, gateway: number): Heard<AssignmentAnswer> {
+  return world.ask(reply => queryAssignment(world.broker(gateway), { ...world.asked(), topic: 't', consumerGroup: 'g' }, reply))
+}
+
+function names({ answer }: Heard<RouteAnswer> | Heard<AssignmentAnswer>): string[] {
+  return answer !== undefined && 'brokers' in answer ? answer.brokers.map(({ name }) => name) : []
+}
+
+test('the route names every node with its own address, in one order from every node', () => {
+  const world = new FakeWorld()
+  world.createTopic('t', 'normal', 8)
+  const heard = [1, 2, 3].map(id => route(world, id))
+  world.clock.advance(1)
+  for (const { answer } of heard) {
+    expect(answer).toEqual({
+      kind: 'route',
+      topic: 't',
+      type: 'normal',
+      queueCount: 8,
+      brokers: [1, 2, 3].map(id => ({ name: `n${id}`, host: '127.0.0.1', port: 8000 + id })),
+    })
+  }
+})
+
+test('a dead node leaves every route within 3 s, and comes back after 5 s of being well', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.setSilent(3, true)
+  world.clock.advance(1_500)
+  const early = route(world, 2)
+  world.clock.advance(1_500)
+  const late = [1, 2].map(id => route(world, id))
+  world.clock.advance(1)
+  expect(names(early)).toEqual(['n1', 'n2', 'n3'])
+  expect(late.map(names)).toEqual([['n1', 'n2'], ['n1', 'n2']]) // prettier-ignore
+  world.group.setSilent(3, false)
+  world.clock.advance(4_500)
+  const stillOut = route(world, 2)
+  world.clock.advance(1_000)
+  const back = route(world, 2)
+  world.clock.advance(1)
+  expect(names(stillOut)).toEqual(['n1', 'n2'])
+  expect(names(back)).toEqual(['n1', 'n2', 'n3'])
+})
+
+test('a node whose applies stay behind leaves the route', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.clock.advance(2_500)
+  world.at(3).node.isHeld = true
+  world.send(1, 't', 'x')
+  world.clock.advance(6_000)
+  const heard = route(world, 2)
+  world.clock.advance(1)
+  expect(names(heard)).toEqual(['n1', 'n2'])
+})
+
+test('an assignment keeps a dead node for a minute', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.setSilent(3, true)
+  world.clock.advance(10_000)
+  const kept = assignment(world, 2)
+  world.clock.advance(60_000)
+  const dropped = assignment(world, 2)
+  world.clock.advance(1)
+  expect(names(kept)).toEqual(['n1', 'n2', 'n3'])
+  expect(names(dropped)).toEqual(['n1', 'n2'])
+})
+
+test('an unknown topic is unknown only after a barrier, also for a node that lags', () => {
+  const world = new FakeWorld()
+  world.at(3).node.isHeld = true
+  world.createTopic('t')
+  const known = route(world, 3)
+  const unknown = route(world, 2, 'nowhere')
+  world.clock.advance(50)
+  expect(known.answer).toBeUndefined()
+  expect(codeOf(unknown)).toBe('topicNotFound')
+  world.group.release(3)
+  expect(codeOf(known)).toBe('route')
+})
+
+test('a known route is answered without a leader', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.elect(undefined)
+  const heard = route(world, 2)
+  world.clock.advance(1)
+  expect(codeOf(heard)).toBe('route')
+})
+
+test('a change of leader marks nobody down', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  for (let i = 0; i < 6; i++) {
+    world.group.elect(1 + (i % 3))
+    world.clock.advance(1_000)
+  }
+  for (const { machine } of world.gateways) expect([1, 2, 3].map(id => machine.isNodeUp(id))).toEqual([true, true, true])
+})
