@@ -174,9 +174,19 @@ export class Loop {
   #turn(): void {
     this.#isTurnRequested = false
     if (this.#isStopped) return
+    this.wake()
+    try {
+      this.#carryOutTurn()
+    } catch (error) {
+      // A read of the log that fails inside a turn is the disk's fault, like a failed flush. Everything else is a bug of ours and ends the process.
+      if (!(error instanceof Error) || error.name !== 'StorageError') throw error
+      this.fail(error)
+    }
+  }
+
+  #carryOutTurn(): void {
     const { metrics, transport } = this.#options
     metrics.turns++
-    this.wake()
     for (const item of this.inbox.takeControl()) this.#take(item)
     this.#takeData()
     this.#stepDurable()
