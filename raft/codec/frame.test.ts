@@ -114,8 +114,9 @@ describe('frames', () => {
     expect(collect(100).reader.push(head(view => view.setUint8(5, 2)))).toBe('badPrefix')
     expect(collect(100).reader.push(head(view => view.setUint16(6, 5, true)))).toBe('badPrefix')
     expect(collect(100).reader.push(head(view => view.setUint32(8, 0, true)))).toBe('badChecksum')
-    // A TLS hello on the peer port.
-    expect(collect(4_096).reader.push(new Uint8Array([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3, 7, 7]))).toBe('tooLong')
+    // A TLS hello, or HTTP, on the peer port: known by the first four bytes.
+    expect(collect(4_096).reader.push(new Uint8Array([0x16, 3, 1, 2]))).toBe('tooLong')
+    expect(collect(4_096).reader.push(Buffer.from('GET /'))).toBe('tooLong')
   })
 
   it('stop when the taker says so', () => {

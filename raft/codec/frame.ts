@@ -77,9 +77,8 @@ export class FrameReader {
       this.#takeFrame(rest.subarray(0, frameBytes))
       rest = rest.subarray(frameBytes)
     }
-    if (this.#fault === undefined) {
-      if (rest.length > 0) this.#hold(rest)
-    } else {
+    if (this.#fault === undefined && rest.length > 0) this.#hold(rest)
+    if (this.#fault !== undefined) {
       this.#held = noBytes
       this.#heldBytes = 0
     }
@@ -95,7 +94,7 @@ export class FrameReader {
   #completeHeld(chunk: Uint8Array): Uint8Array {
     let rest = chunk
     if (this.#heldBytes < framePrefixBytes) rest = this.#holdUpTo(framePrefixBytes, rest)
-    if (this.#heldBytes < framePrefixBytes) return noBytes
+    if (this.#fault !== undefined || this.#heldBytes < framePrefixBytes) return noBytes
     const frameBytes = this.#frameBytes(this.#held)
     if (frameBytes === undefined) return noBytes
     rest = this.#holdUpTo(frameBytes, rest)
@@ -123,6 +122,8 @@ export class FrameReader {
     }
     this.#held.set(piece, this.#heldBytes)
     this.#heldBytes = bytes
+    // Garbage and foreign protocols are told by an impossible length, before a whole prefix has come.
+    if (bytes >= 4 && bytes < framePrefixBytes && viewOf(this.#held).getUint32(0, true) > this.bytesMax) this.#fault = 'tooLong'
   }
 
   /** Length of the frame at the start of `bytes`, prefix included; undefined, and a fault, when it can't be one. */
