@@ -44,7 +44,7 @@ export async function measureFailover(
   let isStopping = false
   try {
     const endpoints = cluster.endpoint('n1')
-    await run(process.execPath, [cliPath(), '--endpoint', endpoints, 'topic', 'create', topic])
+    await run(process.execPath, [cliPath(), 'topic', 'create', topic, '-e', endpoints])
     const producers = await Promise.all(
       cluster.nodes.map(async node => {
         const producer = new Producer({ endpoints: cluster.endpoint(node.name), namespace: '', topic, logger: silent })
@@ -80,7 +80,7 @@ export async function measureFailover(
     }
     isStopping = true
     await Promise.all(loops)
-    const { stdout } = await run(process.execPath, [cliPath(), '--endpoint', cluster.endpoint('n2'), 'topic', 'get', topic, '-o', 'json'])
+    const { stdout } = await run(process.execPath, [cliPath(), 'topic', 'get', topic, '-o', 'json', '-e', cluster.endpoint('n2')])
     const appended = (JSON.parse(stdout) as { messages: number }).messages
     await Promise.all(producers.map(producer => producer.shutdown()))
     const sorted = [...pausesMs].sort((a, b) => a - b)

@@ -103,7 +103,7 @@ export async function runBench(seconds: number, report: (point: BenchPoint) => v
 }
 
 async function cli(endpoint: string, args: readonly string[]): Promise<string> {
-  return (await run(process.execPath, [cliPath(), '--endpoint', endpoint, ...args])).stdout
+  return (await run(process.execPath, [cliPath(), ...args], { env: { ...process.env, RAFTMQ_ENDPOINT: endpoint } })).stdout
 }
 
 interface StatusNode {

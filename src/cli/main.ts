@@ -6,6 +6,7 @@
 import { realpathSync } from 'node:fs'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { ConsumeOptions } from './consume.ts'
+import type { CreateGroupOptions } from './create-group.ts'
 import type { DevOptions } from './dev.ts'
 import { CliError, ExitCode, exitCodeHelp } from './exit.ts'
 import type { ProduceOptions } from './produce.ts'
@@ -82,7 +83,29 @@ function addTopics(program: Command): void {
   remote(topic.command('delete').alias('rm').description('delete a topic and its messages').argument('<name>'))
     .option('--if-exists', 'success when it is not there')
     .action(async (name: string, options: DeleteTopicOptions) => (await import('./topic.ts')).deleteTopic(name, options))
-  const group = program.command('group').description('look at consumer groups')
+  const group = program.command('group').description('create, list and describe consumer groups')
+  remote(
+    group
+      .command('create')
+      .description('create a group with settings of its own; consumers make missing ones by themselves')
+      .argument('<name>'),
+  )
+    .option('--topic <topic>', 'give it its place in this topic now; may be repeated', collect, [])
+    .addOption(new Option('--from <where>', 'where it begins').choices(['first', 'last']).default('last'))
+    .option('--fifo', 'one message of a message group at a time, in order')
+    .option('--max-attempts <n>', 'deliveries before a message goes to the dead letters', integer(1, 1000))
+    .option(
+      '--retry <pause>',
+      'pause before the next attempt, as 10s; may be repeated, the last one counts for all later ones',
+      collect,
+      [],
+    )
+    .option('--replace', 'change the settings of a group that is there')
+    .addHelpText(
+      'after',
+      examples('raftmq group create billing --topic orders --fifo', 'raftmq group create mail --retry 5s --retry 1m --max-attempts 5'),
+    )
+    .action(async (name: string, options: CreateGroupOptions) => (await import('./create-group.ts')).createGroup(name, options))
   remote(group.command('list').alias('ls').description('all groups and how far they are')).action(async (options: RemoteOptions) =>
     (await import('./group.ts')).listGroups(options),
   )

@@ -7,7 +7,7 @@ const base = { namespace: '', logger: silentLogger }
 
 /** All bodies of a topic, read by a fresh group. */
 async function bodiesOf(endpoint: string, topic: string): Promise<string[]> {
-  const result = await raftmq(['--endpoint', endpoint, 'consume', topic, '-g', `audit-${topic}`, '--from', 'first', '--until-empty'])
+  const result = await raftmq(endpoint, ['consume', topic, '-g', `audit-${topic}`, '--from', 'first', '--until-empty'])
   expect(result.code).toBe(0)
   return result.stdout.split('\n').filter(line => line !== '')
 }

@@ -24,11 +24,9 @@ it('a file of 100 000 lines through a one-queue topic comes back cmp-equal', asy
     const input = join(directory, 'in.log')
     const output = join(directory, 'out.log')
     writeFileSync(input, logLines(100_000))
-    const produced = await raftmq(['--endpoint', cluster.endpoint('n1'), 'produce', 'lines', '--file', input])
+    const produced = await raftmq(cluster.endpoint('n1'), ['produce', 'lines', '--file', input])
     expect(produced.code, produced.stderr).toBe(0)
-    const consumed = await raftmq([
-      '--endpoint',
-      cluster.endpoint('n3'),
+    const consumed = await raftmq(cluster.endpoint('n3'), [
       'consume',
       'lines',
       '-g',

@@ -15,7 +15,7 @@ afterAll(async () => {
 })
 
 async function group(name: string, topic: string, ...more: string[]): Promise<void> {
-  const result = await raftmq(['--endpoint', cluster.endpoint('n2'), 'group', 'create', name, '--topic', topic, '--from', 'first', ...more])
+  const result = await raftmq(cluster.endpoint('n2'), ['group', 'create', name, '--topic', topic, '--from', 'first', ...more])
   expect(result.stderr + result.stdout).not.toContain('error')
   expect(result.code).toBe(0)
 }

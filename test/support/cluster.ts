@@ -11,11 +11,16 @@ export interface CliResult {
 }
 
 /** Runs `raftmq` as its user would; never throws for an exit code. */
-export function raftmq(args: readonly string[], input?: string): Promise<CliResult> {
+export function raftmq(endpoint: string, args: readonly string[], input?: string): Promise<CliResult> {
   return new Promise(done => {
-    const child = execFile(process.execPath, [cliPath(), ...args], { maxBuffer: 256 * 1024 * 1024 }, (error, stdout, stderr) => {
-      done({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr })
-    })
+    const child = execFile(
+      process.execPath,
+      [cliPath(), ...args],
+      { maxBuffer: 256 * 1024 * 1024, env: { ...process.env, RAFTMQ_ENDPOINT: endpoint } },
+      (error, stdout, stderr) => {
+        done({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr })
+      },
+    )
     if (input !== undefined) child.stdin?.end(input)
   })
 }
@@ -27,17 +32,7 @@ export async function clusterWithTopics(
 ): Promise<LocalCluster> {
   const cluster = await LocalCluster.start(options)
   for (const [topic, type] of Object.entries(topics)) {
-    const result = await raftmq([
-      '--endpoint',
-      cluster.endpoint('n1'),
-      'topic',
-      'create',
-      topic,
-      '--type',
-      type,
-      '--queues',
-      String(options.queues ?? 4),
-    ])
+    const result = await raftmq(cluster.endpoint('n1'), ['topic', 'create', topic, '--type', type, '--queues', String(options.queues ?? 4)])
     if (result.code !== 0) throw new Error(`topic create ${topic} failed: ${result.stderr}`)
   }
   return cluster
