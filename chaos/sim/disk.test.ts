@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { diskContract } from '../../src/platform/disk-contract.ts'
 import type { Disk, DiskFile } from '../../src/platform/disk.ts'
 import { SimulatedCrash, SimulatedDisk } from './disk.ts'
-import type { PowerCutOdds } from './disk.ts'
+import type { PowerCutOdds } from './disk-image.ts'
 import { SimRandom } from './random.ts'
 import { Scheduler } from './scheduler.ts'
 

@@ -56,6 +56,8 @@ export function findLog(options: RecoverLogOptions): FoundLog {
     else {
       const end = scan(options, segment, runs)
       last = end.last
+      // A segment that ends in order, and before the next one begins: a file in between is gone.
+      if (next !== undefined && end.problem === 'end') checkFollows(options, last, next)
       if (next === undefined || !isComplete(end, next)) tornAt = judgeEnd(options, segment, end, next !== undefined)
     }
     segments.push(segment)

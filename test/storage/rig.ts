@@ -5,7 +5,7 @@ import type { Disk } from '../../src/platform/disk.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import type { LogLimits } from '../../src/storage/log-limits.ts'
 import { openLog } from '../../src/storage/open-log.ts'
-import type { OpenedLog } from '../../src/storage/open-log.ts'
+import type { OpenedLog, OpenLogOptions } from '../../src/storage/open-log.ts'
 import { MachineClock } from '../../chaos/sim/clock.ts'
 import { SimulatedDisk } from '../../chaos/sim/disk.ts'
 import { SimRandom } from '../../chaos/sim/random.ts'
@@ -33,8 +33,8 @@ export class StorageRig {
   }
 
   /** A new process opens the directory; the one before is dead. */
-  open(): OpenedLog {
-    return openLog({ ...this.openOptions(), limits: this.limits })
+  open(changes: Partial<OpenLogOptions> = {}): OpenedLog {
+    return openLog({ ...this.openOptions(), limits: this.limits, ...changes })
   }
 
   openOptions(): {

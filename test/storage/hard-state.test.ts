@@ -1,0 +1,251 @@
+import { describe, expect, it } from 'vitest'
+import type { LogIndex, Term } from '../../raft/index.ts'
+import { decodeSlot, encodeSlot, firstHardState, markIntervalBytes, slotBytes, slotSpacingBytes } from '../../src/storage/hard-state.ts'
+import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { append, rigDirectory, StorageRig } from './rig.ts'
+
+const path = `${rigDirectory}/hard-state`
+const directoryId = Uint8Array.from({ length: 16 }, (_, i) => i + 1)
+
+function slots(rig: StorageRig, id: Uint8Array): { readonly counter: number; readonly term: number; readonly mark: number }[] {
+  const bytes = rig.disk.contentOf(path) ?? new Uint8Array(0)
+  return [0, slotSpacingBytes].map(position => {
+    const { counter, term, mark } = decodeSlot(bytes.subarray(position, position + slotBytes), id) ?? { counter: -1, term: -1, mark: -1 }
+    return { counter, term, mark }
+  })
+}
+
+function save(rig: StorageRig, opened: OpenedLog, term: number, votedFor?: number): void {
+  let isReleased = false
+  opened.hardState.save({ term: term as Term, votedFor }, error => {
+    if (error !== undefined) throw error
+    isReleased = true
+  })
+  rig.scheduler.runUntilTrue(() => isReleased, 10_000)
+  expect(isReleased).toBe(true)
+}
+
+/** Damages the slot that holds the newest, or the older, state. */
+function loseSlot(rig: StorageRig, id: Uint8Array, which: 'newest' | 'older'): void {
+  const [first, second] = slots(rig, id).map(slot => slot.counter)
+  const newest = (first ?? 0) > (second ?? 0) ? 0 : 1
+  const disk = rig.disk.openProcess()
+  disk.open(path, { create: false }).writeSync(Buffer.from('lost'), slotSpacingBytes * (which === 'newest' ? newest : 1 - newest) + 10)
+}
+
+describe('a slot', () => {
+  it('has exactly these bytes', () => {
+    const record = { counter: 258, term: 7, votedFor: 3, mark: 0x1_0000_0002, incarnation: 5, hasTornTail: true, isVoteWithheld: true }
+    expect(Buffer.from(encodeSlot(record, directoryId)).toString('hex')).toBe(
+      '524d5153' + // 0 "RMQS"
+        '0100' + // 4 format 1
+        '0300' + // 6 flags: torn tail, vote withheld
+        '0201000000000000' + // 8 counter 258
+        '0700000000000000' + // 16 term 7
+        '0200000001000000' + // 24 durable mark 2^32 + 2
+        '0102030405060708090a0b0c0d0e0f10' + // 32 directory id
+        '0500000000000000' + // 48 incarnation 5
+        '03000000' + // 56 voted for node 3
+        '28d7fbe7', // 60 crc of the bytes above
+    )
+    expect(decodeSlot(encodeSlot(record, directoryId), directoryId)).toEqual(record)
+    expect(decodeSlot(encodeSlot(firstHardState, directoryId), directoryId)).toEqual(firstHardState)
+  })
+
+  it('is refused with any bit flipped, cut, or of another directory', () => {
+    const bytes = encodeSlot({ ...firstHardState, term: 9 }, directoryId)
+    for (let bit = 0; bit < slotBytes * 8; bit++) {
+      const flipped = bytes.slice()
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+      expect(decodeSlot(flipped, directoryId)).toBeUndefined()
+    }
+    expect(decodeSlot(bytes.subarray(0, 63), directoryId)).toBeUndefined()
+    expect(decodeSlot(new Uint8Array(64), directoryId)).toBeUndefined()
+    expect(decodeSlot(bytes, directoryId.slice().reverse())).toBeUndefined()
+  })
+})
+
+describe('the hard state', () => {
+  it('survives a power cut from the moment it is released', () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const rig = new StorageRig(`released/${seed}`)
+      const opened = rig.open()
+      save(rig, opened, 3, 2)
+      save(rig, opened, 4, 1)
+      rig.cutPower()
+      expect(rig.open().recovered.hardState).toEqual({ term: 4, votedFor: 1 })
+    }
+  })
+
+  it('goes to both slots, one after the other', () => {
+    const rig = new StorageRig('both')
+    const opened = rig.open()
+    save(rig, opened, 3, 2)
+    expect(slots(rig, opened.directoryId).map(slot => slot.term)).toContain(0)
+    rig.settle()
+    expect(slots(rig, opened.directoryId).map(slot => slot.term)).toEqual([3, 3])
+  })
+
+  it('takes states in order; what waits goes out together, with the newest', () => {
+    const rig = new StorageRig('order')
+    const opened = rig.open()
+    const released: number[] = []
+    for (const term of [1, 2, 3]) opened.hardState.save({ term: term as Term, votedFor: undefined }, () => released.push(term))
+    expect(released).toEqual([])
+    const before = rig.disk.operations
+    rig.settle()
+    expect(released).toEqual([1, 2, 3])
+    expect(slots(rig, opened.directoryId).map(slot => slot.term)).toEqual([3, 3])
+    expect(rig.disk.operations - before).toBeLessThanOrEqual(6)
+  })
+
+  it('counts starts, before the node can speak', () => {
+    const rig = new StorageRig('starts')
+    for (let start = 1; start <= 4; start++) {
+      expect(rig.open().recovered.incarnation).toBe(start)
+      rig.cutPower()
+    }
+  })
+
+  it('of a new directory is held back like after a torn tail', () => {
+    const rig = new StorageRig('new')
+    expect(rig.open().recovered).toMatchObject({ hasTornTail: true, isVoteWithheld: false, last: { term: 0, index: 0 }, incarnation: 1 })
+    expect(rig.open().recovered.hasTornTail).toBe(true)
+  })
+
+  it.each(['newest', 'older'] as const)(
+    'with its %s slot lost is the other one, and the vote is withheld, over restarts, until trust is restored',
+    which => {
+      const rig = new StorageRig('lost')
+      const opened = rig.open()
+      save(rig, opened, 3, 2)
+      rig.settle()
+      rig.kill()
+      loseSlot(rig, opened.directoryId, which)
+      const second = rig.open()
+      expect(second.recovered).toMatchObject({ hardState: { term: 3, votedFor: 2 }, isVoteWithheld: true })
+      expect(second.notes.join()).toMatch(/one of its two slots is unreadable; no vote until a leader of a higher term is heard/)
+      save(rig, second, 5)
+      const third = rig.open()
+      expect(third.recovered.isVoteWithheld).toBe(true)
+      third.hardState.trustRestored('vote')
+      rig.settle()
+      const fourth = rig.open()
+      expect(fourth.recovered).toMatchObject({ hardState: { term: 5, votedFor: undefined }, isVoteWithheld: false })
+    },
+  )
+
+  it('is free again when a vote is cast, for that is the core that had held back', () => {
+    const rig = new StorageRig('cast')
+    const opened = rig.open()
+    save(rig, opened, 3, 2)
+    rig.settle()
+    rig.kill()
+    loseSlot(rig, opened.directoryId, 'older')
+    const second = rig.open()
+    save(rig, second, 6, 1)
+    rig.kill()
+    expect(rig.open().recovered.isVoteWithheld).toBe(false)
+  })
+
+  it('is never behind the log: its term is at least that of the last entry', () => {
+    const rig = new StorageRig('behind')
+    const opened = rig.open()
+    append(opened, 7, 1)
+    rig.flush(opened)
+    rig.kill()
+    expect(rig.open().recovered.hardState).toEqual({ term: 7, votedFor: undefined })
+  })
+
+  it.each(['write', 'sync'] as const)('tells a failed %s, and nothing is saved any more', operation => {
+    const rig = new StorageRig('poison')
+    const opened = rig.open()
+    rig.disk.failNext({ operation, pathPart: 'hard-state', code: 'EIO' })
+    const errors: (string | undefined)[] = []
+    opened.hardState.save({ term: 1 as Term, votedFor: undefined }, error => errors.push(error?.message))
+    rig.settle()
+    opened.hardState.save({ term: 2 as Term, votedFor: undefined }, error => errors.push(error?.message))
+    rig.settle()
+    expect(errors).toHaveLength(2)
+    for (const error of errors) expect(error).toMatch(/hard-state: writing term and vote failed \(EIO: .*; this node goes silent and stops/)
+    rig.kill()
+    expect(rig.open().recovered.hardState.term).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('the durable mark', () => {
+  it('is kept a second after it was told, and not for every flush', () => {
+    const rig = new StorageRig('second')
+    const opened = rig.open()
+    rig.settle()
+    append(opened, 1, 5)
+    rig.flush(opened)
+    const before = rig.disk.operations
+    for (const index of [1, 2, 3, 4, 5]) opened.log.noteDurable(index as LogIndex)
+    append(opened, 1, 1)
+    rig.flush(opened)
+    opened.log.noteDurable(6 as LogIndex)
+    rig.settle(1_500)
+    const marks = slots(rig, opened.directoryId).map(slot => slot.mark)
+    expect(Math.max(...marks)).toBe(6)
+    opened.log.noteDurable(6 as LogIndex)
+    rig.settle(5_000)
+    expect(rig.disk.operations - before).toBeLessThanOrEqual(8)
+  })
+
+  it('is kept at once after sixteen MiB', () => {
+    const rig = new StorageRig('bytes')
+    const { hardState, directoryId: id } = rig.open()
+    rig.settle()
+    hardState.noteDurable(1, 10)
+    rig.settle()
+    hardState.noteDurable(2, markIntervalBytes + 20)
+    rig.settle(100)
+    expect(Math.max(...slots(rig, id).map(slot => slot.mark))).toBe(2)
+  })
+
+  it('never passes what is really on disk, and goes down before a truncation goes below it', () => {
+    const rig = new StorageRig('down')
+    const opened = rig.open()
+    append(opened, 1, 10)
+    rig.flush(opened)
+    append(opened, 1, 10)
+    opened.log.noteDurable(20 as LogIndex)
+    rig.settle()
+    expect(opened.hardState.mark).toBe(10)
+    opened.log.truncateFrom(4 as LogIndex)
+    opened.log.noteDurable(10 as LogIndex)
+    append(opened, 2, 1)
+    rig.flush(opened)
+    expect(opened.hardState.mark).toBe(3)
+    opened.log.noteDurable(4 as LogIndex)
+    rig.settle()
+    rig.cutPower()
+    const again = rig.open()
+    expect(again.recovered.last).toEqual({ term: 2, index: 4 })
+    expect(again.hardState.mark).toBe(4)
+  })
+
+  it('is told for the last time when the log and the hard state are closed', () => {
+    const rig = new StorageRig('close')
+    const opened = rig.open()
+    append(opened, 1, 5)
+    rig.flush(opened)
+    let isClosed = false
+    opened.log.close(() => opened.hardState.close(() => (isClosed = true)))
+    rig.settle(500)
+    expect(isClosed).toBe(true)
+    expect(Math.max(...slots(rig, opened.directoryId).map(slot => slot.mark))).toBe(5)
+    rig.kill()
+    expect(rig.open().recovered.last.index).toBe(5)
+  })
+
+  it('is the end of the log after a start, so that what the start has seen is not taken for torn later', () => {
+    const rig = new StorageRig('start')
+    const opened = rig.open()
+    append(opened, 1, 5)
+    rig.flush(opened)
+    rig.kill()
+    expect(rig.open().hardState.mark).toBe(5)
+  })
+})
