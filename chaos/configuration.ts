@@ -94,7 +94,7 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     nodes: 3,
     calmMs,
     stormEndMs: calmMs + stormMs,
-    loadEndMs: Math.max(calmMs + stormMs + 2_000, 50_000),
+    loadEndMs: Math.max(calmMs + stormMs + 2_000, 55_000),
     drainMs: 180_000,
     raft: { heartbeatIntervalMs: Math.floor(electionTimeoutMs / random.integer(4, 6)), electionTimeoutMs },
     log: { segmentBytes: random.pick([64, 128, 256, 512]) * 1024, chunkBytes: random.pick([16, 32, 64]) * 1024 },

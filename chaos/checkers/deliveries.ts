@@ -52,6 +52,7 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
   const highestSequence = new Map<number, number>()
   /** By gateway. */
   const incarnations = new Map<number, number>()
+  const downNodes = new Set<number>()
   const order = new MessageGroupOrder()
   let inFlight = 0
 
@@ -122,7 +123,8 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       node: record.proposer?.node ?? 0,
       isConfirmed: false,
       isSettled: false,
-      liftAtMs: never,
+      // A client whose only gateway is down in the log is as good as unconnected.
+      liftAtMs: downNodes.has(record.proposer?.node ?? 0) ? record.wallMs + clientGoneMs : never,
     })
   }
 
@@ -215,7 +217,13 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
           const name = `${client.high}/${client.low}`
           for (const row of rows.values()) if (row.client === name) row.liftAtMs = record.wallMs
         }
-      } else if (command?.kind === 'nodeChanged' && !command.isUp) gatewayGone(record, command.node)
+      } else if (command?.kind === 'nodeChanged') {
+        if (command.isUp) downNodes.delete(command.node)
+        else {
+          downNodes.add(command.node)
+          gatewayGone(record, command.node)
+        }
+      }
     },
     acknowledged(consumerGroup, topic, queueId, offset) {
       expectThat(this.isDone(consumerGroup, topic, queueId, offset), 'A25', () => {
