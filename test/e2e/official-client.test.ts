@@ -63,7 +63,7 @@ describe('the official Node client', () => {
         expect(one?.keys).toEqual(['key-7'])
         expect(one?.properties.get('number')).toBe('7')
         expect(one?.deliveryAttempt).toBe(1)
-        expect(one?.corrupted).toBe(false)
+        expect(one?.corrupted ?? false).toBe(false)
       } finally {
         await Promise.all([producer.shutdown(), consumer.shutdown()])
       }
