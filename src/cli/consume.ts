@@ -4,13 +4,14 @@
  * so a topic of one queue comes out in its order. What comes a second time because an acknowledgement was lost is written once.
  */
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { apache } from '#proto/rocketmq-v2.js'
 import { CallFailed, methods, v2 } from './client.ts'
 import type { ClusterClient } from './client.ts'
 import { CliError, ExitCode } from './exit.ts'
-import { lineBytes, linePropertyKey } from './lines.ts'
+import { LineJoiner, linePropertyKey } from './lines.ts'
 import { learnNodes } from './produce.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
@@ -31,8 +32,8 @@ type Code = apache.rocketmq.v2.Code
 
 const { Code } = v2
 const batchMessagesMax = 32
-const receivesMax = 8
-const acksMax = 8
+const receivesMax = 16
+const acksMax = 16
 const invisibleSeconds = 60
 const followPollMs = 15_000
 const untilEmptyPollMs = 500
@@ -97,6 +98,7 @@ class ConsumeRun {
   readonly #topic: string
   readonly #options: ConsumeOptions
   readonly #out: FileHandle | undefined
+  readonly #joiner = new LineJoiner()
   readonly #stop = new AbortController()
   readonly #acks = new Set<Promise<void>>()
   /** Places written already, oldest first, so that a second delivery is not written again. */
@@ -108,6 +110,7 @@ class ConsumeRun {
     this.#topic = topic
     this.#options = options
     this.#out = out
+    setMaxListeners(receivesMax + acksMax, this.#stop.signal)
   }
 
   interrupt(): void {
@@ -221,7 +224,7 @@ class ConsumeRun {
       this.#places.add(place)
       this.written++
       if (this.#options.output === 'json' && this.#out === undefined) parts.push(Buffer.from(`${JSON.stringify(messageJson(message))}\n`))
-      else parts.push(...lineBytes(message.body ?? new Uint8Array(0), message.userProperties?.[linePropertyKey]))
+      else parts.push(...this.#joiner.bytes(message.body ?? new Uint8Array(0), message.userProperties?.[linePropertyKey]))
     }
     for (const oldest of this.#places) {
       if (this.#places.size <= writtenMax) break

@@ -66,9 +66,15 @@ export class LineCutter {
   }
 }
 
-/** The bytes that a message stands for in a file. */
-export function lineBytes(body: Uint8Array, ending: string | undefined): readonly Uint8Array[] {
-  if (ending === 'empty') return [newlineBytes]
-  if (ending === 'open') return [body]
-  return [body, newlineBytes]
+/** Puts messages together into a file again. */
+export class LineJoiner {
+  #isOpen = false
+
+  /** The bytes that a message stands for. A line that was its file's last, without a newline, gets one when another comes behind it. */
+  bytes(body: Uint8Array, ending: string | undefined): readonly Uint8Array[] {
+    const before = this.#isOpen ? [newlineBytes] : []
+    this.#isOpen = ending === 'open'
+    if (ending === 'empty') return [...before, newlineBytes]
+    return ending === 'open' ? [...before, body] : [...before, body, newlineBytes]
+  }
 }

@@ -27,7 +27,7 @@ export interface ProduceOptions extends RemoteOptions {
 
 const lineBytesMax = 4 * 1024 * 1024
 const chunkBytes = 1024 * 1024
-const batchMessagesMax = 256
+const batchMessagesMax = 512
 const batchBytesMax = 1024 * 1024
 /** Batches under way where order does not matter. */
 const batchesInFlightMax = 8

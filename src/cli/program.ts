@@ -1,0 +1,218 @@
+/**
+ * The command line's commands. This file only says which commands there are; each one's code is in a file of its own, imported when it runs, so that
+ * `raftmq --help` costs nothing. Errors end in one sentence on standard error and an exit code of exit.ts.
+ */
+import { realpathSync } from 'node:fs'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { ConsumeOptions } from './consume.ts'
+import type { CreateGroupOptions } from './create-group.ts'
+import type { DevOptions } from './dev.ts'
+import { CliError, ExitCode, exitCodeHelp } from './exit.ts'
+import type { ProduceOptions } from './produce.ts'
+import type { RemoteOptions } from './remote.ts'
+import type { StartOptions } from './start.ts'
+import type { CreateTopicOptions, DeleteTopicOptions } from './topic.ts'
+
+const defaultEndpoint = '127.0.0.1:8081'
+
+/** Commands whose options are their own business: name, one line, and where the whole thing comes from. */
+const elsewhere: readonly { readonly name: string; readonly description: string; readonly load: () => Promise<Command> }[] = [
+  {
+    name: 'chaos',
+    description: 'prove the cluster: a simulated world, and mutants that it must catch',
+    load: async () => (await import('./chaos.ts')).chaosCommand(),
+  },
+]
+
+async function buildProgram(wanted: string | undefined): Promise<Command> {
+  const program = new Command('raftmq')
+    .description('A replicated message broker for RocketMQ 5 clients: the commit log is a Raft log.')
+    .version(await version(), '-V, --version')
+    .showHelpAfterError('(raftmq COMMAND --help says more)')
+    .addHelpText(
+      'after',
+      `\nExit codes: ${exitCodeHelp}\nThe cluster is found by --endpoint or RAFTMQ_ENDPOINT, ${defaultEndpoint} by default; any node will do.`,
+    )
+  addServing(program)
+  addTopics(program)
+  addMessages(program)
+  for (const { name, description, load } of elsewhere) {
+    if (wanted === name) program.addCommand(await load())
+    else program.command(name).description(description)
+  }
+  return program
+}
+
+function addServing(program: Command): void {
+  program
+    .command('dev')
+    .description('three nodes on this machine, ready to use; Ctrl-C stops them')
+    .option('--data <dir>', 'keep the data there (default: a temporary directory, removed at the end)')
+    .addOption(format())
+    .action(async (options: DevOptions) => (await import('./dev.ts')).dev(options))
+  program
+    .command('start')
+    .description('run one node of a cluster')
+    .requiredOption('-c, --config <file>', 'the cluster.yaml that all nodes share')
+    .addOption(new Option('--node <name>', 'which of its nodes this is').env('RAFTMQ_NODE'))
+    .action(async (options: StartOptions) => (await import('./start.ts')).start(options))
+  const cluster = program.command('cluster').description('look at the cluster')
+  remote(cluster.command('status').description('nodes, roles, indexes, disks: one screen'))
+    .addHelpText('after', examples('raftmq cluster status', 'raftmq cluster status -o json | jq .leader'))
+    .action(async (options: RemoteOptions) => (await import('./cluster.ts')).clusterStatus(options))
+}
+
+function addTopics(program: Command): void {
+  const topic = program.command('topic').description('create, list, describe and delete topics')
+  remote(topic.command('create').description('create a topic').argument('<name>'))
+    .addOption(new Option('--type <type>', 'what it accepts').choices(['normal', 'fifo']).default('normal'))
+    .option('--queues <n>', 'number of queues; 1 keeps the order of everything', integer(1, 1024))
+    .option('--if-not-exists', 'success when it is there already')
+    .addHelpText(
+      'after',
+      examples('raftmq topic create orders --type fifo --queues 4', 'raftmq topic create log --queues 1 --if-not-exists'),
+    )
+    .action(async (name: string, options: CreateTopicOptions) => (await import('./topic.ts')).createTopic(name, options))
+  remote(topic.command('list').alias('ls').description('all topics')).action(async (options: RemoteOptions) =>
+    (await import('./topic.ts')).listTopics(options),
+  )
+  remote(topic.command('get').alias('describe').description('one topic and its queues').argument('<name>')).action(
+    async (name: string, options: RemoteOptions) => (await import('./topic.ts')).getTopic(name, options),
+  )
+  remote(topic.command('delete').alias('rm').description('delete a topic and its messages').argument('<name>'))
+    .option('--if-exists', 'success when it is not there')
+    .action(async (name: string, options: DeleteTopicOptions) => (await import('./topic.ts')).deleteTopic(name, options))
+  const group = program.command('group').description('create, list and describe consumer groups')
+  remote(
+    group
+      .command('create')
+      .description('create a group with settings of its own; consumers make missing ones by themselves')
+      .argument('<name>'),
+  )
+    .option('--topic <topic>', 'give it its place in this topic now; may be repeated', collect, [])
+    .addOption(new Option('--from <where>', 'where it begins').choices(['first', 'last']).default('last'))
+    .option('--fifo', 'one message of a message group at a time, in order')
+    .option('--max-attempts <n>', 'deliveries before a message goes to the dead letters', integer(1, 1000))
+    .option(
+      '--retry <pause>',
+      'pause before the next attempt, as 10s; may be repeated, the last one counts for all later ones',
+      collect,
+      [],
+    )
+    .option('--replace', 'change the settings of a group that is there')
+    .addHelpText(
+      'after',
+      examples('raftmq group create billing --topic orders --fifo', 'raftmq group create mail --retry 5s --retry 1m --max-attempts 5'),
+    )
+    .action(async (name: string, options: CreateGroupOptions) => (await import('./create-group.ts')).createGroup(name, options))
+  remote(group.command('list').alias('ls').description('all groups and how far they are')).action(async (options: RemoteOptions) =>
+    (await import('./group.ts')).listGroups(options),
+  )
+  remote(group.command('get').alias('describe').description('one group, queue by queue').argument('<name>')).action(
+    async (name: string, options: RemoteOptions) => (await import('./group.ts')).getGroup(name, options),
+  )
+}
+
+function addMessages(program: Command): void {
+  remote(
+    program
+      .command('produce')
+      .description('send a text, or each line of a file or of standard input')
+      .argument('<topic>')
+      .addArgument(new Argument('[text]')),
+  )
+    .option('-f, --file <file>', 'a message for each line; - is standard input')
+    .option('-k, --key <key>', 'a key to find it by; may be repeated', collect, [])
+    .option('-t, --tag <tag>', 'the tag that consumers filter by')
+    .option('-g, --group <group>', 'message group: order is kept within it (fifo topics)')
+    .addHelpText(
+      'after',
+      examples(
+        'raftmq produce orders "hello" --group customer-7',
+        'raftmq produce log --file /var/log/syslog',
+        'tail -f app.log | raftmq produce log',
+      ),
+    )
+    .action(async (topic: string, text: string | undefined, options: ProduceOptions) =>
+      (await import('./produce.ts')).produce(topic, text, options),
+    )
+  remote(program.command('consume').description('receive messages and acknowledge them').argument('<topic>'))
+    .requiredOption('-g, --group <group>', 'the consumer group to take part in')
+    .addOption(new Option('--follow', 'go on for ever (the default)').conflicts('untilEmpty'))
+    .option('--until-empty', 'end when nothing is waiting')
+    .option('--out <file>', 'write there instead of standard output')
+    .option('-n, --max <n>', 'end after so many messages', integer(1, Number.MAX_SAFE_INTEGER))
+    .addOption(new Option('--from <where>', 'where a new group begins').choices(['first', 'last']).default('first'))
+    .addHelpText(
+      'after',
+      examples(
+        'raftmq consume orders -g me --follow',
+        'raftmq consume log -g copy --until-empty --out log.copy',
+        'raftmq consume orders -g me -o json | jq .body',
+      ),
+    )
+    .action(async (topic: string, options: ConsumeOptions) => (await import('./consume.ts')).consume(topic, options))
+}
+
+/** The options of every command that asks a cluster. */
+function remote(command: Command): Command {
+  return command
+    .addOption(new Option('-e, --endpoint <address>', 'any node; several with commas').env('RAFTMQ_ENDPOINT').default(defaultEndpoint))
+    .addOption(format())
+}
+
+function format(): Option {
+  return new Option('-o, --output <format>', 'for people or for programs').choices(['table', 'json']).default('table')
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map(line => `  ${line}`).join('\n')}`
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return text => {
+    const value = Number(text)
+    if (!Number.isSafeInteger(value) || value < min || value > max)
+      throw new InvalidArgumentError(`a whole number from ${min} to ${max}, please.`)
+    return value
+  }
+}
+
+async function version(): Promise<string> {
+  const { readFileSync } = await import('node:fs')
+  const here = import.meta.filename
+  const root = new URL(here.endsWith('.ts') ? '../../package.json' : '../../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(root, 'utf8')) as { readonly version: string }).version
+}
+
+/** What the process ends with after this error; the sentence is printed unless commander has done so. */
+function exitCodeAfter(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+  if (error instanceof CliError) {
+    process.stderr.write(`${error.message}\n`)
+    return error.exitCode
+  }
+  throw error
+}
+
+/** Runs one command line and says what the process is to end with. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    const program = await buildProgram(args[0])
+    forEachCommand(program, command => command.exitOverride())
+    if (args.length === 0) program.outputHelp()
+    else await program.parseAsync(args, { from: 'user' })
+    return typeof process.exitCode === 'number' ? process.exitCode : ExitCode.ok
+  } catch (error) {
+    return exitCodeAfter(error)
+  }
+}
+
+function forEachCommand(command: Command, visit: (command: Command) => void): void {
+  visit(command)
+  for (const inner of command.commands) forEachCommand(inner, visit)
+}
