@@ -57,7 +57,7 @@ function runNode(id: number, directory: string, rate: number, seconds: number): 
     hardState: opened.hardState,
     firstEntryBody: () => new Uint8Array(8),
     app: {
-      apply: () => void applied++,
+      apply: () => applied++,
       appliedBatch: () => undefined,
       leadershipChanged: () => undefined,
       peerFrame: () => undefined,
