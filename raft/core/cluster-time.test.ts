@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
-import { createClusterTime, followMedian, hearClusterTime, leapTo, noteClock, readClusterTime, stampNow, startLeadingTime, wantedLeap } from './cluster-time.ts'
+import {
+  createClusterTime,
+  followMedian,
+  hearClusterTime,
+  leapTo,
+  noteClock,
+  readClusterTime,
+  stampNow,
+  startLeadingTime,
+  wantedLeap,
+} from './cluster-time.ts'
 import type { ClusterTime } from './cluster-time.ts'
 
 const yearMs = 365 * 86_400_000
@@ -84,7 +94,11 @@ test('a new leader goes on from what the last one told, not from where its log e
 })
 
 test('whatever the clocks do, stamps never fall and readings always go on', () => {
-  const jump = fc.record({ slot: fc.nat(2), wallMs: fc.integer({ min: -yearMs, max: yearMs }), afterMs: fc.integer({ min: 1, max: 3_000 }) })
+  const jump = fc.record({
+    slot: fc.nat(2),
+    wallMs: fc.integer({ min: -yearMs, max: yearMs }),
+    afterMs: fc.integer({ min: 1, max: 3_000 }),
+  })
   fc.assert(
     fc.property(fc.array(jump, { maxLength: 50 }), jumps => {
       const time = aLeader()

@@ -1,9 +1,20 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
-import { completeEpoch, createDurability, isHardStateDurable, takeAppendEpoch, takeHardStateEpoch, takeTruncationEpoch } from './durability.ts'
+import {
+  completeEpoch,
+  createDurability,
+  isHardStateDurable,
+  takeAppendEpoch,
+  takeHardStateEpoch,
+  takeTruncationEpoch,
+} from './durability.ts'
 import type { Epoch, LogIndex } from './ids.ts'
 
-type Step = { readonly kind: 'append'; readonly count: number } | { readonly kind: 'truncate'; readonly count: number } | { readonly kind: 'vote' } | { readonly kind: 'sync'; readonly count: number }
+type Step =
+  | { readonly kind: 'append'; readonly count: number }
+  | { readonly kind: 'truncate'; readonly count: number }
+  | { readonly kind: 'vote' }
+  | { readonly kind: 'sync'; readonly count: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('append' as const), count: fc.integer({ min: 1, max: 5 }) }),

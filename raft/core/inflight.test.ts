@@ -3,10 +3,20 @@ import fc from 'fast-check'
 import { addInflight, createInflight, freeInflight, isWindowFull, resetInflight } from './inflight.ts'
 import type { LogIndex } from './ids.ts'
 
-type Step = { readonly kind: 'add'; readonly gap: number; readonly bytes: number } | { readonly kind: 'free'; readonly back: number } | { readonly kind: 'reset' }
+type Step =
+  | { readonly kind: 'add'; readonly gap: number; readonly bytes: number }
+  | { readonly kind: 'free'; readonly back: number }
+  | { readonly kind: 'reset' }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('add' as const), gap: fc.integer({ min: 1, max: 5 }), bytes: fc.integer({ min: 0, max: 60 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('add' as const),
+      gap: fc.integer({ min: 1, max: 5 }),
+      bytes: fc.integer({ min: 0, max: 60 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('free' as const), back: fc.integer({ min: -2, max: 12 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset' as const) }) },
 )

@@ -82,21 +82,26 @@ export function openSession(progress: Progress, session: Session): void {
 /** Forgets what was in flight and looks for agreement from `nextIndex − 1` down. */
 export function startProbe(progress: Progress, nextIndex: LogIndex): void {
   progress.nextIndex = Math.max(nextIndex, progress.matchedIndex + 1) as LogIndex
+  assert(progress.pending === undefined, 'probe-beside-pending', progress.peer)
   progress.flow = { kind: 'probe', sentMs: undefined }
   progress.toldCommitIndex = 0 as LogIndex
-  progress.pending = undefined
+}
+
+/** Whether such an answer moves `nextIndex` under an append that stands unsent in the output. */
+export function outrunsPending(progress: Progress, matchedIndex: LogIndex): boolean {
+  return progress.pending !== undefined && (progress.flow.kind === 'probe' || matchedIndex >= progress.nextIndex)
 }
 
 /** The peer accepted: its log agrees up to `matchedIndex` and is durable up to `durableIndex`. Returns whether that is news. */
 export function onMatched(progress: Progress, matchedIndex: LogIndex, durableIndex: LogIndex, nowMs: number): boolean {
   assert(durableIndex <= matchedIndex, 'durable-beyond-matched', durableIndex, matchedIndex)
+  assert(!outrunsPending(progress, matchedIndex), 'match-under-pending', progress.peer, matchedIndex)
   const isNews = matchedIndex > progress.matchedIndex || durableIndex > progress.durableIndex
   if (matchedIndex > progress.matchedIndex) progress.matchedIndex = matchedIndex
   if (durableIndex > progress.durableIndex) progress.durableIndex = durableIndex
   if (progress.flow.kind === 'probe') {
     progress.flow = { kind: 'replicate', inflight: createInflight(progress.slicesMax, progress.bytesMax), movedMs: nowMs }
     progress.nextIndex = (progress.matchedIndex + 1) as LogIndex
-    progress.pending = undefined
   } else {
     freeInflight(progress.flow.inflight, progress.matchedIndex)
     if (isNews) progress.flow.movedMs = nowMs

@@ -12,7 +12,7 @@ import type { AppendAccepted, AppendConflict, AppendRefused, HeartbeatReply } fr
 import { peerOf, refuse } from './node-state.ts'
 import type { NodeState, Peer } from './node-state.ts'
 import type { Output } from './output.ts'
-import { isCurrentConflict, onMatched, onSent, openSession, startProbe } from './progress.ts'
+import { isCurrentConflict, onMatched, onSent, openSession, outrunsPending, startProbe } from './progress.ts'
 import type { PendingAppend, Progress } from './progress.ts'
 import type { LeaderRole } from './role.ts'
 import { makeSession } from './session.ts'
@@ -132,6 +132,7 @@ export function onAppendAccepted(node: NodeState, leader: LeaderRole, from: Node
     return false
   }
   const durableBefore = progress.durableIndex
+  if (outrunsPending(progress, matchedIndex)) withdraw(node, progress)
   // An unsent probe in the output is answered already: it must not leave as part of the window that opens here.
   if (progress.flow.kind === 'probe') withdraw(node, progress)
   onMatched(progress, matchedIndex, durableIndex, node.nowMs)

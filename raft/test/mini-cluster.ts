@@ -30,6 +30,8 @@ export interface TestNode {
   isPaused: boolean
   wallOffsetMs: number
   jitter: number
+  /** How far it has said, as a leader, that entries are committed. */
+  countedIndex: number
   readonly peersUp: Set<NodeId>
   readonly values: Map<number, string[]>
 }
@@ -59,6 +61,8 @@ export class MiniCluster {
   readonly ledger: Ledger
   readonly inFlight: Flight[] = []
   nowMs = 0
+  /** Outputs gather over several steps, until the test drains them. */
+  isLazy = false
   readonly #settings: Omit<RaftConfig, 'id' | 'voters'>
   readonly #watcher: Watcher
   readonly #cut = new Set<string>()
@@ -81,6 +85,7 @@ export class MiniCluster {
       isPaused: false,
       wallOffsetMs: 0,
       jitter: ((id - 1) / count) * 0.9,
+      countedIndex: 0,
       peersUp: new Set(),
       values: new Map(),
     }))
@@ -195,7 +200,15 @@ export class MiniCluster {
     if (core === undefined) return
     core.step(event)
     checkCore(core)
-    this.#drain(node, core)
+    const { role, commitIndex } = core.inspect()
+    if (role.kind === 'leader') node.countedIndex = commitIndex
+    if (!this.isLazy) this.drain(node)
+  }
+
+  /** The driver's duties towards one core's output. */
+  drain(node: TestNode): void {
+    if (node.core === undefined) return
+    this.#drain(node, node.core)
     this.ledger.check(this.nodes)
   }
 
@@ -266,7 +279,7 @@ export class MiniCluster {
       else node.held.push(message)
     }
     for (const change of output.roleChanges) {
-      if (change.to === 'leader') this.ledger.elected(node)
+      if (change.to === 'leader') this.ledger.elected(node, change.term)
       this.#watcher.roleChange?.(node, change)
     }
     for (const reason of output.refusals) this.#watcher.refusal?.(node, reason)
@@ -349,4 +362,3 @@ export const defaults: Omit<RaftConfig, 'id' | 'voters'> = {
   uncommittedBytesMax: 1_000 * entryBytes,
   timeLeapMs: 5_000,
 }
-

@@ -9,19 +9,23 @@ const profiles: readonly { readonly name: string; readonly seeds: number; readon
   { name: 'one voter', seeds: 20, profile: { voters: 1, steps: 500, areTearsAllowed: false } },
 ]
 
-test.each(profiles)('$name keep every promise of raft under random faults', ({ seeds, profile }) => {
-  let elections = 0
-  let commits = 0
-  for (let seed = 1; seed <= seeds; seed++) {
-    try {
-      const history = playRandomHistory(seed, profile)
-      elections += history.elections
-      commits += history.commits
-    } catch (error) {
-      throw new Error(`seed ${seed}`, { cause: error })
+test.each(profiles)(
+  '$name keep every promise of raft under random faults',
+  ({ seeds, profile }) => {
+    let elections = 0
+    let commits = 0
+    for (let seed = 1; seed <= seeds; seed++) {
+      try {
+        const history = playRandomHistory(seed, profile)
+        elections += history.elections
+        commits += history.commits
+      } catch (error) {
+        throw new Error(`seed ${seed}`, { cause: error })
+      }
     }
-  }
-  // A run that elected nobody and committed nothing proves nothing.
-  expect(elections).toBeGreaterThan(seeds)
-  expect(commits).toBeGreaterThan(seeds * 10)
-}, 120_000)
+    // A run that elected nobody and committed nothing proves nothing.
+    expect(elections).toBeGreaterThan(seeds)
+    expect(commits).toBeGreaterThan(seeds * 10)
+  },
+  120_000,
+)

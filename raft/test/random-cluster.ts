@@ -32,13 +32,21 @@ export function playRandomHistory(seed: number, profile: Profile): History {
     profile.areTearsAllowed,
   )
   for (const node of cluster.nodes) node.isSlow = true
-  for (let i = 0; i < profile.steps; i++) randomStep(cluster, chance, profile)
+  cluster.isLazy = true
+  // Some histories are calm, so that much is built up before something breaks.
+  const faultShare = chance.next()
+  for (let i = 0; i < profile.steps; i++) {
+    randomStep(cluster, chance, profile, faultShare)
+    for (const node of cluster.nodes) if (chance.is(0.4)) cluster.drain(node)
+  }
+  cluster.isLazy = false
+  for (const node of cluster.nodes) cluster.drain(node)
   healAll(cluster)
   expectLife(cluster)
   return { elections: cluster.ledger.electionCount, commits: cluster.ledger.committed.length, refusals }
 }
 
-function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile): void {
+function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile, faultShare: number): void {
   const node = chance.pick(cluster.nodes)
   if (node === undefined) return
   while (cluster.inFlight.length > inFlightMax) cluster.inFlight.shift()
@@ -47,6 +55,7 @@ function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile): voi
   if (draw < 700) return cluster.sync(node.id, 1 + chance.below(6))
   if (draw < 820) return passTime(cluster, chance)
   if (draw < 920) return proposeSome(cluster, chance, node)
+  if (!chance.is(faultShare)) return deliverSome(cluster, chance)
   if (draw < 940) return crashOrStart(cluster, chance, node, profile)
   if (draw < 955) return cutOrHeal(cluster, chance)
   if (draw < 965) return void (node.isPaused = node.core !== undefined && !node.isPaused && chance.is(0.6))
@@ -124,11 +133,13 @@ function expectLife(cluster: MiniCluster): void {
   if (leader === undefined) throw new Error('no leader after all was healed')
   const ticket = cluster.propose(leader.id, 3)
   cluster.run(200)
-  if (cluster.ledger.outcomes.get(ticket) !== 'committed') throw new Error(`a healed cluster does not commit: ${cluster.ledger.outcomes.get(ticket) ?? 'nothing'}`)
+  if (cluster.ledger.outcomes.get(ticket) !== 'committed')
+    throw new Error(`a healed cluster does not commit: ${cluster.ledger.outcomes.get(ticket) ?? 'nothing'}`)
   const commitIndex = cluster.ledger.committed.length
   for (const node of cluster.nodes) {
     const state = node.core?.inspect()
-    if (state?.commitIndex !== commitIndex || state.appliedIndex !== commitIndex) throw new Error(`node ${node.id} is at ${state?.commitIndex ?? 0} of ${commitIndex}`)
+    if (state?.commitIndex !== commitIndex || state.appliedIndex !== commitIndex)
+      throw new Error(`node ${node.id} is at ${state?.commitIndex ?? 0} of ${commitIndex}`)
     if (state.logTrust !== 'whole') throw new Error(`node ${node.id} is still unverified`)
   }
   for (const [open, kind] of cluster.ledger.outcomes) if (kind === 'appended') throw new Error(`proposal ${open} never ended`)

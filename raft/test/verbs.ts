@@ -120,8 +120,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
   deliver(stage, words) {
     for (let left = words.number('count', 1); left > 0; left--) {
       const at = stage.cluster.inFlight.findIndex(flight => fits(flight, words))
-      if (at < 0) return void stage.say('nothing to deliver')
-      stage.cluster.deliver(at, words.has('copy'))
+      if (at >= 0) stage.cluster.deliver(at, words.has('copy'))
+      else stage.say('nothing to deliver')
     }
   },
   /** `drop [from=] [to=] [kind=]`: all such messages. */
@@ -185,7 +185,9 @@ function sayStatus(stage: Stage, node: TestNode): void {
   const status = node.core.status(stage.cluster.nowMs)
   const leader = status.leaderId === undefined ? 'no leader' : `leader ${status.leaderId}`
   const flags = `${status.isVoteWithheld ? ', vote withheld' : ''}${status.isVoteConditional ? ', vote conditional' : ''}`
-  stage.say(`${node.id} ${status.role} term ${status.term}, ${leader}, vote ${status.votedFor ?? 'none'}${flags}, commit ${status.commitIndex}`)
+  stage.say(
+    `${node.id} ${status.role} term ${status.term}, ${leader}, vote ${status.votedFor ?? 'none'}${flags}, commit ${status.commitIndex}`,
+  )
   for (const peer of status.peers) {
     const reach = `matched ${peer.matchedIndex}, durable ${peer.durableIndex}, next ${peer.nextIndex}`
     stage.say(`  ${peer.id} ${peer.state}, ${reach}, in flight ${peer.inflightSlices} slices, ${peer.inflightBytes} bytes`)
@@ -243,11 +245,23 @@ function forged(stage: Stage, to: TestNode, words: Words): Message {
     case 'vote':
       return { kind: 'vote', term, last: place(words.text('last') ?? '0/0') }
     case 'preVote':
-      return { kind: 'preVote', term, last: place(words.text('last') ?? '0/0'), leaderLost: words.has('leaderLost'), round: words.number('round', 1) }
+      return {
+        kind: 'preVote',
+        term,
+        last: place(words.text('last') ?? '0/0'),
+        leaderLost: words.has('leaderLost'),
+        round: words.number('round', 1),
+      }
     case 'voteReply':
       return { kind: 'voteReply', term, granted: words.has('granted'), isConditional: words.has('conditional'), wallMs: firstWallMs }
     case 'preVoteReply':
-      return { kind: 'preVoteReply', term, granted: words.has('granted'), isConditional: words.has('conditional'), round: words.number('round', 1) }
+      return {
+        kind: 'preVoteReply',
+        term,
+        granted: words.has('granted'),
+        isConditional: words.has('conditional'),
+        round: words.number('round', 1),
+      }
     default:
       throw new Error(`tell knows no kind ${words.text('kind') ?? '(none)'}`)
   }

@@ -1,0 +1,282 @@
+/** What a driver relies on at the core's own door, where a whole cluster would hide it: buffers, turns, limits. */
+import { expect, test } from 'vitest'
+import type { RaftConfig, RecoveredState } from './config.ts'
+import { validateConfig } from './config.ts'
+import { RaftCore } from './core.ts'
+import { EntryKind } from './entry.ts'
+import type { Epoch, LogIndex, NodeId, Term } from './ids.ts'
+import { checkCore } from './invariants.ts'
+import type { Message } from './message.ts'
+import type { OutgoingAppend } from './output.ts'
+
+const aConfig = (change: Partial<RaftConfig> = {}): RaftConfig => ({
+  id: 1 as NodeId,
+  voters: [1, 2, 3] as NodeId[],
+  heartbeatIntervalMs: 50,
+  electionTimeoutMs: 300,
+  earlyElectionSpreadMs: 40,
+  sliceBytesMax: 1_000,
+  inflightSlicesMax: 4,
+  inflightBytesMax: 4_000,
+  uncommittedBytesMax: 100_000,
+  timeLeapMs: 5_000,
+  ...change,
+})
+
+const aDisk = (change: Partial<RecoveredState> = {}): RecoveredState => ({
+  hardState: { term: 0 as Term, votedFor: undefined },
+  firstIndex: 1 as LogIndex,
+  last: { term: 0 as Term, index: 0 as LogIndex },
+  runs: [],
+  appliedIndex: 0 as LogIndex,
+  lastWallMs: 0,
+  hasTornTail: false,
+  isVoteWithheld: false,
+  incarnation: 1,
+  ...change,
+})
+
+const start = { nowMs: 0, wallMs: 1_000_000, jitter: 0.5 }
+
+function aCore(config: Partial<RaftConfig> = {}, disk: Partial<RecoveredState> = {}): RaftCore {
+  return new RaftCore(aConfig(config), aDisk(disk), start)
+}
+
+function receive(core: RaftCore, from: number, message: Message): void {
+  core.step({ kind: 'receive', nowMs: 0, from: from as NodeId, message })
+  checkCore(core)
+}
+
+/** Syncs all, as a driver would. */
+function sync(core: RaftCore): void {
+  core.step({ kind: 'durable', nowMs: 0, epoch: core.inspect().durability.taken })
+}
+
+function aLeader(config: Partial<RaftConfig> = {}, disk: Partial<RecoveredState> = {}): RaftCore {
+  const core = aCore(config, disk)
+  core.step({ kind: 'campaign', nowMs: 0 })
+  receive(core, 2, { kind: 'preVoteReply', term: core.inspect().term, granted: true, round: 1, isConditional: false })
+  sync(core)
+  receive(core, 2, { kind: 'voteReply', term: core.inspect().term, granted: true, isConditional: false, wallMs: 1_000_000 })
+  expect(core.status(0).role).toBe('leader')
+  return core
+}
+
+function appends(core: RaftCore): OutgoingAppend[] {
+  return core.output.messages.filter(message => message.kind === 'append')
+}
+
+/** Hands over every append whole, and empties the output. */
+function drain(core: RaftCore): void {
+  const { messages } = core.output
+  for (const message of messages) if (message.kind === 'append') core.sentUpTo(message.to, message.lastIndex, 100)
+  core.clearOutput()
+  checkCore(core)
+}
+
+/** The peer has everything and is being replicated to. */
+function accept(core: RaftCore, from: number): void {
+  const { role, log, term } = core.inspect()
+  const progress = role.kind === 'leader' ? role.peers.find(peer => peer.peer === from) : undefined
+  if (progress === undefined) throw new Error('not leading')
+  receive(core, from, { kind: 'appendAccepted', term, session: progress.session, matchedIndex: log.lastIndex, durableIndex: log.lastIndex })
+}
+
+function propose(core: RaftCore, ticket: number, count = 1, bytes = 100): void {
+  core.step({ kind: 'propose', nowMs: 0, ticket, entryKind: EntryKind.data, count, bytes })
+  checkCore(core)
+}
+
+test('proposals of one turn leave as one slice for each peer', () => {
+  const core = aLeader()
+  drain(core)
+  accept(core, 2)
+  accept(core, 3)
+  drain(core)
+  for (let ticket = 1; ticket <= 50; ticket++) propose(core, ticket)
+  expect(appends(core).map(append => [append.to, append.prev.index, append.lastIndex])).toEqual([
+    [2, 1, 51],
+    [3, 1, 51],
+  ])
+  expect(core.output.persists).toHaveLength(50)
+})
+
+test('what did not fit into a slice follows in the same turn, until the window is full', () => {
+  const core = aLeader({ voters: [1, 2] as NodeId[] })
+  drain(core)
+  accept(core, 2)
+  drain(core)
+  propose(core, 1, 100)
+  const { messages } = core.output
+  const ranges: [number, number][] = []
+  for (const message of messages) {
+    if (message.kind !== 'append') continue
+    const lastIndex = Math.min(message.lastIndex, message.prev.index + 10) as LogIndex
+    ranges.push([message.prev.index + 1, lastIndex])
+    core.sentUpTo(message.to, lastIndex, 1_000)
+    checkCore(core)
+  }
+  expect(ranges).toEqual([
+    [2, 11],
+    [12, 21],
+    [22, 31],
+    [32, 41],
+  ])
+  expect(core.status(0).peers[0]).toMatchObject({ nextIndex: 42, inflightSlices: 4, inflightBytes: 4_000 })
+})
+
+test('a leader that falls within a turn takes its unsent appends back', () => {
+  const core = aLeader()
+  drain(core)
+  accept(core, 2)
+  drain(core)
+  propose(core, 1)
+  expect(appends(core)).not.toEqual([])
+  receive(core, 3, { kind: 'heartbeatReply', term: 9 as Term, session: 0 as never, round: 0, wallMs: 0, appliedIndex: 0 as LogIndex })
+  expect(appends(core)).toEqual([])
+  expect(core.output.outcomes.map(outcome => outcome.kind)).toEqual(['appended', 'unknown'])
+})
+
+test('an append that no connection took is not forgotten: the next heartbeat that is answered brings it back', () => {
+  const core = aLeader()
+  drain(core)
+  accept(core, 2)
+  drain(core)
+  propose(core, 1)
+  core.clearOutput()
+  checkCore(core)
+  const { role, term } = core.inspect()
+  const session = role.kind === 'leader' ? role.peers[0]?.session : undefined
+  if (session === undefined) throw new Error('not leading')
+  receive(core, 2, { kind: 'heartbeatReply', term, session, round: 1, wallMs: 0, appliedIndex: 0 as LogIndex })
+  expect(appends(core).map(append => [append.to, append.prev.index, append.lastIndex])).toEqual([[2, 1, 2]])
+})
+
+test('a commit rides on entries that are about to leave, instead of a message of its own', () => {
+  const core = aLeader()
+  sync(core)
+  drain(core)
+  accept(core, 2)
+  accept(core, 3)
+  drain(core)
+  propose(core, 1)
+  drain(core)
+  sync(core)
+  propose(core, 2)
+  accept(core, 3)
+  expect(core.status(0).commitIndex).toBe(2)
+  expect(appends(core).map(append => [append.to, append.lastIndex, append.commitIndex])).toEqual([
+    [2, 3, 2],
+    [3, 3, 2],
+  ])
+})
+
+test('a new term and the vote in it are one write of the hard state', () => {
+  const core = aCore()
+  receive(core, 2, { kind: 'vote', term: 7 as Term, last: { term: 0 as Term, index: 0 as LogIndex } })
+  expect(core.output.persists).toEqual([{ kind: 'hardState', epoch: 1, state: { term: 7, votedFor: 2 } }])
+  expect(core.output.messages).toMatchObject([{ kind: 'message', to: 2, after: 1, message: { kind: 'voteReply', granted: true } }])
+})
+
+test('a pre-vote changes nothing that is kept on disk', () => {
+  const core = aCore({}, { hardState: { term: 3 as Term, votedFor: 2 as NodeId } })
+  receive(core, 3, { kind: 'preVote', term: 8 as Term, last: { term: 0 as Term, index: 0 as LogIndex }, leaderLost: false, round: 1 })
+  expect(core.output.messages).toMatchObject([{ message: { kind: 'preVoteReply', term: 3, granted: true } }])
+  expect(core.output.persists).toEqual([])
+  expect(core.status(0)).toMatchObject({ term: 3, votedFor: 2 })
+})
+
+test('a peer that needs what was compacted away is left in probe, with R-25-needs-snapshot', () => {
+  const last = { term: 2 as Term, index: 10 as LogIndex }
+  const runs = [{ firstIndex: 8 as LogIndex, term: 2 as Term }]
+  const core = aLeader(
+    {},
+    { hardState: { term: 2 as Term, votedFor: undefined }, firstIndex: 8 as LogIndex, last, runs, appliedIndex: 9 as LogIndex },
+  )
+  drain(core)
+  const { role, term } = core.inspect()
+  const session = role.kind === 'leader' ? role.peers[0]?.session : undefined
+  if (session === undefined) throw new Error('not leading')
+  receive(core, 2, { kind: 'appendConflict', term, session, refusedIndex: 10 as LogIndex, hint: { term: 1 as Term, index: 3 as LogIndex } })
+  expect(core.output.refusals).toEqual(['R-25-needs-snapshot'])
+  expect(core.status(0).peers[0]?.state).toBe('probe')
+})
+
+test('a log that is ahead of the hard state betrays a lost slot: the vote is withheld', () => {
+  const last = { term: 4 as Term, index: 1 as LogIndex }
+  const core = aCore(
+    {},
+    { hardState: { term: 3 as Term, votedFor: 2 as NodeId }, last, runs: [{ firstIndex: 1 as LogIndex, term: 4 as Term }] },
+  )
+  expect(core.status(0)).toMatchObject({ term: 4, votedFor: undefined, isVoteWithheld: true })
+})
+
+test('a sender outside the group is not heard', () => {
+  const core = aCore()
+  receive(core, 9, { kind: 'vote', term: 5 as Term, last: { term: 4 as Term, index: 4 as LogIndex } })
+  expect(core.output.refusals).toEqual(['R-01-not-a-voter'])
+  expect(core.status(0).term).toBe(0)
+})
+
+test('two leaders in one term, or a leader that contradicts what is committed, end the process', () => {
+  const core = aCore()
+  const heartbeat = {
+    kind: 'heartbeat',
+    term: 1 as Term,
+    session: 1 as never,
+    commitIndex: 0 as LogIndex,
+    clusterTimeMs: 0,
+    round: 1,
+  } as const
+  receive(core, 2, heartbeat)
+  expect(() => receive(core, 3, heartbeat)).toThrow('two-leaders-in-term')
+})
+
+test('durability of an epoch that was never taken ends the process', () => {
+  const core = aCore()
+  expect(() => core.step({ kind: 'durable', nowMs: 0, epoch: 5 as Epoch })).toThrow('durable-beyond-taken')
+})
+
+test('status keeps the last twenty role changes, each with its reason', () => {
+  const core = aCore()
+  for (let i = 0; i < 30; i++) {
+    core.step({ kind: 'campaign', nowMs: i })
+    receive(core, 2, {
+      kind: 'heartbeat',
+      term: (i + 1) as Term,
+      session: 1 as never,
+      commitIndex: 0 as LogIndex,
+      clusterTimeMs: 0,
+      round: 1,
+    })
+    core.clearOutput()
+  }
+  const { roleChanges } = core.status(30)
+  expect(roleChanges).toHaveLength(20)
+  expect(roleChanges.every(change => change.reason.length > 0)).toBe(true)
+})
+
+test('the core asks for a tick at least once in each heartbeat interval, so that a stall can be seen', () => {
+  const core = aCore()
+  expect(core.output.deadlineMs).toBe(50)
+  core.step({ kind: 'tick', nowMs: 50, wallMs: 0, jitter: 0 })
+  expect(core.output.deadlineMs).toBe(100)
+})
+
+test.each<[string, Partial<RaftConfig>, string]>([
+  ['no voters', { voters: [] }, 'a group has 1 to 9 voters'],
+  ['a stranger', { id: 4 as NodeId }, 'node 4 is not among the voters'],
+  ['voters out of order', { voters: [2, 1, 3] as NodeId[] }, 'ascending order'],
+  ['no heartbeat', { heartbeatIntervalMs: 0 }, 'heartbeatIntervalMs is 0'],
+  ['a timeout of three heartbeats', { electionTimeoutMs: 150 }, 'at least 4 heartbeat intervals'],
+  ['an early round later than the ordinary one', { earlyElectionSpreadMs: 301 }, 'earlyElectionSpreadMs is 301'],
+  ['a window of nothing', { inflightSlicesMax: 0 }, 'inflightSlicesMax is 0'],
+  ['bytes that are no number', { sliceBytesMax: NaN }, 'sliceBytesMax is NaN'],
+])('a configuration with %s is refused', (_, change, problem) => {
+  expect(validateConfig(aConfig(change)).join('; ')).toContain(problem)
+  expect(() => aCore(change)).toThrow('raft-config')
+})
+
+test('the configuration that those differ from is fit for use', () => {
+  expect(validateConfig(aConfig())).toEqual([])
+})
