@@ -2,7 +2,6 @@
  * The command line's commands. This file only says which commands there are; each one's code is in a file of its own, imported when it runs, so that
  * `raftmq --help` costs nothing. Errors end in one sentence on standard error and an exit code of exit.ts.
  */
-import { realpathSync } from 'node:fs'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { ConsumeOptions } from './consume.ts'
 import type { CreateGroupOptions } from './create-group.ts'
