@@ -92,11 +92,11 @@ export class ClientRegistry {
   /** It said goodbye. What it still does afterwards makes it come back. */
   terminated(clientId: string): void {
     const client = this.#clients.get(clientId)
-    if (client !== undefined) {
-      if (!client.isConnected) this.#clients.delete(clientId)
-      client.isAnnounced = false
-      client.isConsumer = false
-    }
+    // Elsewhere it says goodbye elsewhere: lives are bound to nodes.
+    if (client?.isAnnounced !== true) return
+    if (!client.isConnected) this.#clients.delete(clientId)
+    client.isAnnounced = false
+    client.isConsumer = false
     this.#change(clientId, 'terminated')
   }
 

@@ -3,10 +3,8 @@
  * It starts nothing of its own but timers, and touches nothing but the seams it is given.
  */
 import { assertNever } from '../platform/assert.ts'
-import { crc32cOf } from '../platform/bytes.ts'
 import type { Clock } from '../platform/clock.ts'
-import { checkCommand, decodeEnvelope, encodeCommand } from '../state/command-codec.ts'
-import type { Command, Envelope } from '../state/command.ts'
+import { checkCommand, decodeEnvelope, encodeCommand, stampEnvelope } from '../state/command-codec.ts'
 import type { CommandResult } from '../state/result.ts'
 import { Admission } from './admission.ts'
 import { Barrier } from './barrier.ts'
@@ -17,7 +15,7 @@ import { DeliveryOwners } from './delivery-owners.ts'
 import { LongPolls } from './long-poll.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
-import { decodePeerFrame, encodeRefused, type Body, type ProposalsFrame } from './peer-frame.ts'
+import { decodePeerFrame, encodeRefused, type ProposalsFrame } from './peer-frame.ts'
 import { ProposalGate } from './proposal-gate.ts'
 import { Proposer, type ProposerLimits } from './proposer.ts'
 import type { BrokerRaft } from './raft-view.ts'
@@ -70,7 +68,16 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
   const { node, incarnation, clusterName, nodes, clock, raft, view, digestLarge, limits = {} } = options
   const deadlines = new Deadlines(clock)
   const gate = new ProposalGate(raft, { readEnvelope: decodeEnvelope, check: checkCommand })
-  const proposer = new Proposer({ node, incarnation, raft, gate, clock, deadlines, encode: encodeBody, limits })
+  const proposer = new Proposer({
+    node,
+    incarnation,
+    raft,
+    gate,
+    clock,
+    deadlines,
+    codec: { encode: encodeCommand, stamp: stampEnvelope },
+    limits,
+  })
   const nowMs = (): number => clock.nowMs()
   // In this order they gather for a flush: a client is there before it receives, acks go before pops, a barrier sees them all.
   const clients = new ClientRegistry({ proposer, deadlines, clock })
@@ -157,11 +164,6 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     },
   }
   return { broker, hooks }
-}
-
-function encodeBody(envelope: Envelope, command: Command): Body {
-  const { parts, bytes } = encodeCommand(envelope, command)
-  return { parts, bytes, crc: crc32cOf(parts) }
 }
 
 /** A yes needs no word: the gateway sees it in its own apply. */

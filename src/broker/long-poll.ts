@@ -47,6 +47,7 @@ export interface LongPollsOptions {
 interface Waiting {
   readonly waiter: Waiter
   readonly poll: Poll
+  readonly sinceMs: number
   timer: Deadline | undefined
   isDone: boolean
   /** A pop was made for it that found nothing, and nothing has arrived since. */
@@ -85,6 +86,8 @@ const turnDelayMs = 3
 /** A gateway that popped within this time counts as waiting. */
 const rivalMs = 30_000
 const popPatienceMs = 2_500
+/** A node that lags longer is out of the routes. */
+const lagMs = 2_500
 /** A poll without waiters is forgotten after this. */
 const idleMs = 60_000
 
@@ -117,7 +120,8 @@ export class LongPolls {
   wait(consumerGroup: string, topic: string, waiter: Waiter): (() => void) | undefined {
     const poll = this.#pollOf(consumerGroup, topic)
     if (this.#count >= waitersMax || poll.waiting.length >= waitersOfPollMax) return undefined
-    const waiting: Waiting = { waiter, poll, timer: undefined, isDone: false, isQuiet: false, wasPopped: false, inPops: 0 }
+    const sinceMs = this.#options.clock.nowMs()
+    const waiting: Waiting = { waiter, poll, sinceMs, timer: undefined, isDone: false, isQuiet: false, wasPopped: false, inPops: 0 }
     poll.waiting.push(waiting)
     this.#count++
     this.#arm(waiting)
@@ -127,7 +131,19 @@ export class LongPolls {
 
   /** Every applied pop of any node: who else waits where. */
   onPopped(node: number, consumerGroupId: number, topicId: number): void {
-    if (node !== this.#options.node) this.#byIds.get(idsOf(consumerGroupId, topicId))?.rivals.set(node, this.#options.clock.nowMs())
+    if (node === this.#options.node) return
+    const poll = this.#byIds.get(idsOf(consumerGroupId, topicId))
+    if (poll === undefined) return
+    const nowMs = this.#options.clock.nowMs()
+    poll.rivals.set(node, nowMs)
+    // We may have lagged when a receive was repeated here: what it was given there is known only now.
+    for (let i = poll.waiting.length - 1; i >= 0; i--) {
+      const waiting = poll.waiting[i]
+      if (waiting === undefined || waiting.sinceMs < nowMs - lagMs) return
+      if (waiting.isQuiet || waiting.inPops > 0 || !this.#isRepeat(poll, waiting.waiter.request)) continue
+      this.#want(poll)
+      return
+    }
   }
 
   /** After the applies of one turn: what has become deliverable? */

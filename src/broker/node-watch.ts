@@ -168,7 +168,7 @@ export class NodeWatch {
       clock.nowMs() + patienceMs,
       outcome => {
         this.#open.delete(what)
-        if (outcome.kind === 'applied') this.onAppliedBatch()
+        if (outcome.kind !== 'unknown') this.onAppliedBatch()
       },
       raft.term,
     )

@@ -12,17 +12,23 @@ import { Proposer, type ProposerLimits } from './proposer.ts'
 
 /** A codec that a person can read: what matters here is the envelope. */
 const codec = {
-  encode(envelope: Envelope, command: Command): Body {
-    const bytes = Buffer.from(JSON.stringify({ ...envelope, command }))
-    const parts = [bytes.subarray(0, 5), bytes.subarray(5)]
-    return { parts, bytes: bytes.length, crc: crc32cOf(parts) }
+  encode(envelope: Envelope, command: Command): { parts: Uint8Array[]; bytes: number } {
+    const head = Buffer.alloc(128, ' ')
+    codec.stamp(head, envelope)
+    const rest = Buffer.from(JSON.stringify(command))
+    return { parts: [head, rest], bytes: head.length + rest.length }
+  },
+  stamp(firstPart: Uint8Array, envelope: Envelope): void {
+    firstPart.fill(32)
+    firstPart.set(Buffer.from(JSON.stringify(envelope)))
   },
   readEnvelope: (body: Uint8Array) => parse(body),
   check: (body: Uint8Array) => (Buffer.from(body).includes('broken') ? 'it is broken' : undefined),
 }
 
 function parse(body: Uint8Array): Envelope & { command: { topic?: string } } {
-  return JSON.parse(Buffer.from(body).toString()) as Envelope & { command: { topic?: string } }
+  const text = Buffer.from(body).toString()
+  return { ...(JSON.parse(text.slice(0, 128)) as Envelope), command: JSON.parse(text.slice(128)) as { topic?: string } }
 }
 
 interface Gateway {
@@ -46,7 +52,7 @@ function gateway(group: FakeGroup, id: number, incarnation = 1, limits: Partial<
     gate,
     clock: group.clock,
     deadlines,
-    encode: (envelope, command) => codec.encode(envelope, command),
+    codec,
     limits,
   })
   const taken: string[] = []
@@ -95,6 +101,11 @@ function threeGateways(limits: Partial<ProposerLimits> = {}): { group: FakeGroup
   group.elect(1)
   clock.advance(5)
   return { group, clock, a, b, c }
+}
+
+function barrierOf(envelope: Envelope): Body {
+  const { parts, bytes } = codec.encode(envelope, { kind: 'barrier' })
+  return { parts, bytes, crc: crc32cOf(parts) }
 }
 
 function offer(gate: ProposalGate, from: number, frame: ProposalsFrame): string[] {
@@ -217,7 +228,7 @@ test('the leader drops copies of what it has appended in its term', () => {
 test('a frame that names another term is refused whole', () => {
   const { group, a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)
-  const body = codec.encode({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
+  const body = barrierOf({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 })
   const bodies = [{ parts: [Buffer.concat(body.parts)], bytes: body.bytes, crc: body.crc }]
   const frame = { kind: 'proposals', term: a.node.term - 1, incarnation: 1, run: 1, isRestart: true, previousSequence: 0, bodies } as const
   expect(offer(gate, 2, frame)).toEqual(['wrongTerm 1'])
@@ -229,7 +240,7 @@ test('a frame that names another term is refused whole', () => {
 test('a body whose checksum does not hold, or of another sender, is refused', () => {
   const { group, a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)
-  const made = codec.encode({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
+  const made = barrierOf({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 })
   const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
   const frame = {
     kind: 'proposals',
@@ -266,6 +277,17 @@ test('without a leader a proposal waits, and is applied when there is one', () =
   group.elect(3)
   clock.advance(10)
   expect(kinds(b, 'x')).toEqual(['applied'])
+})
+
+test('a proposal is stamped when it is first forwarded, not when it began to wait for a leader', () => {
+  const { group, clock, b } = threeGateways()
+  group.elect(undefined)
+  b.propose('x')
+  clock.advance(2_000)
+  const electedAtMs = clock.wallMs()
+  group.elect(3)
+  clock.advance(10)
+  expect(parse(group.log[0]?.body ?? new Uint8Array()).sentAtMs).toBeGreaterThanOrEqual(electedAtMs)
 })
 
 test('what was never sent when patience ends is surely rejected, and is never sent', () => {
@@ -367,7 +389,7 @@ test('a frame of a former life is refused once the new one was heard', () => {
   const { a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)
   const frameOf = (incarnation: number): ProposalsFrame => {
-    const made = codec.encode({ node: 2, incarnation, sequence: 1, sentAtMs: 1 }, { kind: 'barrier' })
+    const made = barrierOf({ node: 2, incarnation, sequence: 1, sentAtMs: 1 })
     const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
     return { kind: 'proposals', term: a.node.term, incarnation, run: 1, isRestart: true, previousSequence: 0, bodies: [body] }
   }
@@ -376,7 +398,7 @@ test('a frame of a former life is refused once the new one was heard', () => {
 })
 
 test('every cut and every flipped bit of a frame head is noticed', () => {
-  const body = codec.encode({ node: 2, incarnation: 3, sequence: 4, sentAtMs: 5 }, { kind: 'barrier' })
+  const body = barrierOf({ node: 2, incarnation: 3, sequence: 4, sentAtMs: 5 })
   const frame = { kind: 'proposals', term: 7, incarnation: 3, run: 9, isRestart: false, previousSequence: 3, bodies: [body, body] } as const
   const bytes = Uint8Array.from(Buffer.concat(encodeProposals(frame)))
   const read = decodePeerFrame(bytes)

@@ -2,7 +2,7 @@
  * The way of a command into the log, whoever leads (DESIGN §4, rules 6, 7 and 17). Use cases propose here and are told the fate; only this
  * file and the gate know where the leader is.
  *
- *     propose ─▶ pending (sequence given, stamped once) ─▶ leader is us: gate ─▶ Raft
+ *     propose ─▶ pending (numbered; stamped when first sent) ─▶ leader is us: gate ─▶ Raft
  *                   │                                    └▶ leader is a peer: frame ─▶ its gate ─▶ its Raft
  *                   ◀── own apply: ours applied, and all our earlier ones that were not are surely overtaken
  *
@@ -15,11 +15,12 @@
  */
 import { assert } from '../platform/assert.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Command, Envelope } from '../state/command.ts'
+import type { Command } from '../state/command.ts'
 import type { CommandResult } from '../state/result.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import type { OutcomeListener } from './outcome.ts'
-import { encodeProposals, frameProposalsMax, type Body, type FrameRefused } from './peer-frame.ts'
+import { encodeProposals, frameProposalsMax, type FrameRefused } from './peer-frame.ts'
+import { bodyOf, isVoid, type Pending, type ProposalCodec } from './pending.ts'
 import type { GateRaft, OwnProposal, ProposalGate } from './proposal-gate.ts'
 
 /** What the proposer needs of RaftNode. */
@@ -38,7 +39,7 @@ export interface ProposerOptions {
   readonly gate: ProposalGate
   readonly clock: Clock
   readonly deadlines: Deadlines
-  encode(envelope: Envelope, command: Command): Body
+  readonly codec: ProposalCodec
   readonly limits?: Partial<ProposerLimits>
 }
 
@@ -61,16 +62,8 @@ const defaultLimits: ProposerLimits = {
   refusedPauseMs: 20,
 }
 
-interface Pending {
-  readonly sequence: number
-  readonly bytes: number
-  readonly listener: OutcomeListener
-  /** undefined = not to be sent (again): patience is over. */
-  body: Body | undefined
-  /** A leader's own word, which nobody may hear from it once it leads no more. */
-  readonly onlyInTerm: number | undefined
-  wasSent: boolean
-  deadline: Deadline | undefined
+interface Ready extends OwnProposal {
+  readonly pending: Pending
 }
 
 export interface ProposerStatus {
@@ -120,15 +113,15 @@ export class Proposer {
   propose(command: Command, deadlineMs: number, listener: OutcomeListener, onlyInTerm?: number): boolean {
     if (this.#pending.length - this.#head >= this.#limits.pendingCountMax) return false
     if (this.#bytes >= this.#limits.pendingBytesMax) return false
-    const { node, incarnation, raft, deadlines } = this.#options
+    const { node, incarnation, codec, deadlines } = this.#options
     const sequence = ++this.#lastSequence
-    const body = this.#options.encode({ node, incarnation, sequence, sentAtMs: Math.floor(raft.clusterTimeMs()) }, command)
-    const pending: Pending = { sequence, bytes: body.bytes, listener, body, onlyInTerm, wasSent: false, deadline: undefined }
+    const { parts, bytes } = codec.encode({ node, incarnation, sequence, sentAtMs: 0 }, command)
+    const pending: Pending = { sequence, bytes, listener, parts, crc: undefined, onlyInTerm, wasSent: false, deadline: undefined }
     pending.deadline = deadlines.at(deadlineMs, () => {
       this.#onPatienceOver(pending)
     })
     this.#pending.push(pending)
-    this.#bytes += body.bytes
+    this.#bytes += bytes
     this.#scheduleFlush()
     return true
   }
@@ -188,7 +181,7 @@ export class Proposer {
 
   #dropOutlived(term: number, isLeader: boolean): void {
     for (const pending of this.#pending.slice(this.#head)) {
-      if (pending.onlyInTerm === undefined || pending.body === undefined || (isLeader && pending.onlyInTerm === term)) continue
+      if (pending.onlyInTerm === undefined || pending.parts === undefined || (isLeader && pending.onlyInTerm === term)) continue
       pending.deadline?.cancel()
       this.#onPatienceOver(pending)
     }
@@ -273,27 +266,31 @@ export class Proposer {
         return
       }
       if (!this.#send(leader, batch)) return
-      for (const pending of batch) pending.wasSent = true
+      for (const { pending } of batch) pending.wasSent = true
       this.#next = end
     }
   }
 
   /** What goes in one frame: from `#next` on, leaving out what nobody waits for any more. */
-  #gatherBatch(): { batch: (Pending & { body: Body })[]; end: number } {
-    const batch: (Pending & { body: Body })[] = []
+  #gatherBatch(): { batch: Ready[]; end: number } {
+    const { codec, node, incarnation, raft } = this.#options
+    const batch: Ready[] = []
     let bytes = 0
     let end = this.#next
     for (; end < this.#pending.length && batch.length < frameProposalsMax; end++) {
       const pending = this.#pending[end]
-      if (pending === undefined || !hasBody(pending)) continue
+      if (pending?.parts === undefined) continue
       if (bytes > 0 && bytes + pending.bytes > this.#limits.frameBytesMax) break
-      batch.push(pending)
+      const { sequence } = pending
+      const body = bodyOf(pending, codec, () => ({ node, incarnation, sequence, sentAtMs: Math.floor(raft.clusterTimeMs()) }))
+      if (body === undefined) continue
+      batch.push({ sequence, body, pending })
       bytes += pending.bytes
     }
     return { batch, end }
   }
 
-  #send(leader: number, batch: readonly (Pending & { body: Body })[]): boolean {
+  #send(leader: number, batch: readonly Ready[]): boolean {
     const { raft, node, incarnation, gate } = this.#options
     const last = batch[batch.length - 1]
     assert(last !== undefined, 'empty-batch')
@@ -302,7 +299,7 @@ export class Proposer {
       if (this.#lastSent === undefined) this.#run++
       const run = this.#run
       const fate = { isRefused: false }
-      gate.acceptOwn(node, incarnation, batch satisfies readonly OwnProposal[], () => {
+      gate.acceptOwn(node, incarnation, batch, () => {
         fate.isRefused = true
         if (run !== this.#run) return
         this.#pause()
@@ -318,7 +315,7 @@ export class Proposer {
         run: this.#run,
         isRestart: this.#lastSent === undefined,
         previousSequence: this.#lastSent ?? 0,
-        bodies: batch.map(pending => pending.body),
+        bodies: batch.map(({ body }) => body),
       })
       if (!raft.sendToPeer(leader, buffers)) {
         // Not connected, or no room on the link.
@@ -347,8 +344,8 @@ export class Proposer {
 
   #onPatienceOver(pending: Pending): void {
     pending.deadline = undefined
-    if (pending.body !== undefined) this.#bytes -= pending.bytes
-    pending.body = undefined
+    if (pending.parts !== undefined) this.#bytes -= pending.bytes
+    pending.parts = undefined
     const cause = this.#options.raft.leaderId === undefined ? 'noLeader' : 'noAnswer'
     pending.listener(pending.wasSent ? { kind: 'unknown', cause } : { kind: 'rejected', reason: 'unsent' })
     this.#dropVoidHead()
@@ -358,9 +355,9 @@ export class Proposer {
     for (let i = this.#head; i < this.#pending.length; i++) {
       const pending = this.#pending[i]
       if (pending?.sequence !== sequence) continue
-      if (pending.body === undefined) return
+      if (pending.parts === undefined) return
       this.#forget(pending)
-      pending.body = undefined
+      pending.parts = undefined
       pending.wasSent = false
       pending.listener({ kind: 'rejected', reason: 'broken' })
       this.#dropVoidHead()
@@ -370,7 +367,7 @@ export class Proposer {
 
   /** Takes its bytes and its deadline off the books. */
   #forget(pending: Pending): void {
-    if (pending.body !== undefined) this.#bytes -= pending.bytes
+    if (pending.parts !== undefined) this.#bytes -= pending.bytes
     pending.deadline?.cancel()
     pending.deadline = undefined
   }
@@ -388,13 +385,4 @@ export class Proposer {
     this.#next -= this.#head
     this.#head = 0
   }
-}
-
-function hasBody(pending: Pending): pending is Pending & { body: Body } {
-  return pending.body !== undefined
-}
-
-/** Never sent, and never will be. */
-function isVoid(pending: Pending): boolean {
-  return pending.body === undefined && !pending.wasSent
 }

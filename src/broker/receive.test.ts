@@ -196,6 +196,26 @@ test('a repeated attempt gets the same messages, and the broken first stream doe
   expect(codeOf(third)).toBe('messageNotFound')
 })
 
+test('a receive repeated at a node that lags gets its messages when the node has caught up', () => {
+  const world = worldWithGroup()
+  const warm = world.receive(3, 't', { max: 1 })
+  world.send(1, 't', 'warm')
+  world.clock.advance(20)
+  expect(textsOf(warm)).toEqual(['warm'])
+  world.at(3).node.isHeld = true
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  const asked = { attemptId: 'attempt', clientId: 'c' }
+  const first = world.receive(2, 't', asked)
+  world.clock.advance(20)
+  expect(textsOf(first)).toEqual(['x'])
+  const second = world.receive(3, 't', asked)
+  world.clock.advance(20)
+  world.group.release(3)
+  world.clock.advance(20)
+  expect(textsOf(second)).toEqual(['x'])
+})
+
 test('only the wanted tags are delivered', () => {
   const world = worldWithGroup()
   for (const tag of ['a', 'b', undefined, 'a']) world.send(1, 't', `m-${tag ?? 'none'}-${Math.random()}`, tag === undefined ? {} : { tag })

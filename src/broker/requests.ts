@@ -27,7 +27,6 @@ export interface ByteRange {
 }
 
 // ── send ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 /** One v2 Message as the wire scan found it. */
 export interface OutgoingMessage {
   /** The Message as the client encoded it: a view of the request's bytes, which must stay unchanged until the reply. */
@@ -68,7 +67,6 @@ export interface SendAnswer {
 }
 
 // ── receive ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 export type TagExpression = { readonly kind: 'all' } | { readonly kind: 'tags'; readonly tags: readonly string[] }
 
 export interface ReceiveRequest extends Asked {
@@ -123,7 +121,6 @@ export interface ReceiveHandle {
 }
 
 // ── settle ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 export interface AckRequest extends Asked {
   readonly consumerGroup: string
   readonly topic: string
@@ -165,7 +162,6 @@ export interface ForwardToDeadLetterQueueAnswer {
 }
 
 // ── routes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 export interface QueryRouteRequest extends Asked {
   readonly topic: string
 }
@@ -201,7 +197,6 @@ export interface AssignmentAnswer {
 }
 
 // ── clients ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 export type ClientType = 'producer' | 'pushConsumer' | 'simpleConsumer' | 'pullConsumer'
 
 export interface HeartbeatRequest extends Asked {
@@ -247,7 +242,6 @@ export interface TerminationAnswer {
 }
 
 // ── administration ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 export interface CreateTopicRequest extends Asked {
   readonly topic: string
   readonly type: TopicType
@@ -338,7 +332,6 @@ export interface GroupAnswer {
 }
 
 // ── the cluster ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 /** What a node says of itself. Exchanged between nodes once a second; must survive JSON. */
 export interface NodeReport {
   readonly node: number
@@ -363,12 +356,7 @@ export interface NodeReport {
   /** State digest as hex, at this index. */
   readonly digest: string
   readonly digestIndex: number
-  readonly sync: {
-    readonly p50Ms: number
-    readonly p99Ms: number
-    readonly perSecond: number
-    readonly messagesPerSync: number
-  }
+  readonly sync: { readonly p50Ms: number; readonly p99Ms: number; readonly perSecond: number; readonly messagesPerSync: number }
   /** Newest first. */
   readonly roleChanges: readonly {
     readonly ageMs: number
