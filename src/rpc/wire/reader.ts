@@ -129,6 +129,14 @@ export class FieldReader {
   #readVarint(): boolean {
     const bytes = this.bytes
     let position = this.#position
+    // Nearly all tags and lengths are one byte.
+    const first = position < this.#limit ? (bytes[position] ?? 0) : 0x80
+    if (first < 0x80) {
+      this.#position = position + 1
+      this.low = first
+      this.high = 0
+      return true
+    }
     const stop = Math.min(this.#limit, position + 10)
     let low = 0
     let high = 0

@@ -28,7 +28,9 @@ function unusualTextKind(bytes: Uint8Array): TextKind {
 /** The string of bytes that `textKind` has seen and found to be UTF-8. */
 export function textOf(bytes: Uint8Array, start: number, end: number): string {
   if (end === start) return ''
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8')
+  // What comes from a socket is a Buffer already; to make one costs more than to read the string.
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return buffer.toString('utf8', start, end)
 }
 
 /** Nothing to see: empty, or only spaces of any kind. */
