@@ -317,7 +317,10 @@ export class CommitLog implements LogStorage {
     for (let last = this.#segments.at(-1); last !== undefined && last.firstIndex >= index; last = this.#segments.at(-1)) {
       if (this.#segments.length === 1) return
       this.#segments.pop()
-      if (last.firstIndex <= this.#plannedIndex) this.#removed.push(last)
+      // On disk, perhaps without a record, or about to be.
+      if (!last.isOnDisk && last.firstIndex > this.#plannedIndex) continue
+      this.#removed.push(last)
+      this.#mustTruncate = true
     }
   }
 

@@ -278,6 +278,26 @@ describe('a truncation', () => {
     expectEntry(again, second, 2, 400)
   })
 
+  it.each([30, 2, 1])('takes an empty segment along that a crash in the middle of a roll has left (cut %i entries further back)', back => {
+    const rig = new StorageRig(27)
+    const opened = rig.open()
+    append(opened, 1, 35, 400)
+    rig.flush(opened)
+    append(opened, 1, 1, 400)
+    opened.log.flush(() => undefined)
+    while (logFiles(rig).length === 1) rig.scheduler.step()
+    rig.kill()
+    const again = rig.open()
+    expect(again.log.lastId.index).toBe(35)
+    expect(logFiles(rig)).toHaveLength(2)
+    append(again, 2, 2, 100)
+    again.log.truncateFrom(index(37 - back))
+    append(again, 3, 1, 100)
+    rig.flush(again)
+    rig.kill()
+    expect(rig.open().log.lastId).toEqual({ term: 3, index: 37 - back })
+  })
+
   it('of what was never flushed leaves no trace', () => {
     const rig = new StorageRig(25)
     const opened = rig.open()
