@@ -30,7 +30,6 @@ export interface ConfigKey<T> {
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
-export type TlsMode = 'auto' | 'plaintext'
 export type LogFormat = 'auto' | 'text' | 'json'
 
 const KiB = 1024
@@ -64,28 +63,12 @@ export const configKeys = {
   segmentBytes: size('log.segment_size', GiB, { min: MiB, max: 4 * GiB }, 'a file of the log; filled with zeros ahead of the writes'),
   heartbeatMs: duration('raft.heartbeat', 50, { min: 10, max: 5 * second }, 'equal on all nodes'),
   electionTimeoutMs: duration('raft.election_timeout', 300, { min: 50, max: minute }, 'randomised up to twice this; at least 4 heartbeats'),
-  messageBodyBytes: size('limits.message_body', 4 * MiB, { min: KiB, max: 4 * MiB }, 'largest message body'),
-  messagePropertyBytes: size('limits.message_properties', 16 * KiB, { min: KiB, max: 64 * KiB }, "largest sum of a message's properties"),
   inflightBytes: size(
     'limits.inflight_bytes',
     256 * MiB,
     { min: 16 * MiB, max: 16 * GiB },
     'taken and not yet answered; above it clients are told to back off',
   ),
-  topicQueues: integer('topics.defaults.queues', 8, { min: 1, max: 1024 }, 'queues of a topic for which nothing else is said'),
-  maxAttempts: integer(
-    'consumers.defaults.max_attempts',
-    16,
-    { min: 1, max: 1000 },
-    'deliveries of a message before it goes to the dead letters',
-  ),
-  longPollMs: duration(
-    'consumers.defaults.long_poll_max',
-    30 * second,
-    { min: second, max: 5 * minute },
-    'longest wait of a receive that finds nothing',
-  ),
-  tlsClient: choice<TlsMode>('tls.client', 'auto', ['auto', 'plaintext'], 'auto takes TLS (with a self-signed certificate) and plaintext'),
   logLevel: choice<LogLevel>('log_output.level', 'info', ['debug', 'info', 'warn', 'error'], 'what is written to standard output'),
   logFormat: choice<LogFormat>('log_output.format', 'auto', ['auto', 'text', 'json'], 'auto is text on a terminal, JSON lines otherwise'),
   shutdownGraceMs: duration(
@@ -126,12 +109,6 @@ function duration(key: string, byDefault: number, bounds: Bounds, meaning: strin
 function size(key: string, byDefault: number, bounds: Bounds, meaning: string): ConfigKey<number> {
   const range = `${formatSize(bounds.min)} to ${formatSize(bounds.max)}`
   return { key, default: byDefault, meaning, range, format: formatSize, parse: value => bounded(parseSize(value), bounds, formatSize) }
-}
-
-function integer(key: string, byDefault: number, bounds: Bounds, meaning: string): ConfigKey<number> {
-  const parse = (value: unknown): Parsed<number> =>
-    Number.isSafeInteger(value) ? bounded(ok(value as number), bounds, String) : bad(`${shown(value)} is not a whole number`)
-  return { key, default: byDefault, meaning, range: `${bounds.min} to ${bounds.max}`, format: String, parse }
 }
 
 function choice<T extends string>(key: string, byDefault: T, choices: readonly T[], meaning: string): ConfigKey<T> {

@@ -91,10 +91,8 @@ test.each([
     'log: { segment_size: 1073741824 }\n',
     'cluster.yaml:6: log.segment_size: 1073741824 has no unit; write a size like 64KiB, 4MiB or 1GiB',
   ],
-  ['tls: { client: plantext }\n', 'cluster.yaml:6: tls.client: "plantext" is not one of auto, plaintext; did you mean plaintext?'],
+  ['log_output: { level: inof }\n', 'cluster.yaml:6: log_output.level: "inof" is not one of debug, info, warn, error; did you mean info?'],
   ['listen: { client: 8081 }\n', 'cluster.yaml:6: listen.client: 8081 is not an address; write one like 0.0.0.0:8081'],
-  ['topics: { defaults: { queues: 0 } }\n', 'cluster.yaml:6: topics.defaults.queues: 0 is too small; from 1 to 1024'],
-  ['topics: { defaults: { queues: "8" } }\n', 'cluster.yaml:6: topics.defaults.queues: "8" is not a whole number'],
   ['data_dir: a\ndata_dir: b\n', 'cluster.yaml:7: not valid YAML: Map keys must be unique'],
   ['a: [\n', 'not valid YAML'],
 ])('%j is answered with the line and what to do', (more, expected) => {
@@ -127,10 +125,10 @@ test('several problems are all told, a line each', () => {
 })
 
 test('the environment wins over the file, and its mistakes are told by name', () => {
-  expect(environmentName('consumers.defaults.max_attempts')).toBe('RAFTMQ_CONSUMERS_DEFAULTS_MAX_ATTEMPTS')
-  const config = read('raft: { heartbeat: 20ms }\n', { RAFTMQ_RAFT_HEARTBEAT: '30ms', RAFTMQ_CONSUMERS_DEFAULTS_MAX_ATTEMPTS: '3' })
+  expect(environmentName('log_output.level')).toBe('RAFTMQ_LOG_OUTPUT_LEVEL')
+  const config = read('raft: { heartbeat: 20ms }\n', { RAFTMQ_RAFT_HEARTBEAT: '30ms', RAFTMQ_LOG_OUTPUT_LEVEL: 'warn' })
   expect(config.raft.heartbeatMs).toBe(30)
-  expect(config.consumers.maxAttempts).toBe(3)
+  expect(config.logOutput.level).toBe('warn')
   expect(problems(() => read('', { RAFTMQ_RAFT_HEARTBEAT: '30' }))).toEqual([
     'environment RAFTMQ_RAFT_HEARTBEAT: 30 has no unit; write a duration like 250ms, 10s or 5m',
   ])

@@ -8,7 +8,7 @@ import * as v from 'valibot'
 import { parse as parseYaml } from 'yaml'
 import { ConfigError, ConfigFile, leaf, nameOf } from './config-file.ts'
 import { configKeys, environmentName } from './config-table.ts'
-import type { ConfigKey, LogFormat, LogLevel, TlsMode } from './config-table.ts'
+import type { ConfigKey, LogFormat, LogLevel } from './config-table.ts'
 import { bad, formatHostPort, nearest, ok, parseHostPort, shown } from './config-units.ts'
 import type { HostPort, Parsed } from './config-units.ts'
 
@@ -39,10 +39,7 @@ export interface ClusterConfig {
   readonly nodes: readonly NodeConfig[]
   readonly log: { readonly segmentBytes: number }
   readonly raft: { readonly heartbeatMs: number; readonly electionTimeoutMs: number }
-  readonly limits: { readonly messageBodyBytes: number; readonly messagePropertyBytes: number; readonly inflightBytes: number }
-  readonly topics: { readonly queues: number }
-  readonly consumers: { readonly maxAttempts: number; readonly longPollMs: number }
-  readonly tls: { readonly client: TlsMode }
+  readonly limits: { readonly inflightBytes: number }
   readonly logOutput: { readonly level: LogLevel; readonly format: LogFormat }
   readonly shutdown: { readonly graceMs: number }
 }
@@ -135,14 +132,7 @@ export function parseConfig(file: string, text: string, environment: Environment
     nodes,
     log: { segmentBytes: get(configKeys.segmentBytes) },
     raft: { heartbeatMs, electionTimeoutMs },
-    limits: {
-      messageBodyBytes: get(configKeys.messageBodyBytes),
-      messagePropertyBytes: get(configKeys.messagePropertyBytes),
-      inflightBytes: get(configKeys.inflightBytes),
-    },
-    topics: { queues: get(configKeys.topicQueues) },
-    consumers: { maxAttempts: get(configKeys.maxAttempts), longPollMs: get(configKeys.longPollMs) },
-    tls: { client: get(configKeys.tlsClient) },
+    limits: { inflightBytes: get(configKeys.inflightBytes) },
     logOutput: { level: get(configKeys.logLevel), format: get(configKeys.logFormat) },
     shutdown: { graceMs: get(configKeys.shutdownGraceMs) },
   }
