@@ -1,0 +1,270 @@
+/** The connections of Raft nodes: what tells a dead process from a broken wire, who may come in, what is bounded, what a silent disk does. */
+import { describe, expect, it } from 'vitest'
+import type { ProposeOutcome } from '../../raft/index.ts'
+import { EntryKind, nodeId } from '../../raft/index.ts'
+import { frameForTest, helloForTest } from './raft-wire.ts'
+import { MemoryDisk } from './memory-log.ts'
+import type { Member } from './raft-group.ts'
+import { RaftGroup, bodyOf } from './raft-group.ts'
+
+function deathsTold(group: RaftGroup, sinceMs = 0): string[] {
+  return group.trace
+    .filter(({ atMs, event }) => event.kind === 'peerDied' && atMs >= sinceMs)
+    .map(({ who, event }) => `${who} says ${event.kind === 'peerDied' ? event.peer : 0}`)
+    .sort()
+}
+
+function settled(
+  seed: string,
+  options: Partial<ConstructorParameters<typeof RaftGroup>[0]> = {},
+): { group: RaftGroup; leader: Member; followers: Member[] } {
+  const group = new RaftGroup({ seed, ...options })
+  const leader = group.awaitLeader()
+  group.run(500)
+  return { group, leader, followers: group.members.filter(member => member !== leader) }
+}
+
+/** Dials a node's peer port from a host that is nobody's, says something, and reports how it ended. */
+function stranger(group: RaftGroup, target: Member, bytes: Uint8Array | undefined): { closes: string[]; heard: Buffer[] } {
+  const closes: string[] = []
+  const heard: Buffer[] = []
+  const process = group.scheduler.newProcess('stranger')
+  const connection = group.network.forProcess(process, 'stranger').dial(
+    { host: target.host, port: 7_000 },
+    {
+      onOpen: () => {
+        if (bytes !== undefined) connection.write([bytes])
+      },
+      onData: chunk => heard.push(Buffer.from(chunk)),
+      onClose: reason => closes.push(reason),
+    },
+  )
+  return { closes, heard }
+}
+
+describe('the links of a Raft node', () => {
+  it('tell the death of a process to both survivors, once', () => {
+    const { group, leader, followers } = settled('killed')
+    const sinceMs = group.scheduler.nowMs
+    group.kill(leader.id)
+    group.run(3_000)
+    expect(deathsTold(group, sinceMs)).toEqual(followers.map(({ id }) => `${id} says ${leader.id}`).sort())
+  })
+
+  it('tell a death too when the process is back before anybody has looked', () => {
+    const { group, leader, followers } = settled('back at once')
+    const sinceMs = group.scheduler.nowMs
+    group.kill(leader.id)
+    group.start(leader.id)
+    group.run(1_000)
+    expect(deathsTold(group, sinceMs)).toEqual(followers.map(({ id }) => `${id} says ${leader.id}`).sort())
+    group.run(2_000)
+    expect(group.members.every(({ node }) => node.status().links.every(({ control, data }) => control === 'open' && data === 'open'))).toBe(
+      true,
+    )
+  })
+
+  it('tell no death after a reset, a pause, a partition or the loss of a whole host', () => {
+    const { group, leader, followers } = settled('alive')
+    const sinceMs = group.scheduler.nowMs
+    for (const { host } of followers) group.network.resetConnections(leader.host, host)
+    group.run(1_000)
+    leader.process.pause()
+    for (const { host } of followers) group.network.resetConnections(leader.host, host)
+    group.run(4_000)
+    group.scheduler.resume(leader.process)
+    group.run(2_000)
+    group.network.partition(
+      [leader.host],
+      followers.map(({ host }) => host),
+    )
+    group.run(8_000)
+    group.network.heal()
+    group.run(2_000)
+    group.losePower(leader.id)
+    group.run(10_000)
+    expect(deathsTold(group, sinceMs)).toEqual([])
+  })
+
+  it('are back within two seconds after a partition of half a minute', () => {
+    const { group, leader, followers } = settled('healed')
+    group.network.partition(
+      [leader.host],
+      followers.map(({ host }) => host),
+    )
+    group.run(30_000)
+    expect(leader.node.status().links.every(({ control, data }) => control === 'closed' && data === 'closed')).toBe(true)
+    group.network.heal()
+    expect(group.run(2_000, () => followers.every(({ id }) => leader.node.isConnectedTo(id)))).toBe(true)
+    group.run(500)
+    expect(leader.node.leaderId).toBe(group.leader?.id)
+  })
+
+  it('close on whoever is no peer, at once and without effect', () => {
+    const { group, leader } = settled('strangers')
+    const term = leader.node.term
+    const hello = {
+      clusterName: 'test',
+      node: 2,
+      incarnation: 1,
+      featureLevel: 1,
+      channel: 'control' as const,
+      targetNode: leader.id as number,
+    }
+    const speeches: Uint8Array[] = [
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]),
+      new Uint8Array(100),
+      frameForTest(18, new Uint8Array([8, 99])),
+      helloForTest({ ...hello, clusterName: 'other' }),
+      helloForTest({ ...hello, node: 9 }),
+      helloForTest({ ...hello, node: leader.id }),
+      helloForTest({ ...hello, targetNode: 77 }),
+    ]
+    for (const bytes of speeches) {
+      const { closes } = stranger(group, leader, bytes)
+      group.run(20)
+      expect(closes).toEqual(['ended'])
+    }
+    const silent = stranger(group, leader, undefined)
+    group.run(1_000)
+    expect(silent.closes).toEqual([])
+    group.run(1_500)
+    expect(silent.closes).toEqual(['ended'])
+    expect(group.leader).toBe(leader)
+    expect(leader.node.term).toBe(term)
+    expect(leader.node.status().links.every(({ control, data }) => control === 'open' && data === 'open')).toBe(true)
+  })
+
+  it('stay few, however many strangers knock', () => {
+    const { group, leader } = settled('crowd')
+    const crowd = Array.from({ length: 100 }, () => stranger(group, leader, undefined))
+    group.run(50)
+    expect(crowd.filter(({ closes }) => closes.length === 0).length).toBe(32)
+    group.run(3_000)
+    expect(crowd.every(({ closes }) => closes.length === 1)).toBe(true)
+  })
+
+  it('carry application frames in order, and refuse them when the peer reads no more', () => {
+    const { group, leader, followers } = settled('frames', { config: { inflightBytesMax: 100_000, sliceBytesMax: 50_000 } })
+    const peer = followers[0] ?? leader
+    for (let i = 0; i < 200; i++) expect(leader.node.sendToPeer(peer.id, [Buffer.from(`frame ${i}`)])).toBe(true)
+    group.run(50)
+    expect(peer.frames).toEqual(Array.from({ length: 200 }, (_, i) => ({ from: leader.id, text: `frame ${i}` })))
+    peer.process.pause()
+    const large = Buffer.alloc(50_000)
+    let sent = 0
+    while (sent < 1_000 && leader.node.sendToPeer(peer.id, [large])) {
+      sent++
+      group.run(1)
+    }
+    // What the kernels swallow, and four windows.
+    expect(sent * large.length).toBeLessThan(1_048_576 + 4 * 100_000 + large.length)
+    expect(leader.node.sendToPeer(nodeId(9), [large])).toBe(false)
+  })
+})
+
+describe('a Raft node', () => {
+  it('falls silent when its disk fails: no answer leaves it, its users are told, the others go on', () => {
+    const disks: MemoryDisk[] = []
+    const { group, leader } = settled('bad disk', {
+      disk: ({ scheduler }) => {
+        const disk = new MemoryDisk(scheduler, () => 0.5)
+        disks.push(disk)
+        return disk
+      },
+    })
+    const outcomes: ProposeOutcome[] = []
+    group.propose(leader, 'before', outcome => outcomes.push(outcome))
+    group.run(100)
+    const disk = disks[leader.id - 1]
+    if (disk === undefined) throw new Error('no disk')
+    disk.failure = new Error('EIO')
+    const failedMs = group.scheduler.nowMs
+    group.propose(leader, 'lost', outcome => outcomes.push(outcome))
+    group.run(5)
+    group.propose(leader, 'refused', outcome => outcomes.push(outcome))
+    group.run(1)
+    expect(leader.fatal?.message).toBe('EIO')
+    expect(leader.node.status().isFailed).toBe(true)
+    expect(group.propose(leader, 'too late')).toBe('storageFailed')
+    expect(outcomes.map(({ kind }) => kind)).toContain('unknown')
+    expect(outcomes.length).toBeGreaterThanOrEqual(2)
+    const rest = group.members.filter(member => member !== leader)
+    group.run(2_000, () => rest.some(({ node }) => node.role === 'leader'))
+    expect(group.scheduler.nowMs - failedMs).toBeLessThan(250)
+  })
+
+  it('gathers what is proposed in one turn into one proposal and one flush', () => {
+    const { group, leader } = settled('gathers')
+    const before = leader.node.status().metrics
+    for (let i = 0; i < 1_000; i++) group.propose(leader, `entry ${i}`)
+    group.run(100)
+    const { metrics } = leader.node.status()
+    expect(metrics.entriesApplied - before.entriesApplied).toBe(1_000)
+    expect(metrics.proposals - before.proposals).toBe(1)
+    expect(metrics.flushes - before.flushes).toBe(1)
+  })
+
+  it('refuses at once what it can not take: not leading, or too much uncommitted', () => {
+    const { group, leader, followers } = settled('refuses', { config: { uncommittedBytesMax: 10_000 } })
+    expect(group.propose(followers[0] ?? leader, 'x')).toBe('notLeader')
+    group.network.partition(
+      [leader.host],
+      followers.map(({ host }) => host),
+    )
+    let taken = 0
+    while (group.propose(leader, 'x'.repeat(1_000)) === undefined) taken++
+    expect(taken).toBe(9)
+    expect(group.propose(leader, 'x'.repeat(1_000))).toBe('busy')
+  })
+
+  it('says unknown about what it had appended when it loses the leadership, and never twice', () => {
+    const { group, leader, followers } = settled('unknown')
+    group.network.partition(
+      [leader.host],
+      followers.map(({ host }) => host),
+    )
+    const outcomes: ProposeOutcome[] = []
+    leader.node.propose(EntryKind.data, [bodyOf('a'), bodyOf('b')], outcome => outcomes.push(outcome))
+    group.run(2_000)
+    expect(outcomes).toEqual([{ kind: 'unknown', cause: 'leadershipLost' }])
+    group.network.heal()
+    group.run(3_000)
+    expect(leader.applied).toEqual([])
+    expect(outcomes.length).toBe(1)
+  })
+
+  it('drops its connections unread after being away for more than ten seconds, and refuses what had waited', () => {
+    const { group, leader, followers } = settled('away')
+    const outcomes: ProposeOutcome[] = []
+    const peer = followers[0] ?? leader
+    group.propose(leader, 'waited', outcome => outcomes.push(outcome))
+    leader.process.pause()
+    group.run(100)
+    const next = group.run(2_000, () => followers.some(({ node }) => node.role === 'leader'))
+    expect(next).toBe(true)
+    peer.node.sendToPeer(leader.id, [Buffer.from('stale')])
+    group.run(11_000)
+    group.scheduler.resume(leader.process)
+    group.run(2_000)
+    expect(outcomes).toEqual([{ kind: 'rejected', reason: 'notLeader' }])
+    expect(leader.frames).toEqual([])
+    expect(leader.node.status().metrics.stalls).toBeGreaterThanOrEqual(1)
+    expect(leader.node.leaderId).toBe(group.leader?.id)
+    for (const { applied } of group.members) expect(applied).toEqual([])
+  })
+
+  it('keeps its leader through a pause of a follower, and that follower calls no election when it wakes', () => {
+    const { group, leader, followers } = settled('sleepy follower')
+    const follower = followers[0] ?? leader
+    for (const pauseMs of [150, 700, 3_000, 9_000]) {
+      follower.process.pause()
+      group.run(pauseMs)
+      group.scheduler.resume(follower.process)
+      group.run(1_000)
+    }
+    expect(group.leader).toBe(leader)
+    expect(group.elections()).toBe(1)
+  })
+})
