@@ -3,6 +3,7 @@
  * is the production BrokerNode on seams that die with it. Here a node is started, crashed, stopped and paused; why and when is the world's business.
  */
 import { createHash } from 'node:crypto'
+import type { RaftTraceEvent } from '../raft/index.ts'
 import { BrokerNode, type MemberSettings } from '../src/node/broker-node.ts'
 import type { NodeView } from './checkers/checker.ts'
 import type { WorldConfiguration } from './configuration.ts'
@@ -25,6 +26,10 @@ export interface HostWorld {
   say(who: string, text: string): void
   /** A process life has begun, before any of its events ran. */
   started(host: Host): void
+  /** A start tells what it found. */
+  noted(host: Host, sentence: string): void
+  /** Raft tells what it does. */
+  traced(host: Host, event: RaftTraceEvent): void
   /** A node says that it must stop. */
   fatal(host: Host, error: Error): void
 }
@@ -183,7 +188,8 @@ export class Host implements NodeView, Gateway, Target {
         const digest = createHash('md5').update(bytes).digest()
         clock.soon(() => done(digest))
       },
-      note: sentence => this.#world.say(this.name, sentence),
+      note: sentence => this.#world.noted(this, sentence),
+      trace: event => this.#world.traced(this, event),
       onFatal: error => this.#world.fatal(this, error),
     })
   }

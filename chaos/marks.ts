@@ -1,7 +1,10 @@
 /**
  * Marks: situations that a night of seeds must have met, or it has not tested them. The world hits them; the report lists which were never met.
+ * Every way in which the Raft core says no is one of them.
  */
-export const markNames = [
+import { refusals, type Refusal } from '../raft/index.ts'
+
+const worldMarks = [
   'leader changed with sends in flight',
   'leader changed with deliveries in flight',
   'two nodes believed to lead at once',
@@ -26,9 +29,27 @@ export const markNames = [
   'the cluster time leapt',
   'a digest check was applied',
   'an entry of an earlier term was committed by a later leader',
+  'one slot of the hard state was lost',
+  'the state was rebuilt from the log',
+  'a node found that it had stood still',
+  "a node saw the leader's process die",
+  'a damaged frame was met',
+  'a segment was sealed',
 ] as const
 
-export type Mark = (typeof markNames)[number]
+export type Mark = (typeof worldMarks)[number] | Refusal
+
+/** Situations that this version of the product can't meet in this world, and why. */
+const outOfReach: readonly Mark[] = [
+  'R-01-not-a-voter', // nobody outside the group speaks here
+  'R-20-busy', // 64 MiB of uncommitted entries are far beyond a model client
+  'R-24-already-leading', // there is no operator who asks for a campaign
+  'R-25-needs-snapshot', // nothing is compacted away yet
+]
+
+export const markNames: readonly Mark[] = [...worldMarks, ...(Object.keys(refusals) as Refusal[])].filter(
+  mark => !outOfReach.includes(mark),
+)
 
 export class Marks {
   readonly #hits = new Map<Mark, number>()

@@ -39,7 +39,8 @@ function drawDuration(kind: FaultKind, share: number, configuration: WorldConfig
   switch (kind) {
     case 'crashVoter':
     case 'crashRewriting':
-      return spread(5, electionMs)
+      // How long it lies in wait.
+      return spread(2_000, 10_000)
     case 'reset':
       return 1
     case 'resetStorm':

@@ -1,4 +1,5 @@
 /** Watches the run for what a report wants to know: changes of leader, marks, and whether the replicas have become equal. Judges nothing. */
+import type { RaftTraceEvent, Refusal } from '../raft/index.ts'
 import type { Glance, NodeView } from './checkers/checker.ts'
 import type { Host } from './host.ts'
 import type { Judges } from './judges.ts'
@@ -37,8 +38,39 @@ export class Watch {
     this.#marks.hit(host.node.machine.appliedIndex > 0 ? 'a node restarted from a checkpoint' : 'a node restarted without a checkpoint')
   }
 
+  onNote(host: Host, sentence: string): void {
+    this.#say(host.name, sentence)
+    if (/torn|cut off|truncated/.test(sentence)) this.#marks.hit('a restart found a torn tail')
+    if (sentence.includes('slots is unreadable')) this.#marks.hit('one slot of the hard state was lost')
+    if (sentence.includes('rebuilt from the log')) this.#marks.hit('the state was rebuilt from the log')
+  }
+
+  onTrace(host: Host, event: RaftTraceEvent): void {
+    switch (event.kind) {
+      case 'refusal':
+        this.#marks.hit(event.code as Refusal)
+        return
+      case 'roleChange':
+        this.#say(host.name, `${event.change.from} -> ${event.change.to}, term ${event.change.term}: ${event.change.reason}`)
+        return
+      case 'peerDied':
+        this.#marks.hit("a node saw the leader's process die")
+        this.#say(host.name, `saw the process of node-${event.peer} die`)
+        return
+      case 'stall':
+        this.#marks.hit('a node found that it had stood still')
+        this.#say(host.name, `found a gap of ${Math.round(event.gapMs)} ms`)
+        return
+      case 'badFrame':
+        this.#marks.hit('a damaged frame was met')
+        this.#say(host.name, `bad frame from node-${event.peer}: ${event.problem}`)
+        return
+      case 'link':
+        return
+    }
+  }
+
   onGlance(view: NodeView, now: Glance, before: Glance): void {
-    if (now.role !== before.role) this.#say(`node-${view.id}`, `${before.role} -> ${now.role}, term ${now.term}`)
     if (now.lastIndex <= before.lastIndex && now.lastTerm !== before.lastTerm && before.lastIndex > 0) {
       this.#marks.hit('uncommitted entries were overwritten')
       this.#say(

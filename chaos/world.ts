@@ -5,6 +5,7 @@
  *
  * The run: calm (topics and groups come into being) → storm (load and faults) → load alone → heal everything → drain → last checks.
  */
+import type { RaftTraceEvent } from '../raft/index.ts'
 import { AssertionError } from '../src/platform/assert.ts'
 import { Auditor } from './audit.ts'
 import { drawConfiguration, type Profile, type WorldConfiguration } from './configuration.ts'
@@ -130,6 +131,14 @@ class World implements ClientWorld {
 
   started(host: Host): void {
     this.#watch.onStarted(host)
+  }
+
+  noted(host: Host, sentence: string): void {
+    this.#watch.onNote(host, sentence)
+  }
+
+  traced(host: Host, event: RaftTraceEvent): void {
+    this.#watch.onTrace(host, event)
   }
 
   fatal(host: Host, error: Error): void {

@@ -1,4 +1,6 @@
 /** Faults of processes and machines: power cuts, stops, pauses. */
+import { spread } from '../chance.ts'
+import type { Glance } from '../checkers/checker.ts'
 import type { FaultPowers, Strike, Target } from './fault.ts'
 
 /** Most crashes are power cuts: they show all that a killed process would, and more. But only a killed process is missed at once. */
@@ -41,37 +43,24 @@ export const crashAll: Strike = powers => {
 }
 
 /** A node that has just taken part in an election loses power a moment later, and is back while votes are still being asked for. */
-export const crashVoter: Strike = (powers, item) =>
-  ambush(powers, item.durationMs, (now, before) => now.term > before.term && before.term > 0)
+export const crashVoter: Strike = powers => ambush(powers, (now, before) => now.term > before.term && before.term > 0)
 
 /** A node whose log was just cut back and written anew loses power within that write. */
-export const crashRewriting: Strike = (powers, item) =>
-  ambush(
-    powers,
-    item.durationMs,
-    (now, before) => now.lastIndex <= before.lastIndex && now.lastTerm !== before.lastTerm && before.lastIndex > 0,
-  )
+export const crashRewriting: Strike = powers =>
+  ambush(powers, (now, before) => now.lastIndex <= before.lastIndex && now.lastTerm !== before.lastTerm && before.lastIndex > 0)
 
-/** Lies in wait for a moment, then crashes that node within a few milliseconds and starts it again after `backAfterMs`. */
-function ambush(
-  powers: FaultPowers,
-  backAfterMs: number,
-  isMoment: (
-    now: Parameters<Parameters<FaultPowers['watch']>[0]>[1],
-    before: Parameters<Parameters<FaultPowers['watch']>[0]>[2],
-  ) => boolean,
-): () => void {
+/** Lies in wait for a moment, then crashes that node within a few milliseconds, and has it back soon. */
+function ambush(powers: FaultPowers, isMoment: (now: Glance, before: Glance) => boolean): () => void {
   let isSprung = false
-  const unwatch = powers.watch((target, now, before) => {
+  return powers.watch((target, now, before) => {
     if (isSprung || !isMoment(now, before)) return
     isSprung = true
     powers.after(powers.random.next() * 12, () => {
       if (!target.isUp) return
       target.crash('power')
-      powers.after(backAfterMs, () => target.start())
+      powers.after(spread(powers.random, 2, 400), () => target.start())
     })
   })
-  return unwatch
 }
 
 export const stopNode: Strike = powers => {
