@@ -17,7 +17,11 @@ export async function dev(options: DevOptions): Promise<void> {
   const startMs = performance.now()
   const stopping = new AbortController()
   const wish = new Promise<void>(stop => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop())
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        stopping.abort()
+        stop()
+      })
   })
   const alive = new Set<string>()
   let allGone: (() => void) | undefined
@@ -38,13 +42,10 @@ export async function dev(options: DevOptions): Promise<void> {
       if (alive.size === 0) allGone?.()
     },
   })
-  // Ctrl-C while the nodes are still starting: they end by themselves when this process does.
-  const cluster = await Promise.race([starting, wish.then(() => undefined)])
-  if (cluster === undefined) {
-    stopping.abort()
-    await starting.then(late => late.stop()).catch(() => undefined)
-    throw new CliError(ExitCode.interrupted, 'stopped while starting')
-  }
+  const cluster = await starting.catch((error: unknown) => {
+    if (stopping.signal.aborted) throw new CliError(ExitCode.interrupted, 'stopped while starting')
+    throw new CliError(ExitCode.failed, (error as Error).message)
+  })
   announce(cluster, performance.now() - startMs, options)
   const end = await Promise.race([wish, gone])
   stopping.abort()
