@@ -4,30 +4,32 @@
  */
 import type { Delivery } from '../state/result.ts'
 
-/** Means nothing but itself. */
-export interface StreamToken {
-  readonly isStream: true
+/** One answer on its way to a client. */
+export interface Stream {
+  readonly deliveries: readonly Delivery[]
+  /** Set when it is over: those before arrived, those from there on did not. */
+  releaseFrom: number | undefined
 }
 
 export class DeliveryOwners {
-  readonly #owners = new Map<number, StreamToken>()
+  readonly #owners = new Map<number, Stream>()
 
   get count(): number {
     return this.#owners.size
   }
 
-  take(deliveries: readonly Delivery[], owner: StreamToken): void {
+  take(deliveries: readonly Delivery[], owner: Stream): void {
     for (const { ref } of deliveries) this.#owners.set(ref.deliverySequence, owner)
   }
 
   /** Another stream here has it. */
-  isTakenByOther({ ref }: Delivery, owner: StreamToken): boolean {
+  isTakenByOther({ ref }: Delivery, owner: Stream): boolean {
     const taken = this.#owners.get(ref.deliverySequence)
     return taken !== undefined && taken !== owner
   }
 
   /** Its stream is over. */
-  leave({ ref }: Delivery, owner: StreamToken): void {
+  leave({ ref }: Delivery, owner: Stream): void {
     if (this.#owners.get(ref.deliverySequence) === owner) this.#owners.delete(ref.deliverySequence)
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ack } from './ack.ts'
 import { FakeWorld, batchOf, codeOf, textsOf } from './fake-world.ts'
-import { tagHashOf } from './hash.ts'
+import { hash64, tagHashOf } from './hash.ts'
 
 const popKind = 2
 const settleKind = 3
@@ -194,6 +194,24 @@ test('a repeated attempt gets the same messages, and the broken first stream doe
   const third = world.receive(2, 't', { pollMs: 1_000 })
   world.clock.advance(2_000)
   expect(codeOf(third)).toBe('messageNotFound')
+})
+
+test('an attempt that two pops served stays with the stream that has it', () => {
+  const world = worldWithGroup()
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  world.group.isCommitHeld = true
+  const heard = world.receive(2, 't', { attemptId: 'attempt', clientId: 'c', pollMs: 10_000 })
+  // The first pop's fate is open when patience ends, so a second one is made.
+  world.clock.advance(2_600)
+  world.group.releaseCommit()
+  world.clock.advance(2)
+  expect(textsOf(heard)).toEqual(['x'])
+  batchOf(heard).confirm()
+  world.clock.advance(100)
+  expect(world.entries(popKind)).toBe(3)
+  expect(world.at(1).machine.place('group', 't')).toMatchObject({ inFlight: 1, retrying: 0 })
+  expect(world.at(1).machine.deliveriesOf(hash64('c'))).toMatchObject([{ isConfirmed: true, attempt: 1 }])
 })
 
 test('a receive repeated at a node that lags gets its messages when the node has caught up', () => {

@@ -10,7 +10,7 @@ import type { Delivery } from '../state/result.ts'
 import type { Broker } from './broker.ts'
 import { applyRefusal } from './apply-refusal.ts'
 import { fullRefusal } from './admission.ts'
-import type { StreamToken } from './delivery-owners.ts'
+import type { Stream } from './delivery-owners.ts'
 import { hash64, tagHashOf } from './hash.ts'
 import type { Waiter } from './long-poll.ts'
 import { tagOf } from './message-fields.ts'
@@ -56,6 +56,7 @@ export function receive(broker: Broker, request: ReceiveRequest, reply: Reply<Re
 function waiterFor(broker: Broker, request: ReceiveRequest, reply: Reply<ReceivedBatch>): Waiter {
   const nowMs = broker.clock.nowMs()
   const pollUntilMs = Math.min(nowMs + request.pollMs, request.deadlineMs)
+  let stream: Stream | undefined
   return {
     request: popRequestOf(request),
     pollUntilMs,
@@ -63,15 +64,22 @@ function waiterFor(broker: Broker, request: ReceiveRequest, reply: Reply<Receive
     deliver(deliveries, wallMs) {
       const wanted = withoutCollisions(broker, request.filter, deliveries)
       if (wanted.length === 0) return false
-      reply(batchOf(broker, request, wanted, wallMs))
+      stream = { deliveries: wanted, releaseFrom: undefined }
+      reply(batchOf(broker, request, stream, wallMs))
       return true
     },
     refuse: reply,
     giveBack(deliveries) {
-      const token: StreamToken = { isStream: true }
-      for (const delivery of deliveries) endStream(broker, delivery, token, 'release')
+      for (const delivery of deliveries) giveBack(broker, delivery, stream)
     },
   }
+}
+
+/** What a later pop brought. The same delivery again, for this receive's attempt id, is what its stream says of it; anything else is free. */
+function giveBack(broker: Broker, delivery: Delivery, stream: Stream | undefined): void {
+  const place = stream?.deliveries.findIndex(({ ref }) => ref.deliverySequence === delivery.ref.deliverySequence) ?? -1
+  if (stream === undefined || place < 0) return endDelivery(broker, delivery, { deliveries: [], releaseFrom: 0 }, 'release')
+  if (stream.releaseFrom !== undefined) endDelivery(broker, delivery, stream, place < stream.releaseFrom ? 'confirm' : 'release')
 }
 
 function popRequestOf({ max, invisibleMs, autoRenew, clientId, attemptId, filter }: ReceiveRequest): PopRequest {
@@ -101,15 +109,14 @@ function readMessage(broker: Broker, { logIndex, ordinal }: Delivery): NonNullab
   return mustExist(sendMessageAt(broker.raft.entryBody(logIndex), ordinal), 'delivery-without-message', logIndex, ordinal)
 }
 
-function batchOf(broker: Broker, request: ReceiveRequest, deliveries: readonly Delivery[], wallMs: number): ReceivedBatch {
-  const token: StreamToken = { isStream: true }
-  let isOver = false
-  broker.owners.take(deliveries, token)
+function batchOf(broker: Broker, request: ReceiveRequest, stream: Stream, wallMs: number): ReceivedBatch {
+  const { deliveries } = stream
+  broker.owners.take(deliveries, stream)
   const end = (releaseFrom: number): void => {
-    if (isOver) return
-    isOver = true
+    if (stream.releaseFrom !== undefined) return
+    stream.releaseFrom = releaseFrom
     deliveries.forEach((delivery, i) => {
-      endStream(broker, delivery, token, i < releaseFrom ? 'confirm' : 'release')
+      endDelivery(broker, delivery, stream, i < releaseFrom ? 'confirm' : 'release')
     })
   }
   return {
@@ -123,11 +130,11 @@ function batchOf(broker: Broker, request: ReceiveRequest, deliveries: readonly D
 }
 
 /** The word on one delivery goes with the next settle, unless another stream of the same receive has it by then. */
-function endStream(broker: Broker, delivery: Delivery, token: StreamToken, kind: 'confirm' | 'release'): void {
+function endDelivery(broker: Broker, delivery: Delivery, stream: Stream, kind: 'confirm' | 'release'): void {
   const { owners, settles } = broker
-  owners.leave(delivery, token)
+  owners.leave(delivery, stream)
   const item: SettleItem = { kind, ref: delivery.ref }
-  settles.addLazy(item, () => !owners.isTakenByOther(delivery, token))
+  settles.addLazy(item, () => !owners.isTakenByOther(delivery, stream))
 }
 
 function messageOf(broker: Broker, request: ReceiveRequest, delivery: Delivery): ReceivedMessage {
