@@ -14,22 +14,19 @@
 import type { Clock, Timer } from '../../src/platform/clock.ts'
 import type { Random } from '../../src/platform/random.ts'
 import { crc32c } from '../../src/platform/bytes.ts'
-import { assert, assertNever, mustExist } from '../../src/platform/assert.ts'
-import { decodeFrame } from '../codec/messages.ts'
-import type { AppendHeader } from '../codec/messages.ts'
+import { assert, mustExist } from '../../src/platform/assert.ts'
 import type { RaftConfig } from '../core/config.ts'
 import type { RaftCore } from '../core/core.ts'
 import { EntryKind } from '../core/entry.ts'
-import type { Epoch, NodeId } from '../core/ids.ts'
-import type { Message } from '../core/message.ts'
+import type { Epoch } from '../core/ids.ts'
 import type { LeadershipView, RaftApp, RaftTrace } from './app.ts'
 import { Applier } from './applier.ts'
 import { Inbox } from './inbox.ts'
-import type { InboxItem } from './inbox.ts'
-import type { EntryBody, HardStateStorage, LogStorage, RecordBlock } from './log-storage.ts'
+import type { EntryBody, HardStateStorage, LogStorage } from './log-storage.ts'
 import type { DriverMetrics } from './metrics.ts'
 import { Persistence } from './persistence.ts'
 import type { OwnAppend } from './persistence.ts'
+import { Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { Submissions } from './submissions.ts'
 import type { Batch } from './submissions.ts'
@@ -76,10 +73,9 @@ export class Loop {
   #ticksHeld = 0
   #lastLinkCheckMs = -Infinity
   #steppedEpoch = 0 as Epoch
-  /** Of this turn, until the output is drained. */
-  readonly #blocks = new Map<number, RecordBlock>()
+  /** Proposed in this turn, until the output is drained. */
   readonly #batches = new Map<number, Batch>()
-  #lastSlice = 0
+  readonly #receiver: Receiver
   #view: LeadershipView
   /** As the storage knows it: both only ever go from true to false. */
   #isVoteConditional: boolean
@@ -87,7 +83,7 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options
-    const { clock, log, hardState, metrics, config, core, transport, app } = options
+    const { clock, random, log, hardState, metrics, config, core, transport, app, trace } = options
     this.#stallMs = 2 * config.heartbeatIntervalMs
     this.#lastWakeMs = clock.nowMs()
     this.submissions = new Submissions(config.sliceBytesMax)
@@ -97,10 +93,11 @@ export class Loop {
       hardState,
       metrics,
       bodiesOf: persist => this.#bodiesOf(persist),
-      blockOf: ticket => mustExist(this.#blocks.get(ticket), 'slice-without-records', ticket),
+      blockOf: ticket => this.#receiver.blockOf(ticket),
       progressed: () => this.requestTurn(),
       failed: error => this.fail(error),
     })
+    this.#receiver = new Receiver({ core, clock, random, log, app, transport, trace })
     const node = core.inspect()
     this.sender = new Sender({
       core: {
@@ -187,7 +184,7 @@ export class Loop {
   #carryOutTurn(): void {
     const { metrics, transport } = this.#options
     metrics.turns++
-    for (const item of this.inbox.takeControl()) this.#take(item)
+    for (const item of this.inbox.takeControl()) this.#receiver.take(item)
     this.#takeData()
     this.#stepDurable()
     this.#stepProposals()
@@ -207,77 +204,9 @@ export class Loop {
     const { clock } = this.#options
     const endMs = clock.nowMs() + dataSliceMsMax
     for (let item = this.inbox.takeData(); item !== undefined; item = this.inbox.takeData()) {
-      this.#take(item)
+      this.#receiver.take(item)
       if (this.#isStopped || clock.nowMs() >= endMs) return
     }
-  }
-
-  #take(item: InboxItem): void {
-    const { core, clock, app, random } = this.#options
-    const { peer } = item
-    switch (item.kind) {
-      case 'frame':
-        return this.#takeFrame(item)
-      case 'up':
-        core.step({ kind: 'peerConnected', nowMs: clock.nowMs(), peer, incarnation: item.incarnation })
-        return app.peerConnected(peer)
-      case 'down':
-        core.step({ kind: 'peerDisconnected', nowMs: clock.nowMs(), peer })
-        return app.peerDisconnected(peer)
-      case 'died':
-        this.#options.trace?.({ kind: 'peerDied', peer })
-        return core.step({ kind: 'peerDied', nowMs: clock.nowMs(), peer, jitter: random.next() })
-      default:
-        return assertNever(item)
-    }
-  }
-
-  #takeFrame(item: Extract<InboxItem, { kind: 'frame' }>): void {
-    const { peer } = item
-    const frame = decodeFrame(item.type, item.header, item.payload)
-    switch (frame.kind) {
-      case 'message':
-        return this.#receive(peer, frame.message)
-      case 'append':
-        return this.#receiveAppend(item, frame.append, frame.records)
-      case 'application':
-        return this.#options.app.peerFrame(peer, frame.bytes)
-      case 'malformed':
-        return this.#badFrame(item, frame.problem)
-      case 'hello':
-      case 'helloRefused':
-      case 'ping':
-      case 'pong':
-        return
-      default:
-        return assertNever(frame)
-    }
-  }
-
-  #receive(from: NodeId, message: Message): void {
-    const { core, clock } = this.#options
-    core.step({ kind: 'receive', nowMs: clock.nowMs(), from, message })
-  }
-
-  #receiveAppend(item: Extract<InboxItem, { kind: 'frame' }>, append: AppendHeader, records: Uint8Array): void {
-    const { term, session, prev, lastIndex, commitIndex } = append
-    const ticket = ++this.#lastSlice
-    if (lastIndex === prev.index) {
-      const slice = { prev, lastIndex, runs: [], bytes: 0, lastWallMs: 0, ticket }
-      return this.#receive(item.peer, { kind: 'append', term, session, slice, commitIndex })
-    }
-    const check = this.#options.log.checkBlock(prev, records)
-    if (check.kind === 'corrupt') return this.#badFrame(item, check.problem)
-    const { block } = check
-    if (block.lastIndex !== lastIndex) return this.#badFrame(item, `records end at ${block.lastIndex}, not ${lastIndex}`)
-    this.#blocks.set(ticket, block)
-    const slice = { prev, lastIndex, runs: block.runs, bytes: block.bytes, lastWallMs: block.lastWallMs, ticket }
-    this.#receive(item.peer, { kind: 'append', term, session, slice, commitIndex })
-  }
-
-  #badFrame(item: Extract<InboxItem, { kind: 'frame' }>, problem: string): void {
-    this.#options.trace?.({ kind: 'badFrame', peer: item.peer, problem })
-    this.#options.transport.closeLink(item.peer, item.channel, problem)
   }
 
   #stepDurable(): void {
@@ -320,7 +249,7 @@ export class Loop {
     const { core, metrics, trace } = this.#options
     const { output } = core
     for (const persist of output.persists) this.persistence.carryOut(persist)
-    this.#blocks.clear()
+    this.#receiver.forgetBlocks()
     this.#batches.clear()
     const durable = this.persistence.durableEpoch
     // By index: handing over an append may put the next one behind the last.
