@@ -4,7 +4,7 @@
  *
  * Exit codes: 0 valid · 1 a promise was broken · 2 usage · 3 the harness itself failed · 5 unknown (nothing broke, but too little was tried).
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 
 const profileNames = ['swarm', 'elections', 'rewrites', 'power', 'deliveries'] as const
 type ProfileName = (typeof profileNames)[number]
@@ -16,12 +16,14 @@ interface SimOptions {
   readonly seed?: number
   readonly profile?: ProfileName
   readonly maxFailures: number
+  readonly output: 'text' | 'json'
   readonly json?: boolean
 }
 
 interface MutantOptions {
   readonly only?: string
   readonly jobs: number
+  readonly output: 'text' | 'json'
   readonly json?: boolean
 }
 
@@ -36,14 +38,16 @@ export function chaosCommand(): Command {
     .option('--seed <seed>', 'run one seed and print its timeline', seedNumber)
     .option('--profile <name>', `what the seeds are about: ${profileNames.join(', ')}`, profile)
     .option('--max-failures <n>', 'stop after so many failed seeds', count, 5)
-    .option('--json', 'JSON lines: one for each seed, then the summary')
+    .addOption(output())
+    .option('--json', 'the same as -o json: a line for each seed, then the summary')
     .action(sim)
   chaos
     .command('mutants')
     .description('plant known mistakes in a copy of the sources and see each one named')
     .option('--only <id>', 'one mutant')
     .option('--jobs <n>', 'mutants at the same time', count, 1)
-    .option('--json', 'JSON lines')
+    .addOption(output())
+    .option('--json', 'the same as -o json')
     .action(mutants)
   return chaos
 }
@@ -70,7 +74,7 @@ async function simMany(options: SimOptions): Promise<number> {
     onOutcome(outcome) {
       done += 1
       const { seed, profile, hash, violation } = outcome
-      if (options.json === true) print(JSON.stringify({ kind: 'seed', ...outcome, lines: undefined, configuration: undefined }))
+      if (wantsJson(options)) print(JSON.stringify({ kind: 'seed', ...outcome, lines: undefined, configuration: undefined }))
       else if (violation !== undefined) {
         print(
           describeFailure({ seed, profile, id: violation.id, what: violation.what, atMs: violation.atMs, replay: replayCommand(outcome) }),
@@ -79,14 +83,14 @@ async function simMany(options: SimOptions): Promise<number> {
     },
   })
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
-  print(options.json === true ? JSON.stringify(summary) : describeSummary(summary))
+  print(wantsJson(options) ? JSON.stringify(summary) : describeSummary(summary))
   return exitCodes[summary.verdict]
 }
 
 async function simOne(seed: number, options: SimOptions): Promise<number> {
   const { runSeed } = await import('../../chaos/world.ts')
   const outcome = runSeed(seed, { keepsLines: true, ...(options.profile === undefined ? {} : { profile: options.profile }) })
-  if (options.json === true) print(JSON.stringify(outcome))
+  if (wantsJson(options)) print(JSON.stringify(outcome))
   else {
     print(outcome.configuration)
     for (const { atMs, who, text } of outcome.lines) print(`${(atMs / 1_000).toFixed(6).padStart(11)}  ${who.padEnd(8)}  ${text}`)
@@ -103,11 +107,19 @@ async function simOne(seed: number, options: SimOptions): Promise<number> {
 async function mutants(options: MutantOptions): Promise<void> {
   try {
     const { runMutants } = await import('../../chaos/mutants/run.ts')
-    process.exitCode = await runMutants({ ...options, print })
+    process.exitCode = await runMutants({ ...options, json: wantsJson(options), print })
   } catch (error) {
     process.stderr.write(`the mutants could not be run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     process.exitCode = 3
   }
+}
+
+function output(): Option {
+  return new Option('-o, --output <format>', 'how results are printed').choices(['text', 'json']).default('text')
+}
+
+function wantsJson(options: SimOptions | MutantOptions): boolean {
+  return options.json === true || options.output === 'json'
 }
 
 function print(line: string): void {

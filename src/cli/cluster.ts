@@ -30,7 +30,7 @@ export function statusScreen(status: ClusterStatus): string {
   ].join(' · ')
   const rows = nodes.map(node => [
     node.name ?? '',
-    roleShown(node),
+    roleShown(node, status.answeredBy ?? 0),
     node.clientAddress ?? '',
     node.term ?? 0,
     node.appliedIndex ?? 0,
@@ -46,11 +46,13 @@ export function statusScreen(status: ClusterStatus): string {
   return [head, '', table(columns, rows), '', ...lastChange(nodes, nameOf)].join('\n')
 }
 
-function roleShown(node: NodeStatus): string {
-  if (node.role === '' || node.role === undefined || node.role === null)
-    return paint('red', node.isConnected === true ? 'unknown' : 'unreachable')
-  const role = node.role === 'leader' ? paint('green', 'leader') : node.role
-  return node.isUp === false ? `${role} (down)` : role
+/** What is not there now is not shown as if it were: a dead leader's last word is that it leads. */
+function roleShown(node: NodeStatus, answeredBy: number): string {
+  const role = node.role ?? ''
+  const isHere = node.id === answeredBy || node.isConnected === true
+  if (!isHere) return paint('red', role === '' ? 'unreachable' : `unreachable, was ${role}`)
+  if (node.isUp === false) return paint('yellow', `${role === '' ? 'unknown' : role}, counts as down`)
+  return role === 'leader' ? paint('green', role) : role
 }
 
 /** The newest change of leadership that any node tells of, and why. */

@@ -5,6 +5,8 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { ConsumeOptions } from './consume.ts'
 import type { CreateGroupOptions } from './create-group.ts'
+import type { BenchOptions } from './bench.ts'
+import type { DemoOptions } from './demo.ts'
 import type { DevOptions } from './dev.ts'
 import { CliError, ExitCode, exitCodeHelp } from './exit.ts'
 import type { ProduceOptions } from './produce.ts'
@@ -49,6 +51,21 @@ function addServing(program: Command): void {
     .option('--data <dir>', 'keep the data there (default: a temporary directory, removed at the end)')
     .addOption(format())
     .action(async (options: DevOptions) => (await import('./dev.ts')).dev(options))
+  program
+    .command('demo')
+    .description('official clients at work, the leader killed twice, and a verdict')
+    .option('--script', 'run the story to its end without keys (the only way for now)')
+    .option('--json', 'events as JSON lines, the verdict last')
+    .option('--keep', 'keep the data and the logs of the nodes')
+    .addHelpText('after', examples('raftmq demo --script', 'raftmq demo --script --json | tail -n 1'))
+    .action(async (options: DemoOptions) => (await import('./demo.ts')).demo(options))
+  program
+    .command('bench')
+    .description('sends and full cycles on three local nodes, as a ratio to a bare gRPC echo server in the same run')
+    .option('--seconds <n>', 'measure each point so long', '5')
+    .option('--only <text>', 'only the points whose line begins so, as "send leader"')
+    .addOption(format())
+    .action(async (options: BenchOptions) => (await import('./bench.ts')).bench(options))
   program
     .command('start')
     .description('run one node of a cluster')

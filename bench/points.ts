@@ -1,0 +1,168 @@
+/**
+ * What the broker does, as a ratio to a bare grpc-js echo server under the same generator in the same run: three node processes, the generator
+ * (a process of its own, raw HTTP/2) and the echo server share this machine. `npm run bench` (main.ts) and `raftmq bench` run it.
+ */
+import { execFile, fork, type ChildProcess } from 'node:child_process'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { cliPath, LocalCluster } from '../src/cli/local-cluster.ts'
+import type { GeneratorOrder, GeneratorReport } from './generator.ts'
+
+const run = promisify(execFile)
+const topic = 'bench'
+const consumerGroup = 'bench-readers'
+
+export interface BenchPoint {
+  readonly kind: 'send' | 'cycle'
+  readonly via: 'leader' | 'follower' | 'spread'
+  readonly inflight: number
+  readonly perSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly failed: number
+  readonly echoPerSecond: number
+  readonly ratio: number
+  readonly syncsPerSecond: number
+  readonly messagesPerSync: number
+  /** Of the leader, under this load. */
+  readonly syncP99Ms: number
+  readonly loopStallMsMax: number
+}
+
+interface Plan {
+  readonly kind: 'send' | 'cycle'
+  readonly via: BenchPoint['via']
+  readonly inflight: number
+  readonly label?: string
+  readonly largeEvery?: number
+}
+
+const plans: readonly Plan[] = [
+  { kind: 'send', via: 'leader', inflight: 1 },
+  { kind: 'send', via: 'leader', inflight: 64 },
+  { kind: 'send', via: 'leader', inflight: 512 },
+  { kind: 'send', via: 'follower', inflight: 64 },
+  { kind: 'send', via: 'spread', inflight: 510 },
+  { kind: 'cycle', via: 'leader', inflight: 64 },
+  { kind: 'cycle', via: 'follower', inflight: 64 },
+  { kind: 'cycle', via: 'spread', inflight: 64 },
+]
+
+/** Runs all points on a fresh cluster. */
+export async function runBench(
+  chosen: readonly Plan[],
+  seconds: number,
+  report: (point: BenchPoint) => void,
+): Promise<readonly BenchPoint[]> {
+  const echo = await startEcho()
+  const cluster = await LocalCluster.start()
+  try {
+    const leader = await cluster.waitForLeader()
+    const follower = cluster.nodes.find(node => node.name !== leader)?.name ?? leader
+    await cli(cluster.endpoint(leader), ['topic', 'create', topic])
+    const targetsOf: Record<BenchPoint['via'], readonly string[]> = {
+      leader: [cluster.endpoint(leader)],
+      follower: [cluster.endpoint(follower)],
+      spread: cluster.nodes.map(node => cluster.endpoint(node.name)),
+    }
+    const points: BenchPoint[] = []
+    for (const plan of chosen) {
+      const order = {
+        kind: plan.kind,
+        topic,
+        consumerGroup,
+        inflight: plan.inflight,
+        bodyBytes: 1024,
+        warmupMs: 2_000,
+        measureMs: seconds * 1000,
+        largeEvery: plan.largeEvery ?? 0,
+        ratePerSecond: 0,
+      }
+      const echoed = await generate({ ...order, kind: 'send', targets: [echo.target] })
+      const measured = generate({ ...order, targets: targetsOf[plan.via] })
+      const sync = await syncNumbers(cluster.endpoint(leader), leader, 2_000 + seconds * 900)
+      const result = await measured
+      const point: BenchPoint = {
+        kind: plan.kind,
+        via: plan.via,
+        inflight: plan.inflight,
+        perSecond: result.perSecond,
+        p50Ms: result.p50Ms,
+        p99Ms: result.p99Ms,
+        failed: result.failed,
+        echoPerSecond: echoed.perSecond,
+        ratio: Math.round((result.perSecond / echoed.perSecond) * 1000) / 1000,
+        ...sync,
+      }
+      points.push(point)
+      report(point)
+    }
+    return points
+  } finally {
+    await cluster.stop()
+    echo.process.kill()
+  }
+}
+
+async function cli(endpoint: string, args: readonly string[]): Promise<string> {
+  return (await run(process.execPath, [cliPath(), ...args], { env: { ...process.env, RAFTMQ_ENDPOINT: endpoint } })).stdout
+}
+
+interface StatusNode {
+  readonly name: string
+  readonly loopStallMaxMs: number
+  readonly sync: { readonly p99Ms: number; readonly perSecond: number; readonly messagesPerSync: number }
+}
+
+/** The leader's own numbers, asked near the end of the load. */
+async function syncNumbers(
+  endpoint: string,
+  leader: string,
+  afterMs: number,
+): Promise<Pick<BenchPoint, 'syncsPerSecond' | 'messagesPerSync' | 'syncP99Ms' | 'loopStallMsMax'>> {
+  await new Promise(done => setTimeout(done, afterMs))
+  const status = JSON.parse(await cli(endpoint, ['cluster', 'status', '-o', 'json'])) as { nodes: readonly StatusNode[] }
+  const node = status.nodes.find(each => each.name === leader)
+  return {
+    syncsPerSecond: Math.round(node?.sync.perSecond ?? 0),
+    messagesPerSync: Math.round((node?.sync.messagesPerSync ?? 0) * 10) / 10,
+    syncP99Ms: node?.sync.p99Ms ?? 0,
+    loopStallMsMax: node?.loopStallMaxMs ?? 0,
+  }
+}
+
+async function generate(order: GeneratorOrder): Promise<GeneratorReport> {
+  const { stdout } = await run(process.execPath, [resolve(import.meta.dirname, 'generator.js'), JSON.stringify(order)])
+  return JSON.parse(stdout) as GeneratorReport
+}
+
+async function startEcho(): Promise<{ target: string; process: ChildProcess }> {
+  const child = fork(resolve(import.meta.dirname, 'echo-server.js'), { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const line = await new Promise<string>(done => child.stdout?.once('data', (chunk: Buffer) => done(chunk.toString())))
+  return { target: `127.0.0.1:${(JSON.parse(line) as { port: number }).port}`, process: child }
+}
+
+function pointLine(point: BenchPoint): string {
+  return [
+    point.kind.padEnd(6),
+    point.via.padEnd(9),
+    String(point.inflight).padStart(4),
+    `${point.perSecond}/s`.padStart(9),
+    `p50 ${point.p50Ms.toFixed(1)}`.padStart(10),
+    `p99 ${point.p99Ms.toFixed(1)} ms`.padStart(13),
+    `echo ${point.echoPerSecond}/s`.padStart(13),
+    `ratio ${point.ratio.toFixed(2)}`.padStart(11),
+    `${point.syncsPerSecond} syncs/s × ${point.messagesPerSync}`.padStart(20),
+    point.failed > 0 ? `  ${point.failed} FAILED` : '',
+  ].join(' ')
+}
+
+/** Runs the points and prints a line for each. */
+export async function printBench(options: {
+  readonly isJson: boolean
+  readonly seconds: number
+  readonly only: string | undefined
+}): Promise<void> {
+  const chosen = plans.filter(plan => `${plan.kind} ${plan.via} ${plan.inflight}`.startsWith(options.only ?? ''))
+  await runBench(chosen, options.seconds, point => process.stdout.write(`${options.isJson ? JSON.stringify(point) : pointLine(point)}\n`))
+}
