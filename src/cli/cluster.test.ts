@@ -1,7 +1,15 @@
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { v1 } from './client.ts'
 import { statusScreen } from './cluster.ts'
 import { bytesShown, count, durationShown, table } from './terminal.ts'
+
+beforeAll(() => {
+  vi.stubEnv('FORCE_COLOR', undefined)
+  vi.stubEnv('NO_COLOR', '1')
+})
+afterAll(() => {
+  vi.unstubAllEnvs()
+})
 
 const follower = {
   id: 1,
