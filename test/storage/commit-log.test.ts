@@ -298,6 +298,26 @@ describe('a truncation', () => {
     expect(rig.open().log.lastId).toEqual({ term: 3, index: 37 - back })
   })
 
+  it('does not make a later start believe that the tail is torn, though old bytes lie behind the end', () => {
+    const rig = new StorageRig(28)
+    const opened = rig.open()
+    opened.hardState.trustRestored('tail')
+    append(opened, 1, 30, 200)
+    rig.flush(opened)
+    opened.log.truncateFrom(index(4))
+    append(opened, 2, 2, 333)
+    rig.flush(opened)
+    append(opened, 2, 3, 77)
+    rig.flush(opened)
+    rig.kill()
+    const again = rig.open()
+    expect(again.recovered).toMatchObject({ last: { term: 2, index: 8 }, hasTornTail: false })
+    append(again, 2, 1, 90)
+    rig.flush(again)
+    rig.kill()
+    expect(rig.open().recovered).toMatchObject({ last: { term: 2, index: 9 }, hasTornTail: false })
+  })
+
   it('of what was never flushed leaves no trace', () => {
     const rig = new StorageRig(25)
     const opened = rig.open()
