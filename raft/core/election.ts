@@ -1,6 +1,6 @@
 /**
  * Elections: pre-votes, votes, and the early round after a leader's process has died (DESIGN §6).
- * Invariants: one vote for each term, on disk before anybody hears of it, our own and our request for others' included (raft.md B02, B04); a pre-vote
+ * Invariants: one vote for each term, on disk before anybody hears of it, our own and our request for others' included (catalogue B02, B04); a pre-vote
  * changes nothing durable (B73); whoever hears from a leader gives no vote, except against a leader whose death it saw itself.
  */
 import { assert } from '../../src/platform/assert.ts'
@@ -240,7 +240,7 @@ export function onCandidateDurable(node: NodeState, role: CandidateRole): void {
 }
 
 function maybeLead(node: NodeState, role: CandidateRole): void {
-  // Others may have answered before our own disk did: we can't win a term that we might forget (raft.md B04).
+  // Others may have answered before our own disk did: we can't win a term that we might forget (catalogue B04).
   if (role.ballots[node.ownSlot] === 'open' || !isVoteWon(role.ballots)) return
   const voters = node.config.voters.filter((_, slot) => role.ballots[slot] === 'granted' || role.ballots[slot] === 'conditional')
   becomeLeader(node, `elected by ${voters.join(', ')}`)

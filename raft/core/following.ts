@@ -1,6 +1,6 @@
 /**
  * A follower under a leader: takes entries and heartbeats, truncates what contradicts the leader, and reports what it holds on disk.
- * Invariants: commit never passes what this session has verified (raft.md B26–B28); nothing at or below commit is ever truncated; a report names
+ * Invariants: commit never passes what this session has verified (catalogue B26–B28); nothing at or below commit is ever truncated; a report names
  * only the verified prefix, never "my last index" (B35), and only its durable part moves the leader's commit.
  */
 import { assert } from '../../src/platform/assert.ts'
@@ -37,7 +37,7 @@ export function onAppend(node: NodeState, from: NodeId, request: Append): void {
   if (!isNew) report(node, role, from)
 }
 
-/** The leader is alive; its commit index as far as it knows us to agree. Says nothing about our log, so it never meets the log's checks (raft.md B45, B52). */
+/** The leader is alive; its commit index as far as it knows us to agree. Says nothing about our log, so it never meets the log's checks (catalogue B45, B52). */
 export function onHeartbeat(node: NodeState, from: NodeId, request: Heartbeat): void {
   const role = hearLeader(node, from)
   if (!joinSession(node, role, from, request.session)) return

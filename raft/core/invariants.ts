@@ -1,7 +1,7 @@
 /**
  * What must hold of one core at every moment between two events; called by tests and by the simulated world after each step, cheap enough for it.
  * Properties that need to see several nodes (one leader for a term, logs that match, …) are checked by those who see them.
- * The codes name the catalogue of docs: I3 cursors, I8 leader's duty, I9 verified prefix, I10 and I11 progress, I12 durability, I19 bounds.
+ * The codes are those of raft/test/catalogue.md: I3 cursors, I8 leader's duty, I9 verified prefix, I10 and I11 progress, I12 durability, I19 bounds.
  */
 import { assert } from '../../src/platform/assert.ts'
 import type { RaftCore } from './core.ts'

@@ -1,7 +1,7 @@
 /**
  * A leader: takes proposals, decides what is committed, keeps its followers' clocks and leases alive, and gives up when it does not hear a majority.
  * Invariants: a log entry of its own term comes first (no-op); only an entry of its own term is committed by counting (Raft §5.4.2, Figure 8), and only
- * what a majority has on disk, itself counted by its own disk like anybody else (raft.md I8).
+ * what a majority has on disk, itself counted by its own disk like anybody else (catalogue I8).
  */
 import { assert } from '../../src/platform/assert.ts'
 import { followMedian, leapTo, stampNow, startLeadingTime, wantedLeap } from './cluster-time.ts'

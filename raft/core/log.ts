@@ -103,7 +103,7 @@ export function isWellFormed(slice: LogSlice, leaderTerm: Term): boolean {
 
 /**
  * The first of the slice's entries, above `afterIndex`, that our log lacks or holds in another term; `slice.lastIndex + 1` when we hold them all.
- * What is already here is skipped, never cut off and written again: a crash in between would lose what was acknowledged (raft.md B25).
+ * What is already here is skipped, never cut off and written again: a crash in between would lose what was acknowledged (catalogue B25).
  */
 export function firstDifference(log: Log, slice: LogSlice, afterIndex: LogIndex): LogIndex {
   let index = Math.max(slice.prev.index, afterIndex) + 1

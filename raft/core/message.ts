@@ -73,7 +73,7 @@ export interface AppendConflict {
   readonly session: Session
   /** The `prev.index` that was refused: tells late answers from current ones. */
   readonly refusedIndex: LogIndex
-  /** The last place where my log could agree: index ≤ refused, term ≤ the refused entry's (etcd's scheme, raft.md §2.10). */
+  /** The last place where my log could agree: index ≤ refused, term ≤ the refused entry's (etcd's scheme). */
   readonly hint: EntryId
 }
 

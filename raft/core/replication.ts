@@ -97,7 +97,7 @@ function ask(node: NodeState, progress: Progress): void {
   emitAppend(node, progress, (progress.nextIndex - 1) as LogIndex)
 }
 
-/** min(match, commit): nothing that the receiver may lack (raft.md B45). */
+/** min(match, commit): nothing that the receiver may lack (catalogue B45). */
 export function sendHeartbeats(node: NodeState, leader: LeaderRole): void {
   leader.round++
   const clusterTimeMs = readClusterTime(node.clusterTime, node.nowMs)

@@ -1,6 +1,6 @@
 /**
  * What a node is at the moment, with the state that belongs to that role and to no other. A role's object is made anew at each change, so nothing of an
- * earlier leadership, round or vote can be found in a later one (raft.md B58, B67, B120). Legal changes are the table below; all go through `changeRole`.
+ * earlier leadership, round or vote can be found in a later one (catalogue B58, B67, B120). Legal changes are the table below; all go through `changeRole`.
  */
 import { assert } from '../../src/platform/assert.ts'
 import type { LogIndex, NodeId, Session } from './ids.ts'

@@ -1,6 +1,6 @@
 /**
  * Replication sessions: one run between a leader and one incarnation of a peer. Every answer of a follower names its session, and the leader drops
- * answers of any other one: so an acknowledgement that was given before a restart can't speak for the log after it (raft.md B49, B50).
+ * answers of any other one: so an acknowledgement that was given before a restart can't speak for the log after it (catalogue B49, B50).
  * A session holds the peer's incarnation, so that a follower knows too whether it is meant: what it is told may then count as news after its restart.
  */
 import { assert } from '../../src/platform/assert.ts'

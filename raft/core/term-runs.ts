@@ -64,7 +64,7 @@ export function runEnd(runs: TermRuns, index: LogIndex): number {
 
 /**
  * The last place ≤ `index` whose term is ≤ `term`: where two logs could still agree, when one holds `term` at `index` and the other does not.
- * Whole runs are skipped, so that a repair takes at most one probe for each term (etcd's scheme on both sides, raft.md §2.10).
+ * Whole runs are skipped, so that a repair takes at most one probe for each term (etcd's scheme on both sides).
  * 0 when even the first known entry is of a later term.
  */
 export function lastWithin(runs: TermRuns, index: LogIndex, term: Term): LogIndex {

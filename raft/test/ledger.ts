@@ -1,6 +1,6 @@
 /**
  * What nobody in the cluster can know: who led which term, who voted for whom, which entries are committed. Sees all nodes, across restarts, and
- * throws as soon as a promise of raft is broken. Names as in the invariants I1–I10 (and I12, I16) of the design's catalogue.
+ * throws as soon as a promise of raft is broken. The names I1 … I19 are those of catalogue.md.
  */
 import type { Message } from '../core/message.ts'
 import type { NodeId } from '../core/ids.ts'

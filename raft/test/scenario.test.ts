@@ -9,6 +9,7 @@ import { refusals } from '../core/refusal.ts'
 import { Stage } from './stage.ts'
 import { verbs, Words } from './verbs.ts'
 
+const core = join(import.meta.dirname, '../core')
 const folder = join(import.meta.dirname, 'scenarios')
 const files = readdirSync(folder)
   .filter(name => name.endsWith('.txt'))
@@ -43,11 +44,20 @@ test.each(files)('%s', async file => {
 
 test('every way of refusing is shown by a transcript or named by a test', () => {
   const shown = files.map(file => readFileSync(join(folder, file), 'utf8')).join('\n')
-  const core = join(import.meta.dirname, '../core')
   const named = readdirSync(core)
     .filter(name => name.endsWith('.test.ts'))
     .map(name => readFileSync(join(core, name), 'utf8'))
     .join('\n')
   const missing = Object.keys(refusals).filter(id => !shown.includes(id) && !named.includes(id))
   expect(missing).toEqual([])
+})
+
+test('every transcript and file that the catalogue names is there', () => {
+  const catalogue = readFileSync(join(import.meta.dirname, 'catalogue.md'), 'utf8')
+  // In back quotes stand transcripts, files, and codes of assertions; the last are told apart by their word.
+  const named = [...catalogue.matchAll(/(assertions? )?`([a-z0-9]+-[a-z0-9-]+)`/g)].filter(match => match[1] === undefined)
+  expect(named.map(match => `${match[2] ?? ''}.txt`).filter(name => !files.includes(name))).toEqual([])
+  const sources = [...catalogue.matchAll(/`([a-z-]+(?:\.test)?\.ts)`/g)].map(match => match[1] ?? '')
+  const known = [...readdirSync(core), ...readdirSync(import.meta.dirname)]
+  expect(sources.filter(name => !known.includes(name))).toEqual([])
 })
