@@ -104,6 +104,7 @@ export class FakeGroup {
   losesFrame: (from: number, to: number, bytes: Uint8Array) => boolean = () => false
   readonly #cut = new Set<string>()
   readonly #silentSinceMs = new Map<number, number>()
+  #electedAtMs = 0
   frames = 0
 
   constructor(clock: FakeClock, size: number) {
@@ -120,6 +121,7 @@ export class FakeGroup {
     this.log.length = Math.max(this.commitIndex, Math.min(keepIndex, this.log.length))
     this.term++
     this.leader = leader
+    this.#electedAtMs = this.clock.nowMs()
     for (const node of this.nodes) {
       node.term = this.term
       node.leaderId = leader
@@ -155,9 +157,11 @@ export class FakeGroup {
     else this.#silentSinceMs.delete(node)
   }
 
-  silenceOf(node: number): number {
+  /** undefined = not a word in this leadership. */
+  silenceOf(node: number): number | undefined {
     const since = this.#silentSinceMs.get(node)
-    return since === undefined ? 0 : this.clock.nowMs() - since
+    if (since === undefined) return 0
+    return since <= this.#electedAtMs ? undefined : this.clock.nowMs() - since
   }
 
   cut(a: number, b: number): void {

@@ -51,6 +51,9 @@ export class NodeWatch {
   /** Node changes and the like on their way. */
   readonly #open = new Set<string>()
   #lastLookMs = -Infinity
+  #leader: number | undefined
+  /** The last leader before the present one: we counted from when we lost it. */
+  #lost: { readonly node: number; readonly atMs: number } | undefined
   #lastDigestMs = -Infinity
   #lastDigestIndex = 0
 
@@ -59,6 +62,9 @@ export class NodeWatch {
   }
 
   onLeadershipChanged(): void {
+    const { raft, clock } = this.#options
+    if (this.#leader !== undefined && this.#leader !== raft.leaderId) this.#lost = { node: this.#leader, atMs: clock.nowMs() }
+    this.#leader = raft.leaderId
     this.#watched.clear()
     this.#commits = []
     this.#timer?.cancel()
@@ -123,7 +129,10 @@ export class NodeWatch {
   #judge(follower: FollowerHealth, nowMs: number): void {
     const { node } = follower
     let watched = this.#watched.get(node)
-    if (watched === undefined) this.#watched.set(node, (watched = { wellSinceMs: undefined, lastWellMs: nowMs }))
+    if (watched === undefined) {
+      const lostAtMs = this.#lost?.node === node && follower.sinceContactMs === undefined ? this.#lost.atMs : nowMs
+      this.#watched.set(node, (watched = { wellSinceMs: undefined, lastWellMs: lostAtMs }))
+    }
     const { sinceContactMs } = follower
     const isHeard = sinceContactMs !== undefined && sinceContactMs < downAfterMs
     if (isHeard && follower.appliedIndex >= this.#indexBeforeLag(nowMs)) {

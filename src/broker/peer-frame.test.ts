@@ -30,5 +30,7 @@ test('garbage is no frame', () => {
 
 test('the bytes of a refusal are pinned: nodes of two versions must agree', () => {
   const bytes = whole(encodeRefused({ kind: 'refused', reason: 'busy', term: 5, incarnation: 2, run: 1, sequence: 9 }))
-  expect(Buffer.from(bytes).toString('hex')).toMatchInlineSnapshot(`"0201000034fb31a405000000000000000200000000000000090000000000000001000000"`)
+  expect(Buffer.from(bytes).toString('hex')).toMatchInlineSnapshot(
+    `"0201000034fb31a405000000000000000200000000000000090000000000000001000000"`,
+  )
 })

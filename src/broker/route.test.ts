@@ -52,6 +52,19 @@ test('a dead node leaves every route within 3 s, and comes back after 5 s of bei
   expect(names(back)).toEqual(['n1', 'n2', 'n3'])
 })
 
+test('a leader that is lost leaves the routes 2 s after it was lost, however long the election took', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.setSilent(1, true)
+  world.group.elect(undefined)
+  world.clock.advance(1_200)
+  world.group.elect(2)
+  world.clock.advance(600)
+  expect(world.at(3).machine.isNodeUp(1)).toBe(true)
+  world.clock.advance(500)
+  expect(world.at(3).machine.isNodeUp(1)).toBe(false)
+})
+
 test('a node whose applies stay behind leaves the route', () => {
   const world = new FakeWorld()
   world.createTopic('t')
