@@ -56,6 +56,13 @@ export interface Seams {
   readonly network: Network
 }
 
+/** Who leads, by number. */
+export interface LeadershipNews {
+  readonly term: number
+  readonly leader: number | undefined
+  readonly isLeader: boolean
+}
+
 export interface BrokerNodeOptions {
   readonly config: NodeSettings
   readonly seams: Seams
@@ -66,7 +73,7 @@ export interface BrokerNodeOptions {
   readonly trace?: RaftTrace
   /** Sentences for the operator about what the start found and did. */
   readonly note?: (sentence: string) => void
-  readonly onLeadership?: (view: { readonly term: number; readonly leader: number | undefined; readonly isLeader: boolean }) => void
+  readonly onLeadership?: (view: LeadershipNews) => void
   /** The node can't go on: it is silent from now on, and the process ends with this sentence. At most once. */
   readonly onFatal: (error: Error) => void
 }
@@ -92,6 +99,7 @@ export class BrokerNode {
   /** What the leader's sync numbers are measured against. */
   #rates = { atMs: 0, flushes: 0, entries: 0, syncsPerSecond: 0, entriesPerSync: 0 }
   #logBytesApplied = 0
+  #leadership: LeadershipNews = { term: 0, leader: undefined, isLeader: false }
   #isStopped = false
   /** The use cases, for the RPC floor and for simulated clients. */
   readonly broker: BrokerDoor
@@ -223,7 +231,7 @@ export class BrokerNode {
       },
       leadershipChanged: view => {
         this.#hooks.leadershipChanged()
-        this.#options.onLeadership?.({ term: view.term, leader: view.leaderId, isLeader: view.isLeader })
+        this.#tellLeadership({ term: view.term, leader: view.leaderId, isLeader: view.isLeader })
       },
       peerFrame: (from, bytes) => this.#hooks.peerFrame(from, bytes),
       peerConnected: peer => this.#hooks.peerConnected(peer),
@@ -248,6 +256,14 @@ export class BrokerNode {
       firstEntryBody: () => bootstrapBody(config),
       ...(trace === undefined ? {} : { trace }),
     })
+  }
+
+  /** Only what is new: Raft also tells when a leader is ready. */
+  #tellLeadership(view: LeadershipNews): void {
+    const { term, leader, isLeader } = this.#leadership
+    if (view.term === term && view.leader === leader && view.isLeader === isLeader) return
+    this.#leadership = view
+    this.#options.onLeadership?.(view)
   }
 
   #apply(entry: StoredEntry): void {
