@@ -1,7 +1,7 @@
 /** Blocks of records as they come from a peer: checked as a whole before anything is believed, then walked. Pure. */
 import type { BlockCheck, EntryId, LogIndex, TermRun } from '../../raft/index.ts'
 import { viewOf } from '../platform/bytes.ts'
-import { checkRecord, checkRecordAlone, describeProblem, linkOf, recordBytes, recordHeaderBytes } from './record.ts'
+import { checkRecord, describeProblem, linkOf, recordBytes, recordHeaderBytes } from './record.ts'
 import type { ChainLink } from './record.ts'
 import { noteTerm } from './term-runs.ts'
 
@@ -36,9 +36,4 @@ export function walkBlock(bytes: Uint8Array, visit: (position: number, size: num
     visit(position, size, linkOf(view, position), view.getUint32(position + prevCrcAt, true))
     position += size
   }
-}
-
-/** Whether bytes read back by hand still hold a good header; for tools that print what is there. */
-export function looksLikeRecord(bytes: Uint8Array, position: number): boolean {
-  return bytes.length - position >= recordHeaderBytes && checkRecordAlone(bytes, viewOf(bytes), position) === undefined
 }

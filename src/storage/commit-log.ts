@@ -28,7 +28,9 @@ import type { Disk } from '../platform/disk.ts'
 import { BlockReader } from './block-reader.ts'
 import { checkBlockBytes, walkBlock } from './block-check.ts'
 import { LogWriter } from './log-writer.ts'
-import type { DurableMarks, FlushDone, FlushPlan, SegmentWrite, TruncationPlan } from './log-writer.ts'
+import type { DurableMarks, FlushDone } from './log-writer.ts'
+import { planWrites } from './flush-plan.ts'
+import type { FlushPlan, TruncationPlan } from './flush-plan.ts'
 import type { LogLimits } from './log-limits.ts'
 import { chainId, linkOf, recordBodyBytes, recordHeaderBytes, recordKind, recordTerm, recordWallMs, writeRecordHeader } from './record.ts'
 import type { ChainLink } from './record.ts'
@@ -391,28 +393,4 @@ export class CommitLog implements LogStorage {
       else this.#watchIdle()
     })
   }
-}
-
-/** The bytes of all entries above `plannedIndex`, segment by segment. */
-function planWrites(slabs: readonly Slab[], plannedIndex: number): SegmentWrite[] {
-  const writes: { segment: Segment; position: number; bytes: number; buffers: Uint8Array[] }[] = []
-  const firstPending = slabs.findLastIndex(slab => slab.firstIndex <= plannedIndex + 1)
-  for (const slab of firstPending < 0 ? slabs : slabs.slice(firstPending)) {
-    const start = slab.startOf(Math.max(slab.firstIndex, Math.min(plannedIndex, slab.lastIndex) + 1))
-    if (start === slab.used) continue
-    const last = writes.at(-1)
-    if (last?.segment === slab.segment) {
-      assert(last.position + last.bytes === slab.filePosition + start, 'plan-gap', slab.firstIndex)
-      last.buffers.push(slab.bytes.subarray(start, slab.used))
-      last.bytes += slab.used - start
-    } else {
-      writes.push({
-        segment: slab.segment,
-        position: slab.filePosition + start,
-        bytes: slab.used - start,
-        buffers: [slab.bytes.subarray(start, slab.used)],
-      })
-    }
-  }
-  return writes
 }

@@ -11,6 +11,7 @@
 import type { TermRun } from '../../raft/index.ts'
 import { assert, mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
+import type { FlushPlan, SegmentWrite, TruncationPlan } from './flush-plan.ts'
 import { recordHeaderBytes } from './record.ts'
 import { encodeSegmentHeader, preparedName, segmentHeaderBytes } from './segment.ts'
 import type { Segment } from './segment.ts'
@@ -27,28 +28,6 @@ export interface DurableMarks {
   noteDurable(index: number, logBytes: number): void
   /** The kept mark is at most `index` when `done` runs. */
   lowerMark(index: number, done: FlushDone): void
-}
-
-export interface TruncationPlan {
-  /** Holds the new end. */
-  readonly segment: Segment
-  readonly position: number
-  readonly lastIndex: number
-  /** Behind it, ascending, all on disk. */
-  readonly removed: readonly Segment[]
-}
-
-export interface SegmentWrite {
-  readonly segment: Segment
-  readonly position: number
-  readonly bytes: number
-  readonly buffers: readonly Uint8Array[]
-}
-
-export interface FlushPlan {
-  readonly truncation: TruncationPlan | undefined
-  /** Ascending; each begins where the one before ended, or at the first record of the next segment. */
-  readonly writes: readonly SegmentWrite[]
 }
 
 export interface LogWriterOptions {

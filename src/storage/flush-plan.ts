@@ -1,0 +1,50 @@
+/** What one flush will do to the disk, as data: decided by the log in memory (commit-log.ts), carried out by its hand on the disk (log-writer.ts). */
+import { assert } from '../platform/assert.ts'
+import type { Segment } from './segment.ts'
+import type { Slab } from './slab.ts'
+
+export interface TruncationPlan {
+  /** Holds the new end. */
+  readonly segment: Segment
+  readonly position: number
+  readonly lastIndex: number
+  /** Behind it, ascending, all on disk. */
+  readonly removed: readonly Segment[]
+}
+
+export interface SegmentWrite {
+  readonly segment: Segment
+  readonly position: number
+  readonly bytes: number
+  readonly buffers: readonly Uint8Array[]
+}
+
+export interface FlushPlan {
+  readonly truncation: TruncationPlan | undefined
+  /** Ascending; each begins where the one before ended, or at the first record of the next segment. */
+  readonly writes: readonly SegmentWrite[]
+}
+
+/** The bytes of all entries above `plannedIndex`, segment by segment. */
+export function planWrites(slabs: readonly Slab[], plannedIndex: number): SegmentWrite[] {
+  const writes: { segment: Segment; position: number; bytes: number; buffers: Uint8Array[] }[] = []
+  const firstPending = slabs.findLastIndex(slab => slab.firstIndex <= plannedIndex + 1)
+  for (const slab of firstPending < 0 ? slabs : slabs.slice(firstPending)) {
+    const start = slab.startOf(Math.max(slab.firstIndex, Math.min(plannedIndex, slab.lastIndex) + 1))
+    if (start === slab.used) continue
+    const last = writes.at(-1)
+    if (last?.segment === slab.segment) {
+      assert(last.position + last.bytes === slab.filePosition + start, 'plan-gap', slab.firstIndex)
+      last.buffers.push(slab.bytes.subarray(start, slab.used))
+      last.bytes += slab.used - start
+    } else {
+      writes.push({
+        segment: slab.segment,
+        position: slab.filePosition + start,
+        bytes: slab.used - start,
+        buffers: [slab.bytes.subarray(start, slab.used)],
+      })
+    }
+  }
+  return writes
+}
