@@ -12,7 +12,7 @@ export type Profile =
   | 'swarm'
   /** Elections are forced close together, with crashes around them. */
   | 'elections'
-  /** Equal records, isolated leaders, crashes while logs are rewritten. */
+  /** Equal records, leaders cut off as they are elected, crashes while logs are rewritten. No consumers. */
   | 'rewrites'
   /** Power is cut on two or three nodes at once, again and again. */
   | 'power'
@@ -78,7 +78,8 @@ export interface WorldConfiguration {
   readonly sendIntervalMs: number
   readonly messagesPerSendMax: number
   readonly bodyBytesMax: number
-  readonly equalBodies: boolean
+  /** All messages of one length, their bodies zeros but for what names them. */
+  readonly hasPlainBodies: boolean
 }
 
 /** Draws the configuration of a seed. */
@@ -113,14 +114,15 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     },
     clocks: { skewMsMax: random.pick([0, 5, 200, 2_000]) },
     faults: drawFaults(random, profile),
-    topics: drawTopics(random),
-    consumerGroups: drawConsumerGroups(random, profile),
+    topics: isRewrites ? [{ name: 'orders', type: 'normal', queueCount: 1, messageGroups: 0 }] : drawTopics(random),
+    // Nothing but sends of one length: a suffix that is cut off and the one that takes its place have their records at the same places.
+    consumerGroups: isRewrites ? [] : drawConsumerGroups(random, profile),
     producers: random.integer(2, 4),
     hasTwins: happens(random, 0.4),
-    sendIntervalMs: isRewrites ? random.integer(400, 900) : random.integer(500, 1_600),
+    sendIntervalMs: isRewrites ? random.integer(80, 200) : random.integer(500, 1_600),
     messagesPerSendMax: isRewrites ? 1 : random.pick([1, 1, 3, 8]),
-    bodyBytesMax: isRewrites ? 64 : random.pick([64, 600, 5_000]),
-    equalBodies: isRewrites,
+    bodyBytesMax: isRewrites ? 1_200 : random.pick([64, 600, 5_000]),
+    hasPlainBodies: isRewrites,
   }
 }
 
@@ -136,14 +138,16 @@ function drawFaults(random: SimRandom, profile: Profile): ReadonlyMap<FaultKind,
     }
     case 'elections':
       add('crashLeader', 5_000)
-      add('crashVoter', 1_500)
+      add('crashVoter', 3_000)
+      add('crashVoters', 3_000)
       add('bridge', 5_000)
       add('isolateLeader', 9_000)
       return faults
     case 'rewrites':
-      add('isolateLeader', 4_000)
-      add('crashRewriting', 2_000)
-      add('crashLeader', 9_000)
+      add('isolateNewLeader', 2_000)
+      add('isolateLeader', 5_000)
+      add('crashRewriting', 1_500)
+      add('crashLeader', 12_000)
       return faults
     case 'power':
       add('crashAll', 7_000)

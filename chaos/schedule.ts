@@ -38,6 +38,8 @@ function drawDuration(kind: FaultKind, share: number, configuration: WorldConfig
   const spread = (low: number, high: number): number => Math.exp(Math.log(low) + share * (Math.log(high) - Math.log(low)))
   switch (kind) {
     case 'crashVoter':
+    case 'crashVoters':
+    case 'isolateNewLeader':
     case 'crashRewriting':
       // How long it lies in wait.
       return spread(2_000, 10_000)

@@ -182,7 +182,7 @@ class World implements ClientWorld {
     const { configuration } = this
     const floors = new Map<string, (number | undefined)[]>()
     for (let i = 0; i < configuration.producers; i += 1) {
-      const clientId = configuration.hasTwins && i < 2 ? 'twin' : i === 2 ? undefined : `producer-${i}`
+      const clientId = configuration.hasTwins && i < 2 ? 'twin' : i === 2 && !configuration.hasPlainBodies ? undefined : `producer-${i}`
       new Producer(this, { name: `${i}`, clientId }, floors).start()
     }
     for (const group of configuration.consumerGroups) {

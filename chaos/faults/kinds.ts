@@ -5,11 +5,13 @@ export const faultKinds = [
   'crashPair', // power cut of two nodes at the same moment
   'crashAll', // power cut of the whole group
   'crashVoter', // a node loses power just after it voted, and is back while the election still runs
+  'crashVoters', // a leader has just been elected: all others lose power, and it is cut off
   'crashRewriting', // a node loses power just after its log was cut back
   'stopNode', // orderly stop and start
   'pauseNode', // the process stands still, then goes on as if nothing had been
   'pauseLeader',
   'isolateLeader', // nothing in, nothing out
+  'isolateNewLeader', // at the moment it wins its election
   'isolateNode',
   'oneWay', // a node hears nothing, but is heard; or the other way round
   'bridge', // two nodes see each other only through the third

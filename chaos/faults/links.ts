@@ -1,4 +1,5 @@
 /** Faults of the network between nodes. */
+import { spread } from '../chance.ts'
 import type { FaultPowers, Strike, Target } from './fault.ts'
 
 /** Cuts the directed links, and gives back how they are mended. */
@@ -9,7 +10,7 @@ function cut(powers: FaultPowers, links: readonly (readonly [number, number])[])
   }
 }
 
-function isolate(powers: FaultPowers, target: Target | undefined): (() => void) | undefined {
+export function isolate(powers: FaultPowers, target: Target | undefined): (() => void) | undefined {
   if (target === undefined) return undefined
   const others = powers.targets.filter(other => other !== target)
   return cut(
@@ -19,6 +20,17 @@ function isolate(powers: FaultPowers, target: Target | undefined): (() => void) 
 }
 
 export const isolateLeader: Strike = powers => isolate(powers, powers.leader())
+
+/** Lies in wait for the next leader, and cuts it off before anything of its term gets out. */
+export const isolateNewLeader: Strike = powers => {
+  let isSprung = false
+  return powers.watch((target, now, before) => {
+    if (isSprung || now.role !== 'leader' || before.role === 'leader') return
+    isSprung = true
+    const mend = isolate(powers, target)
+    powers.after(spread(powers.random, 300, 5_000), () => mend?.())
+  })
+}
 
 export const isolateNode: Strike = powers => isolate(powers, powers.random.pick(powers.targets))
 

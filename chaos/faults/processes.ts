@@ -2,6 +2,7 @@
 import { spread } from '../chance.ts'
 import type { Glance } from '../checkers/checker.ts'
 import type { FaultPowers, Strike, Target } from './fault.ts'
+import { isolate } from './links.ts'
 
 /** Most crashes are power cuts: they show all that a killed process would, and more. But only a killed process is missed at once. */
 function crashes(targets: readonly Target[], how: 'power' | 'kill' = 'power'): (() => void) | undefined {
@@ -44,6 +45,24 @@ export const crashAll: Strike = powers => {
 
 /** A node that has just taken part in an election loses power a moment later, and is back while votes are still being asked for. */
 export const crashVoter: Strike = powers => ambush(powers, (now, before) => now.term > before.term && before.term > 0)
+
+/** A leader has just counted its votes: whoever gave one loses power before much else can be written, and must still know of it. */
+export const crashVoters: Strike = powers => {
+  let isSprung = false
+  return powers.watch((target, now, before) => {
+    if (isSprung || now.role !== 'leader' || before.role === 'leader') return
+    isSprung = true
+    const mend = isolate(powers, target)
+    powers.after(powers.random.next() * 2, () => {
+      const voters = powers.targets.filter(other => other !== target && other.isUp)
+      for (const voter of voters) voter.crash('power')
+      powers.after(spread(powers.random, 2, 100), () => {
+        for (const voter of voters) voter.start()
+      })
+    })
+    powers.after(spread(powers.random, 500, 4_000), () => mend?.())
+  })
+}
 
 /** A node whose log was just cut back and written anew loses power within that write. */
 export const crashRewriting: Strike = powers =>

@@ -6,19 +6,21 @@
 import type { ByteRange, OutgoingMessage } from '../../src/broker/requests.ts'
 
 const magic = 0x51_4d_46_52
+const plainMagic = 0x50_4d_46_52
 const headerBytes = 16
 
 /** Smallest body that can name its value. */
 export const bodyBytesMin = headerBytes
 
-/** The body of a value: magic, seed, value, length, then noise that follows from them. */
-export function bodyOf(seed: number, value: number, bytes: number): Uint8Array {
+/** The body of a value: magic, seed, value, length, then noise that follows from them, or zeros when it is plain. */
+export function bodyOf(seed: number, value: number, bytes: number, isPlain = false): Uint8Array {
   const body = new Uint8Array(Math.max(bytes, headerBytes))
   const view = new DataView(body.buffer)
-  view.setUint32(0, magic, true)
+  view.setUint32(0, isPlain ? plainMagic : magic, true)
   view.setUint32(4, seed >>> 0, true)
   view.setUint32(8, value, true)
   view.setUint32(12, body.length, true)
+  if (isPlain) return body
   let noise = Math.imul(value + 1, 0x9e3779b1) ^ seed
   for (let i = headerBytes; i < body.length; i += 1) {
     noise = Math.imul(noise ^ (noise >>> 15), 0x85ebca6b) + i
@@ -37,9 +39,10 @@ export type BodyReading =
 export function readBody(seed: number, body: Uint8Array): BodyReading {
   if (body.length < headerBytes) return { kind: 'foreign' }
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
-  if (view.getUint32(0, true) !== magic || view.getUint32(4, true) !== seed >>> 0) return { kind: 'foreign' }
+  const found = view.getUint32(0, true)
+  if ((found !== magic && found !== plainMagic) || view.getUint32(4, true) !== seed >>> 0) return { kind: 'foreign' }
   const value = view.getUint32(8, true)
-  const expected = bodyOf(seed, value, view.getUint32(12, true))
+  const expected = bodyOf(seed, value, view.getUint32(12, true), found === plainMagic)
   return sameBytes(expected, body) ? { kind: 'value', value } : { kind: 'damaged', value }
 }
 

@@ -85,8 +85,8 @@ export class Producer {
     const values: Value[] = []
     const messages: OutgoingMessage[] = []
     for (let i = 0; i < count; i += 1) {
-      const messageId = `message-${(this.#messageNumber += 1)}`
-      const bodyBytes = configuration.equalBodies
+      const messageId = `message-${String((this.#messageNumber += 1)).padStart(6, '0')}`
+      const bodyBytes = configuration.hasPlainBodies
         ? configuration.bodyBytesMax
         : Math.round(spread(random, bodyBytesMin, Math.max(configuration.bodyBytesMax, bodyBytesMin + 1)))
       const value = ledger.invoke({
@@ -99,9 +99,15 @@ export class Producer {
         floors,
       })
       values.push(value)
-      const tag = topic.type === 'normal' && !configuration.equalBodies && happens(random, 0.3) ? 'red' : undefined
+      const tag = topic.type === 'normal' && !configuration.hasPlainBodies && happens(random, 0.3) ? 'red' : undefined
       messages.push(
-        encodeMessage({ topic: topic.name, messageId, tag, messageGroup, body: bodyOf(configuration.seed, value.id, bodyBytes) }),
+        encodeMessage({
+          topic: topic.name,
+          messageId,
+          tag,
+          messageGroup,
+          body: bodyOf(configuration.seed, value.id, bodyBytes, configuration.hasPlainBodies),
+        }),
       )
     }
     this.#open += 1
