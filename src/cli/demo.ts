@@ -42,9 +42,10 @@ export async function demo(options: DemoOptions): Promise<void> {
   process.once('SIGINT', () => interrupted.abort())
   process.once('SIGTERM', () => interrupted.abort())
   const startMs = performance.now()
+  let isOpen = false
   const cluster = await LocalCluster.start({
     onEvent: (node, event) => {
-      if (event.kind === 'leadership' && event.isLeader)
+      if (isOpen && event.kind === 'leadership' && event.isLeader)
         say.event('leader', `${node} LEADER term ${event.term}`, { node, term: event.term })
     },
   })
