@@ -116,6 +116,7 @@ const roughProfile: LinkProfile = {
   latePpm: 20_000,
   lateMs: 100,
   cutPpm: 200_000,
+  flipPpm: 2_000,
 }
 
 function memoryDisk(slowMs: number): (maker: DiskMaker) => GroupDisk {

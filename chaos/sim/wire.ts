@@ -23,6 +23,8 @@ export interface LinkProfile {
   readonly lateMs: number
   /** Stream only: chunks that arrive in two pieces. */
   readonly cutPpm: number
+  /** Chunks that arrive with one bit turned over: what TCP's own checksum lets through. */
+  readonly flipPpm?: number
 }
 
 export interface Link {
@@ -113,6 +115,8 @@ export class WireEnd implements Connection {
     this.#world.scheduler.note(crc32c(chunk))
     this.#bytesUnderway += chunk.length
     const link = this.#world.link(this.host, other.host)
+    const { flipPpm = 0 } = link.profile
+    if (flipPpm > 0 && link.random.chance(flipPpm)) flipOneBit(chunk, link.random)
     if (this.#world.isStream) this.#writeStream(link, chunk, other)
     else this.#writeDatagram(link, chunk, other)
   }
@@ -221,4 +225,9 @@ export class WireEnd implements Connection {
     if (profile.latePpm > 0 && random.chance(profile.latePpm)) delayMs += random.next() * profile.lateMs
     return delayMs
   }
+}
+
+function flipOneBit(chunk: Uint8Array, random: SimRandom): void {
+  const at = random.integer(0, chunk.length - 1)
+  chunk[at] = (chunk[at] ?? 0) ^ (1 << random.integer(0, 7))
 }

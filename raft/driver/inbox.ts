@@ -23,6 +23,7 @@ export class Inbox {
   #data: InboxItem[] = []
   /** Where the reader of `#data` is. */
   #next = 0
+  #dataBytes = 0
 
   addControl(item: InboxItem): void {
     this.#control.push(item)
@@ -30,6 +31,12 @@ export class Inbox {
 
   addData(item: InboxItem): void {
     this.#data.push(item)
+    this.#dataBytes += bytesOf(item)
+  }
+
+  /** Payload bytes that wait. */
+  get dataBytes(): number {
+    return this.#dataBytes
   }
 
   /** All that is urgent; the caller takes it as a whole. */
@@ -43,6 +50,7 @@ export class Inbox {
     const item = this.#data[this.#next]
     if (item === undefined) return undefined
     this.#next++
+    this.#dataBytes -= bytesOf(item)
     if (this.#next === this.#data.length) {
       this.#data = []
       this.#next = 0
@@ -59,5 +67,10 @@ export class Inbox {
     this.#control = this.#control.filter(item => item.kind !== 'frame')
     this.#data = this.#data.slice(this.#next).filter(item => item.kind !== 'frame')
     this.#next = 0
+    this.#dataBytes = 0
   }
+}
+
+function bytesOf(item: InboxItem): number {
+  return item.kind === 'frame' ? item.payload.length : 0
 }

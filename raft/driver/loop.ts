@@ -48,6 +48,8 @@ export interface LoopOptions {
 
 /** Data frames are taken for at most this long in one turn. */
 const dataSliceMsMax = 2
+/** … unless so much waits: then all of it, before the sockets are read again, so that what waits here stays bounded. */
+const inboxBytesMax = 8 * 1024 * 1024
 /** After a gap like this nothing that waits is read (rule 7). */
 const absenceMsMax = 10_000
 /** How often the connections are looked after. */
@@ -202,7 +204,7 @@ export class Loop {
 
   #takeData(): void {
     const { clock } = this.#options
-    const endMs = clock.nowMs() + dataSliceMsMax
+    const endMs = this.inbox.dataBytes > inboxBytesMax ? Infinity : clock.nowMs() + dataSliceMsMax
     for (let item = this.inbox.takeData(); item !== undefined; item = this.inbox.takeData()) {
       this.#receiver.take(item)
       if (this.#isStopped || clock.nowMs() >= endMs) return

@@ -137,6 +137,7 @@ export class Transport implements LinkOwner {
   /** Closes everything, for good. */
   stop(): void {
     this.#isStopped = true
+    for (const { control, data } of this.#peers) for (const slot of [control, data]) slot.redial?.cancel()
     this.#listener?.close()
     this.dropAll('stopped')
   }
