@@ -1,5 +1,5 @@
 /**
- * What a handler is: a function from request bytes to reply bytes that knows nothing of gRPC. raw-service.ts puts handlers behind grpc-js.
+ * What a handler is: a function from request bytes to reply bytes that knows nothing of gRPC. grpc/calls.ts puts handlers on HTTP/2 streams.
  * Handlers never throw on bad input; whatever they throw is a fault of ours and ends the process (src/platform/assert.ts).
  */
 import type { Clock } from '../platform/clock.ts'

@@ -4,17 +4,20 @@
  * handler's business.
  */
 
-/** As much of grpc-js' Metadata as is needed. */
-export interface Headers {
-  get(key: string): readonly (string | Buffer)[]
-}
+/** As node:http2 gives them: names in lower case; a header sent twice comes joined with ", ". */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** Longer ids are not ids. */
-const clientIdBytesMax = 1_024
+const clientIdCharsMax = 1_024
+
+/** The header as one text. */
+export function singleValue(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'object' ? value[0] : value
+}
 
 export function firstValue(headers: Headers, key: string): string | undefined {
-  const value = headers.get(key)[0]
-  if (typeof value !== 'string') return undefined
+  const value = singleValue(headers[key])
+  if (value === undefined) return undefined
   const comma = value.indexOf(',')
   const first = (comma === -1 ? value : value.slice(0, comma)).trim()
   return first === '' ? undefined : first
@@ -22,7 +25,7 @@ export function firstValue(headers: Headers, key: string): string | undefined {
 
 export function clientIdOf(headers: Headers): string | undefined {
   const id = firstValue(headers, 'x-mq-client-id')
-  return id !== undefined && id.length > clientIdBytesMax ? undefined : id
+  return id !== undefined && id.length > clientIdCharsMax ? undefined : id
 }
 
 /** The Node client calls itself HTTP. */
