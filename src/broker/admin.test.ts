@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createTopic, deleteTopic, describeGroup, describeTopic, ensureGroup, listGroups, listTopics } from './admin.ts'
 import { clusterStatus } from './cluster-status.ts'
-import { FakeWorld, codeOf } from './fake-world.ts'
+import { FakeWorld, codeOf } from './testing/fake-world.ts'
 import type {
   GroupAnswer,
   GroupEnsuredAnswer,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { clientSettings } from './client-settings.ts'
-import { FakeWorld, batchOf, codeOf, textsOf, type Heard } from './fake-world.ts'
+import { FakeWorld, batchOf, codeOf, textsOf, type Heard } from './testing/fake-world.ts'
 import { hash64 } from './hash.ts'
 import { heartbeat, notifyTermination } from './heartbeat.ts'
 import type { ConsumerSettingsRequest, HeartbeatAnswer, SettingsAnswer } from './requests.ts'

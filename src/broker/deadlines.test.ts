@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import { Deadlines } from './deadlines.ts'
-import { FakeClock } from './fake-clock.ts'
+import { FakeClock } from './testing/fake-clock.ts'
 
 test('deadlines run in order of time, equal ones in the order they were set', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Command } from '../state/command.ts'
 import { Deadlines } from './deadlines.ts'
-import { FakeClock } from './fake-clock.ts'
+import { FakeClock } from './testing/fake-clock.ts'
 import { Gatherer } from './gatherer.ts'
 import type { OutcomeListener, ProposeOutcome } from './outcome.ts'
 import type { Proposer } from './proposer.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ack } from './ack.ts'
-import { FakeWorld, batchOf, codeOf, textsOf } from './fake-world.ts'
+import { FakeWorld, batchOf, codeOf, textsOf } from './testing/fake-world.ts'
 import { hash64, tagHashOf } from './hash.ts'
 
 const popKind = 2

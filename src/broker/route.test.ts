@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { FakeWorld, codeOf, type Heard } from './fake-world.ts'
+import { FakeWorld, codeOf, type Heard } from './testing/fake-world.ts'
 import type { AssignmentAnswer, RouteAnswer } from './requests.ts'
 import { queryAssignment, queryRoute } from './route.ts'
 

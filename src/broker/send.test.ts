@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { FakeWorld, codeOf, messageOf } from './fake-world.ts'
+import { FakeWorld, codeOf, messageOf } from './testing/fake-world.ts'
 import { MessageType } from '../state/command.ts'
 import { largeBodyBytes, requestBytesMax, send } from './send.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { ack } from './ack.ts'
 import { changeInvisible } from './change-invisible.ts'
-import { FakeWorld, batchOf, codeOf, textsOf, type Heard } from './fake-world.ts'
+import { FakeWorld, batchOf, codeOf, textsOf, type Heard } from './testing/fake-world.ts'
 import { forwardToDeadLetterQueue } from './forward-to-dlq.ts'
 import type { AckAnswer, ChangeInvisibleAnswer, ForwardToDeadLetterQueueAnswer, ReceiveRequest } from './requests.ts'
 

@@ -1,5 +1,5 @@
 /** A clock for tests of this floor: time stands still until the test moves it. Callbacks of the same instant run in the order they were asked for. */
-import type { Clock, Timer } from '../platform/clock.ts'
+import type { Clock, Timer } from '../../platform/clock.ts'
 
 interface Waiting {
   readonly atMs: number

@@ -1,17 +1,17 @@
 /** Whole brokers on a fake group, each with its own real state machine: for tests of the use cases. */
-import type { QueueIndex, QueueSlot } from '../state/store.ts'
-import { MessageType } from '../state/command.ts'
-import { StateMachine } from '../state/machine.ts'
-import type { StateLimits } from '../state/limits.ts'
-import { mustExist } from '../platform/assert.ts'
-import { createBroker, type BrokerHooks } from './create-broker.ts'
-import type { Broker, DigestLarge } from './broker.ts'
-import { createTopic } from './admin.ts'
+import type { QueueIndex, QueueSlot } from '../../state/store.ts'
+import { MessageType } from '../../state/command.ts'
+import { StateMachine } from '../../state/machine.ts'
+import type { StateLimits } from '../../state/limits.ts'
+import { mustExist } from '../../platform/assert.ts'
+import { createBroker, type BrokerHooks } from '../create-broker.ts'
+import type { Broker, DigestLarge } from '../broker.ts'
+import { createTopic } from '../admin.ts'
 import { FakeClock } from './fake-clock.ts'
 import { FakeGroup, type FakeNode } from './fake-group.ts'
-import { md5 } from './hash.ts'
-import { receive } from './receive.ts'
-import type { Refusal } from './refusal.ts'
+import { md5 } from '../hash.ts'
+import { receive } from '../receive.ts'
+import type { Refusal } from '../refusal.ts'
 import type {
   NodeReport,
   OutgoingMessage,
@@ -21,8 +21,8 @@ import type {
   SendAnswer,
   SendRequest,
   TopicCreatedAnswer,
-} from './requests.ts'
-import { send } from './send.ts'
+} from '../requests.ts'
+import { send } from '../send.ts'
 
 export interface FakeGateway {
   readonly node: FakeNode

@@ -2,10 +2,10 @@
  * A broker group for tests of this floor: one log in memory that never forks, several gateways that apply it when the test lets them, and
  * links that the test can cut, lose frames on, or hold. A leader change keeps the log up to a chosen index: what lay behind is gone.
  */
-import { mustExist } from '../platform/assert.ts'
-import { crc32cOf } from '../platform/bytes.ts'
-import type { Body } from './peer-frame.ts'
-import type { BrokerRaft, FollowerHealth } from './raft-view.ts'
+import { mustExist } from '../../platform/assert.ts'
+import { crc32cOf } from '../../platform/bytes.ts'
+import type { Body } from '../peer-frame.ts'
+import type { BrokerRaft, FollowerHealth } from '../raft-view.ts'
 import type { FakeClock } from './fake-clock.ts'
 
 export interface FakeEntry {
