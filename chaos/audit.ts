@@ -14,7 +14,7 @@ interface Watched {
   terms: number[]
 }
 
-const blank: Glance = { role: 'recovering', term: 0, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0 }
+const blank: Glance = { role: 'recovering', term: 0, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
 
 export type GlanceWatcher = (view: NodeView, now: Glance, before: Glance) => void
 
@@ -77,6 +77,8 @@ export class Auditor {
   #changed(watched: Watched, node: LiveNode, before: Glance): void {
     const { raft, log, machine } = node
     const last = log.lastId
+    const isLogNew = last.index !== before.lastIndex || last.term !== before.lastTerm
+    const fromIndex = isLogNew ? this.#findNew(watched, node, last.index) : 0
     const now: Glance = {
       role: raft.role,
       term: raft.term,
@@ -84,9 +86,10 @@ export class Auditor {
       lastTerm: last.term,
       commitIndex: raft.commitIndex,
       appliedIndex: machine.appliedIndex,
+      rewroteFrom: fromIndex <= before.lastIndex ? fromIndex : 0,
     }
     watched.glance = now
-    if (now.lastIndex !== before.lastIndex || now.lastTerm !== before.lastTerm) this.#logChanged(watched, node, now)
+    if (isLogNew) for (const checker of this.#checkers) checker.logChanged?.(watched.view, node, fromIndex)
     for (let index = this.#reference.commitIndex + 1; index <= now.commitIndex; index += 1) {
       const record = this.#reference.take(log.entry(index as typeof last.index), watched.view.id, now.term)
       for (const checker of this.#checkers) checker.committed?.(record)
@@ -95,11 +98,12 @@ export class Auditor {
     for (const watcher of this.#watchers) watcher(watched.view, now, before)
   }
 
-  #logChanged(watched: Watched, node: LiveNode, now: Glance): void {
+  /** The first entry that is not what was seen there before. */
+  #findNew(watched: Watched, node: LiveNode, lastIndex: number): number {
     const { terms } = watched
     const runs = node.log.termRuns
     let run = runs.length - 1
-    let index = now.lastIndex
+    let index = lastIndex
     const termAt = (at: number): number => {
       while (run > 0 && (runs[run]?.firstIndex ?? 0) > at) run -= 1
       return runs[run]?.term ?? 0
@@ -113,7 +117,6 @@ export class Auditor {
     }
     terms.length = index + 1
     for (const term of added.reverse()) terms.push(term)
-    const fromIndex = index + 1
-    for (const checker of this.#checkers) checker.logChanged?.(watched.view, node, fromIndex)
+    return index + 1
   }
 }

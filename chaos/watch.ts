@@ -71,11 +71,11 @@ export class Watch {
   }
 
   onGlance(view: NodeView, now: Glance, before: Glance): void {
-    if (now.lastIndex <= before.lastIndex && now.lastTerm !== before.lastTerm && before.lastIndex > 0) {
+    if (now.rewroteFrom > 0) {
       this.#marks.hit('uncommitted entries were overwritten')
       this.#say(
         `node-${view.id}`,
-        `rewrites its log: ${before.lastIndex} of term ${before.lastTerm} -> ${now.lastIndex} of term ${now.lastTerm}`,
+        `rewrites its log from ${now.rewroteFrom}: ${before.lastIndex} of term ${before.lastTerm} -> ${now.lastIndex} of term ${now.lastTerm}`,
       )
     }
     if (now.role !== 'leader' || (before.role === 'leader' && now.term === before.term)) return

@@ -51,6 +51,8 @@ export interface Glance {
   readonly lastTerm: number
   readonly commitIndex: number
   readonly appliedIndex: number
+  /** The first entry that this change took out of the log or put another in its place of; 0 = none. */
+  readonly rewroteFrom: number
 }
 
 /** An entry that some node holds to be committed, and what it did to the reference state. */

@@ -14,7 +14,7 @@ import { leaderCompleteness } from './leader-completeness.ts'
 import { logMatching } from './log-matching.ts'
 import { progress } from './progress.ts'
 
-const glance: Glance = { role: 'follower', term: 1, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0 }
+const glance: Glance = { role: 'follower', term: 1, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
 
 function entries(...terms: number[]): StoredEntry[] {
   return terms.map(

@@ -65,8 +65,7 @@ export const crashVoters: Strike = powers => {
 }
 
 /** A node whose log was just cut back and written anew loses power within that write. */
-export const crashRewriting: Strike = powers =>
-  ambush(powers, (now, before) => now.lastIndex <= before.lastIndex && now.lastTerm !== before.lastTerm && before.lastIndex > 0)
+export const crashRewriting: Strike = powers => ambush(powers, now => now.rewroteFrom > 0)
 
 /** Lies in wait for a moment, then crashes that node within a few milliseconds, and has it back soon. */
 function ambush(powers: FaultPowers, isMoment: (now: Glance, before: Glance) => boolean): () => void {
