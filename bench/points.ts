@@ -111,7 +111,9 @@ async function cli(endpoint: string, args: readonly string[]): Promise<string> {
 interface StatusNode {
   readonly name: string
   readonly loopStallMaxMs: number
-  readonly sync: { readonly p99Ms: number; readonly perSecond: number; readonly messagesPerSync: number }
+  readonly syncP99Ms: number
+  readonly syncsPerSecond: number
+  readonly messagesPerSync: number
 }
 
 /** The leader's own numbers, asked near the end of the load. */
@@ -124,9 +126,9 @@ async function syncNumbers(
   const status = JSON.parse(await cli(endpoint, ['cluster', 'status', '-o', 'json'])) as { nodes: readonly StatusNode[] }
   const node = status.nodes.find(each => each.name === leader)
   return {
-    syncsPerSecond: Math.round(node?.sync.perSecond ?? 0),
-    messagesPerSync: Math.round((node?.sync.messagesPerSync ?? 0) * 10) / 10,
-    syncP99Ms: node?.sync.p99Ms ?? 0,
+    syncsPerSecond: Math.round(node?.syncsPerSecond ?? 0),
+    messagesPerSync: Math.round((node?.messagesPerSync ?? 0) * 10) / 10,
+    syncP99Ms: node?.syncP99Ms ?? 0,
     loopStallMsMax: node?.loopStallMaxMs ?? 0,
   }
 }
