@@ -194,3 +194,13 @@ test('a change that a leader change swallowed is told again', () => {
   world.clock.advance(100)
   expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([2])
 })
+
+test('a change that found no leader for longer than its patience is told when there is one', () => {
+  const world = new FakeWorld()
+  world.group.elect(undefined)
+  beat(world, 2, 'c', 'group')
+  world.clock.advance(12_000)
+  world.group.elect(3)
+  world.clock.advance(100)
+  expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([2])
+})
