@@ -17,7 +17,30 @@ const okTrailers = { 'grpc-status': '0' }
 const responseOptions = { waitForTrailers: true }
 
 export interface CallBounds {
+  /** Of one message. */
   readonly messageBytesMax: number
+  /** Shared by all calls of the server. */
+  readonly budget: InboundBudget
+}
+
+/** Bytes of requests that are not whole yet, over all calls: the one thing a client could make us hoard. */
+export class InboundBudget {
+  readonly #bytesMax: number
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  tryHold(bytes: number): boolean {
+    if (this.#bytes + bytes > this.#bytesMax) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  release(bytes: number): void {
+    this.#bytes -= bytes
+  }
 }
 
 export function serveUnary(
@@ -87,24 +110,32 @@ export function fail(stream: ServerHttp2Stream, status: GrpcStatus, message: str
 /** Begins the call when the one message of the request is whole; what follows it is not looked at. */
 function readOne(stream: ServerHttp2Stream, bounds: CallBounds, left: () => void, begin: (request: Buffer) => void): void {
   const parser = new FrameParser(bounds.messageBytesMax)
-  let hasBegun = false
-  const end = (why: () => void): void => {
-    if (hasBegun) return
-    hasBegun = true
-    why()
+  let heldBytes = 0
+  let isOver = false
+  const end = (): void => {
+    isOver = true
+    bounds.budget.release(heldBytes)
+  }
+  const endWithout = (problem: () => void): void => {
+    if (isOver) return
+    end()
+    problem()
     left()
   }
   stream.on('data', (chunk: Buffer) => {
-    if (hasBegun) return
+    if (isOver) return
+    if (!bounds.budget.tryHold(chunk.length))
+      return endWithout(() => fail(stream, GrpcStatus.resourceExhausted, 'too many requests are under way'))
+    heldBytes += chunk.length
     parser.push(chunk)
     const message = parser.next()
     if (message === undefined) return
-    if (typeof message === 'string') return end(() => failFrame(stream, message))
-    hasBegun = true
+    if (typeof message === 'string') return endWithout(() => failFrame(stream, message))
+    end()
     begin(message)
   })
-  stream.once('end', () => end(() => fail(stream, GrpcStatus.internal, 'the request ended before its message')))
-  stream.once('close', () => end(nothing))
+  stream.once('end', () => endWithout(() => fail(stream, GrpcStatus.internal, 'the request ended before its message')))
+  stream.once('close', () => endWithout(nothing))
 }
 
 function failFrame(stream: ServerHttp2Stream, problem: FrameProblem): void {

@@ -15,7 +15,7 @@ import { clientIdOf, isNodeClient, singleValue } from '../metadata.ts'
 import type { Method } from '../messaging/methods.ts'
 import type { Inject } from '../one-port.ts'
 import type { Certificate } from '../self-signed.ts'
-import { fail, serveDuplex, serveStream, serveUnary } from './calls.ts'
+import { fail, InboundBudget, serveDuplex, serveStream, serveUnary, type CallBounds } from './calls.ts'
 import { GrpcStatus, parseTimeout } from './status.ts'
 
 export interface GrpcServerOptions {
@@ -35,9 +35,11 @@ export interface GrpcServer {
   close(): void
 }
 
-/** As the official proxy takes them; a request beyond the limits then gets its precise code instead of a broken stream. */
-const messageBytesMax = 130 * 1024 * 1024
-const bounds = { messageBytesMax }
+/** As the official proxy takes them: a send beyond its limits then gets its precise code instead of a broken stream. */
+const sendBytesMax = 130 * 1024 * 1024
+/** Every other request is small. */
+const otherBytesMax = 4 * 1024 * 1024
+const unfinishedBytesMax = 512 * 1024 * 1024
 /** How far a stream, and a connection, may run ahead: with HTTP/2's 64 KiB a large body would take many round trips. */
 const streamWindowBytes = 1024 * 1024
 const connectionWindowBytes = 16 * 1024 * 1024
@@ -55,10 +57,12 @@ const serverOptions: http2.ServerOptions = {
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const sessions = new Set<http2.ServerHttp2Session>()
   const servers: (http2.Http2Server | http2.Http2SecureServer)[] = []
+  const budget = new InboundBudget(unfinishedBytesMax)
+  const bounds = { send: { messageBytesMax: sendBytesMax, budget }, other: { messageBytesMax: otherBytesMax, budget } }
   const pings = startPings(options.context.clock, sessions)
   const adopt = (server: http2.Http2Server | http2.Http2SecureServer): Inject => {
     servers.push(server)
-    server.on('session', session => adoptSession(session, sessions, options))
+    server.on('session', session => adoptSession(session, sessions, options, bounds))
     server.on('sessionError', ignore)
     server.on('tlsClientError', ignore)
     return socket => server.emit('connection', socket)
@@ -77,16 +81,32 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   }
 }
 
-function adoptSession(session: http2.ServerHttp2Session, sessions: Set<http2.ServerHttp2Session>, options: GrpcServerOptions): void {
+interface Bounds {
+  readonly send: CallBounds
+  readonly other: CallBounds
+}
+
+function adoptSession(
+  session: http2.ServerHttp2Session,
+  sessions: Set<http2.ServerHttp2Session>,
+  options: GrpcServerOptions,
+  bounds: Bounds,
+): void {
   const peer = `${session.socket.remoteAddress ?? 'unknown'}:${session.socket.remotePort ?? 0}`
   sessions.add(session)
   session.setLocalWindowSize(connectionWindowBytes)
   session.on('error', ignore)
   session.once('close', () => sessions.delete(session))
-  session.on('stream', (stream, headers) => serve(stream, headers, peer, options))
+  session.on('stream', (stream, headers) => serve(stream, headers, peer, options, bounds))
 }
 
-function serve(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, peer: string, options: GrpcServerOptions): void {
+function serve(
+  stream: http2.ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  peer: string,
+  options: GrpcServerOptions,
+  all: Bounds,
+): void {
   const { context, gate } = options
   // The close that follows says it to whoever waits.
   stream.on('error', ignore)
@@ -97,6 +117,7 @@ function serve(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeade
   const leftMs = parseTimeout(singleValue(headers['grpc-timeout']))
   if (leftMs === undefined) return fail(stream, GrpcStatus.internal, 'the header grpc-timeout is malformed')
   if (!gate.tryEnter()) return fail(stream, GrpcStatus.unavailable, 'this node stood still')
+  const bounds = headers[':path']?.endsWith('/SendMessage') === true ? all.send : all.other
   const caller = callerOf(headers, peer, leftMs, options)
   switch (method.kind) {
     case 'unary':
