@@ -4,15 +4,40 @@ import type { Glance } from '../checkers/checker.ts'
 import type { FaultPowers, Strike, Target } from './fault.ts'
 import { isolate } from './links.ts'
 
-/** Most crashes are power cuts: they show all that a killed process would, and more. But only a killed process is missed at once. */
-function crashes(targets: readonly Target[], how: 'power' | 'kill' = 'power'): (() => void) | undefined {
+/**
+ * Most crashes are power cuts: they show all that a killed process would, and more. But only a killed process is missed at once.
+ * Idle nodes have nothing unsynced, so most crashes wait for the next write somewhere and come within the few milliseconds that it takes.
+ */
+function crashes(
+  powers: FaultPowers,
+  targets: readonly Target[],
+  how: 'power' | 'kill' = 'power',
+  startSpreadMs = 0,
+): (() => void) | undefined {
   const struck = targets.filter(target => target.isUp)
   if (struck.length === 0) return undefined
-  for (const target of struck) target.crash(how)
+  const crash = (): void => {
+    for (const target of struck) target.crash(how)
+  }
+  let unwatch = (): void => undefined
+  if (powers.random.chance(atWritePpm)) {
+    let isSprung = false
+    unwatch = powers.watch((_target, now, before) => {
+      if (isSprung || now.lastIndex <= before.lastIndex) return
+      isSprung = true
+      powers.after(powers.random.next() * 6, crash)
+    })
+  } else crash()
   return () => {
-    for (const target of struck) target.start()
+    unwatch()
+    for (const target of struck) {
+      if (startSpreadMs === 0) target.start()
+      else powers.after(powers.random.next() * startSpreadMs, () => target.start())
+    }
   }
 }
+
+const atWritePpm = 700_000
 
 function upTargets(powers: FaultPowers): readonly Target[] {
   return powers.targets.filter(target => target.isUp)
@@ -22,26 +47,20 @@ const killPpm = 300_000
 
 export const crashLeader: Strike = powers =>
   crashes(
+    powers,
     [powers.leader()].filter(target => target !== undefined),
     powers.random.chance(killPpm) ? 'kill' : 'power',
   )
 
 export const crashNode: Strike = powers => {
   const up = upTargets(powers)
-  return up.length === 0 ? undefined : crashes([powers.random.pick(up)], powers.random.chance(killPpm) ? 'kill' : 'power')
+  return up.length === 0 ? undefined : crashes(powers, [powers.random.pick(up)], powers.random.chance(killPpm) ? 'kill' : 'power')
 }
 
-export const crashPair: Strike = powers => crashes(powers.random.shuffle(upTargets(powers)).slice(0, 2))
+export const crashPair: Strike = powers => crashes(powers, powers.random.shuffle(upTargets(powers)).slice(0, 2))
 
-export const crashAll: Strike = powers => {
-  const up = upTargets(powers)
-  const undo = crashes(up)
-  if (undo === undefined) return undefined
-  // They come back one by one, in any order.
-  return () => {
-    for (const target of powers.random.shuffle(up)) powers.after(powers.random.next() * 400, () => target.start())
-  }
-}
+/** They come back one by one, in any order. */
+export const crashAll: Strike = powers => crashes(powers, powers.random.shuffle(upTargets(powers)), 'power', 400)
 
 /** A node that has just taken part in an election loses power a moment later, and is back while votes are still being asked for. */
 export const crashVoter: Strike = powers => ambush(powers, (now, before) => now.term > before.term && before.term > 0)
