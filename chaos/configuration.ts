@@ -150,8 +150,8 @@ function drawFaults(random: SimRandom, profile: Profile): ReadonlyMap<FaultKind,
       add('crashLeader', 12_000)
       return faults
     case 'power':
-      add('crashAll', 7_000)
-      add('crashPair', 6_000)
+      add('crashAll', 4_500)
+      add('crashPair', 4_000)
       add('crashLeader', 9_000)
       return faults
     case 'deliveries':
