@@ -31,13 +31,13 @@ function ask(asked: http2.OutgoingHttpHeaders, body: readonly Buffer[] | undefin
       ':path': heartbeat,
       'content-type': 'application/grpc',
       te: 'trailers',
-      ...headers,
+      ...asked,
     })
     let headers: http2.IncomingHttpHeaders = {}
     let trailers: http2.IncomingHttpHeaders = {}
     const chunks: Buffer[] = []
-    stream.on('response', got => (headers = got))
-    stream.on('trailers', got => (trailers = got))
+    stream.on('response', (got: http2.IncomingHttpHeaders) => (headers = got))
+    stream.on('trailers', (got: http2.IncomingHttpHeaders) => (trailers = got))
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
     stream.on('error', reject)
     stream.on('close', () => resolve({ headers, trailers, body: Buffer.concat(chunks) }))
