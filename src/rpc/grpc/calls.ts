@@ -1,4 +1,3 @@
-// LEAD DECISION: STOP. Read src/rpc/grpc/STOP-LEAD-DECISION.md before you go on: the server stays grpc-js; delete this folder.
 /**
  * One gRPC call on one HTTP/2 stream, for each kind of handler. What a handler throws is a fault of ours and is not caught: it ends the process.
  * Nothing here has a timer: handlers answer before the caller's deadline, and a caller that gives up resets the stream.

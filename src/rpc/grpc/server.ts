@@ -1,4 +1,3 @@
-// LEAD DECISION: STOP. Read src/rpc/grpc/STOP-LEAD-DECISION.md before you go on: the server stays grpc-js; delete this folder.
 /**
  * gRPC on node:http2, for handlers that take and give bytes. Written here because grpc-js spends more on a call than everything else on its way
  * through a gateway: interceptors, metadata objects and a promise per message (docs/decisions/0012). What it leaves out: compression, and
