@@ -74,7 +74,8 @@ export function stopLeadingTime(time: ClusterTime, nowMs: number): void {
 export function stampNow(time: ClusterTime, nowMs: number): number {
   assert(time.isLeading, 'stamp-without-leading')
   settleReading(time, nowMs)
-  const stamp = Math.max(time.lastStampMs, Math.floor(time.valueMs))
+  const stamp = Math.floor(time.valueMs)
+  assert(stamp >= time.lastStampMs, 'stamp-falls', stamp, time.lastStampMs)
   time.lastStampMs = stamp
   return stamp
 }

@@ -60,8 +60,9 @@ export interface RecoveredState {
   readonly lastWallMs: number
   /**
    * A torn tail was cut off: what we acknowledged may be missing, so votes are conditional until a current leader has verified our log.
-   * Whoever recovers keeps saying so on later starts until `RaftStatus.isVoteConditional` has been false once.
-   * An empty log (`last.index === 0`) counts as torn by itself, except that our vote for an equally empty log is unconditional.
+   * Whoever recovers keeps saying so on later starts until `RaftStatus.isVoteConditional` has been false once; and says so of a new directory too,
+   * for what an earlier one of this node may have acknowledged is unknown. As long as such a directory has seen neither an entry nor a term, its vote
+   * for an equally empty log is unconditional: so a new group begins without waiting for its last member.
    */
   readonly hasTornTail: boolean
   /** One of the two hard-state slots was unreadable: no vote and no campaign until a leader of a higher term is heard (rule 12). */

@@ -13,7 +13,7 @@ import { onCampaign, onCandidateDurable, onElectionTick, onPeerDied, onPreVote, 
 import type { Durable, Event, PeerConnected, Receive, Tick } from './event.ts'
 import { onAppend, onFollowerDurable, onHeartbeat } from './following.ts'
 import type { LogIndex, NodeId } from './ids.ts'
-import { maybeAdvanceCommit, onLeaderTick, onPropose } from './leading.ts'
+import { maybeAdvanceCommit, onLeaderDurable, onLeaderTick, onPropose } from './leading.ts'
 import { makeStatus } from './make-status.ts'
 import type { Message } from './message.ts'
 import { adoptTerm, createNodeState, peerOf, refuse, releaseApply, send } from './node-state.ts'
@@ -138,7 +138,7 @@ function onDurable(node: NodeState, event: Durable): void {
   releaseApply(node)
   const { role } = node
   if (role.kind === 'candidate') onCandidateDurable(node, role)
-  else if (role.kind === 'leader') maybeAdvanceCommit(node, role)
+  else if (role.kind === 'leader') onLeaderDurable(node, role)
   else if (role.kind === 'follower') onFollowerDurable(node, role)
 }
 

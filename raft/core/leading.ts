@@ -76,6 +76,18 @@ function appendOwn(node: NodeState, entryKind: EntryKind, ticket: number, count:
   return { term, index: firstIndex }
 }
 
+/** An entry of our own term is committed, and on our disk with all before it: whatever we had forgotten, it is there now. */
+function maybeTrustOwnLog(node: NodeState, leader: LeaderRole): void {
+  if (node.logTrust === 'whole') return
+  if (Math.min(node.commitIndex, node.durability.durableIndex) >= leader.firstOwnIndex) node.logTrust = 'whole'
+}
+
+/** Our own disk has got further. */
+export function onLeaderDurable(node: NodeState, leader: LeaderRole): void {
+  maybeAdvanceCommit(node, leader)
+  maybeTrustOwnLog(node, leader)
+}
+
 /** Something is on more disks than before: perhaps on a majority's. */
 export function maybeAdvanceCommit(node: NodeState, leader: LeaderRole): void {
   const { scratch, log, config, durability } = node
@@ -86,8 +98,7 @@ export function maybeAdvanceCommit(node: NodeState, leader: LeaderRole): void {
   if (termAt(log, index) !== node.term) return
   assert(index >= leader.firstOwnIndex, 'commits-foreign-term', index, leader.firstOwnIndex)
   commitTo(node, index)
-  // A majority holds our log up to an entry of our own term: whatever we had forgotten, it is here now.
-  node.logTrust = 'whole'
+  maybeTrustOwnLog(node, leader)
   settleProposals(node.proposals, index, node.term, node.uncommitted, node.output.outcomes)
   releaseApply(node)
   feedAll(node, leader)

@@ -103,6 +103,12 @@ export interface NodeState {
   stepPersistsFrom: number
 }
 
+function initialTrust({ last, hardState, hasTornTail }: RecoveredState): LogTrust {
+  // In term 0 nobody leads: with an empty log in term 0 this directory has never acknowledged anything.
+  if (last.index === 0 && (hardState.term === 0 || !hasTornTail)) return 'empty'
+  return hasTornTail ? 'torn' : 'whole'
+}
+
 export interface StartMoment {
   readonly nowMs: number
   readonly wallMs: number
@@ -149,7 +155,7 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
     lastEarlyRoundMs: -Infinity,
     round: 0,
     voteWithheldAt: isWithheld ? term : undefined,
-    logTrust: recovered.hasTornTail ? 'torn' : log.lastIndex === 0 ? 'empty' : 'whole',
+    logTrust: initialTrust(recovered),
     nowMs: start.nowMs,
     lastTickMs: start.nowMs,
     jitter: start.jitter,

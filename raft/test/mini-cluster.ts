@@ -298,7 +298,9 @@ export class MiniCluster {
       core.step({ kind: 'applied', index: applyTo })
       node.disk.appliedIndex = applyTo
     }
-    if (core.inspect().logTrust === 'whole') node.disk.isTornUnverified = false
+    // Storage forgets its doubts behind the writes that they rest on.
+    if (node.disk.queue.length === 0 && core.inspect().voteWithheldAt === undefined) node.disk.isVoteWithheld = false
+    if (node.disk.queue.length === 0 && core.inspect().logTrust === 'whole') node.disk.isTornUnverified = false
     this.#depth--
   }
 

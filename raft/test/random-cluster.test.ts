@@ -5,7 +5,8 @@ import type { Profile } from './random-cluster.ts'
 const profiles: readonly { readonly name: string; readonly seeds: number; readonly profile: Profile }[] = [
   { name: 'three voters', seeds: 150, profile: { voters: 3, steps: 1_500, areTearsAllowed: false } },
   { name: 'five voters', seeds: 80, profile: { voters: 5, steps: 2_000, areTearsAllowed: false } },
-  { name: 'three voters that may lose synced tails', seeds: 100, profile: { voters: 3, steps: 1_500, areTearsAllowed: true } },
+  { name: 'three voters whose disks may lose what was synced', seeds: 100, profile: { voters: 3, steps: 1_500, areTearsAllowed: true } },
+  { name: 'five voters whose disks may lose what was synced', seeds: 40, profile: { voters: 5, steps: 2_000, areTearsAllowed: true } },
   { name: 'one voter', seeds: 20, profile: { voters: 1, steps: 500, areTearsAllowed: false } },
 ]
 

@@ -96,7 +96,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   /** `start 1 [withheld]`: one hard-state slot was unreadable. */
   start: (stage, words) =>
     eachNode(stage, words, node => {
-      node.disk.isVoteWithheld = words.has('withheld')
+      if (words.has('withheld')) node.disk.isVoteWithheld = true
       stage.cluster.start(node.id)
     }),
   /** `died 1 seen-by=2,3 [jitter=0.5]`: these see the process of 1 die. */
