@@ -119,9 +119,9 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     consumerGroups: isRewrites ? [] : drawConsumerGroups(random, profile),
     producers: random.integer(2, 4),
     hasTwins: happens(random, 0.4),
-    sendIntervalMs: isRewrites ? random.integer(80, 200) : random.integer(500, 1_600),
+    sendIntervalMs: isRewrites ? random.integer(200, 500) : random.integer(500, 1_600),
     messagesPerSendMax: isRewrites ? 1 : random.pick([1, 1, 3, 8]),
-    bodyBytesMax: isRewrites ? 1_200 : random.pick([64, 600, 5_000]),
+    bodyBytesMax: isRewrites ? 700 : random.pick([64, 600, 5_000]),
     hasPlainBodies: isRewrites,
   }
 }
@@ -144,9 +144,9 @@ function drawFaults(random: SimRandom, profile: Profile): ReadonlyMap<FaultKind,
       add('isolateLeader', 9_000)
       return faults
     case 'rewrites':
-      add('isolateNewLeader', 2_000)
-      add('isolateLeader', 5_000)
-      add('crashRewriting', 1_500)
+      add('rivals', 5_000)
+      add('isolateNewLeader', 9_000)
+      add('crashRewriting', 2_500)
       add('crashLeader', 12_000)
       return faults
     case 'power':

@@ -16,6 +16,7 @@ export interface FaultRunnerParts {
   readonly auditor: Auditor
   readonly targets: readonly Target[]
   readonly profile: LinkProfile
+  readonly syncMs: number
   leader(): Target | undefined
   say(who: string, text: string): void
 }
@@ -76,11 +77,12 @@ export class FaultRunner {
   }
 
   #powers(item: PlanItem): FaultPowers {
-    const { scheduler, network, random, auditor, targets, profile } = this.#parts
+    const { scheduler, network, random, auditor, targets, profile, syncMs } = this.#parts
     return {
       targets,
       leader: () => this.#parts.leader(),
       random: random.stream('fault', item.number),
+      syncMs,
       disconnect: (from, to) => this.#cut(from, to, 1),
       connect: (from, to) => this.#cut(from, to, -1),
       reset: (left, right) => void network.resetConnections(hostName(left), hostName(right)),

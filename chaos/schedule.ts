@@ -40,6 +40,7 @@ function drawDuration(kind: FaultKind, share: number, configuration: WorldConfig
     case 'crashVoter':
     case 'crashVoters':
     case 'isolateNewLeader':
+    case 'rivals':
     case 'crashRewriting':
       // How long it lies in wait.
       return spread(2_000, 10_000)

@@ -95,6 +95,7 @@ class World implements ClientWorld {
       auditor: this.#auditor,
       targets: this.gateways,
       profile: this.#profile,
+      syncMs: configuration.disk.syncMs,
       leader: () => this.#watch.leader(),
       say: (who, text) => this.trace.say(who, text),
     })

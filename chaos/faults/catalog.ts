@@ -3,6 +3,7 @@ import type { Strike } from './fault.ts'
 import type { FaultKind } from './kinds.ts'
 import * as links from './links.ts'
 import * as processes from './processes.ts'
+import { rivals } from './rivals.ts'
 
 export const faultCatalog: Readonly<Record<FaultKind, Strike>> = {
   crashLeader: processes.crashLeader,
@@ -18,6 +19,7 @@ export const faultCatalog: Readonly<Record<FaultKind, Strike>> = {
   isolateLeader: links.isolateLeader,
   isolateNewLeader: links.isolateNewLeader,
   isolateNode: links.isolateNode,
+  rivals,
   oneWay: links.oneWay,
   bridge: links.bridge,
   reset: links.reset,

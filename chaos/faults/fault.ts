@@ -42,6 +42,8 @@ export interface FaultPowers {
   /** Breaks all connections between two nodes. */
   reset(left: number, right: number): void
   weather(left: number, right: number, weather: LinkWeather | undefined): void
+  /** What a sync usually takes: how long a write is in danger. */
+  readonly syncMs: number
   after(delayMs: number, run: () => void): void
   /** Tells of every change of a node until the returned function is called. */
   watch(onChange: (target: Target, now: Glance, before: Glance) => void): () => void

@@ -13,6 +13,7 @@ export const faultKinds = [
   'isolateLeader', // nothing in, nothing out
   'isolateNewLeader', // at the moment it wins its election
   'isolateNode',
+  'rivals', // two nodes with suffixes of different terms; the older one wins
   'oneWay', // a node hears nothing, but is heard; or the other way round
   'bridge', // two nodes see each other only through the third
   'reset', // all connections of two nodes break

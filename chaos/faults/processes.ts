@@ -25,7 +25,7 @@ function crashes(
     unwatch = powers.watch((_target, now, before) => {
       if (isSprung || now.lastIndex <= before.lastIndex) return
       isSprung = true
-      powers.after(powers.random.next() * 6, crash)
+      powers.after(powers.random.next() * 2 * powers.syncMs, crash)
     })
   } else crash()
   return () => {
@@ -92,7 +92,7 @@ function ambush(powers: FaultPowers, isMoment: (now: Glance, before: Glance) => 
   return powers.watch((target, now, before) => {
     if (isSprung || !isMoment(now, before)) return
     isSprung = true
-    powers.after(powers.random.next() * 12, () => {
+    powers.after(powers.random.next() * 4 * powers.syncMs, () => {
       if (!target.isUp) return
       target.crash('power')
       powers.after(spread(powers.random, 2, 400), () => target.start())
