@@ -152,7 +152,8 @@ test.each(golden)('%s with any one bit flipped is refused, or is exactly the com
     const flipped = body.slice()
     flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
     const decoded = decodeCommand(flipped)
-    if (decoded.ok) expect(bodyOf(decoded.envelope, decoded.command)).toEqual(flipped)
+    if (decoded.ok && Buffer.compare(bodyOf(decoded.envelope, decoded.command), flipped) !== 0)
+      throw new Error(`bit ${bit} is not in the command`)
   }
 })
 

@@ -1,17 +1,11 @@
 import { expect, test } from 'vitest'
-import { digestText } from './digest.ts'
-import { fifoSend, group, hash, offsets, Replica, send } from './testing/replica.ts'
+import { fifoSend, group, hash, offsets, Replica, send, sound } from './testing/replica.ts'
 
 function aFifo(maxAttempts = 17, queueCount = 1): Replica {
   const replica = new Replica()
   replica.run({ kind: 'createTopic', topic: 'steps', type: 'fifo', queueCount })
   replica.run(group('walkers', ['steps'], {}, true, maxAttempts))
   return replica
-}
-
-function sound(replica: Replica): void {
-  expect(replica.machine.conservation()).toEqual([])
-  expect(digestText(replica.machine.digest())).toBe(digestText(replica.machine.recomputeDigest()))
 }
 
 test('one batch may have several messages of a message group, in order, and nobody else gets a later one meanwhile', () => {

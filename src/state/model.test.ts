@@ -262,8 +262,9 @@ function take(three: Three, one: Step): void {
     case 'node':
       return three.run({ kind: 'nodeChanged', node: one.node, isUp: one.isUp }, 9)
     case 'incarnation':
+      // Its next proposal, whatever it is, is the first of the new incarnation.
       three.steady.incarnations.set(1, (three.steady.incarnations.get(1) ?? 1) + 1)
-      return three.run({ kind: 'barrier' }, 1)
+      return
     case 'copy':
       return three.copy()
     case 'late':

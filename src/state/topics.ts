@@ -42,6 +42,8 @@ export interface Topics {
   readonly byId: Map<number, Topic>
   /** Deleted, not yet cleared; by id. */
   readonly deleted: Topic[]
+  /** Derived: how many of `byId` are for dead letters. */
+  deadLetterCount: number
   readonly table: CellTable<Topic>
   readonly queueTable: CellTable<Queue>
 }
@@ -54,6 +56,7 @@ export function newTopics(): Topics {
     byName: new Map(),
     byId: new Map(),
     deleted: [],
+    deadLetterCount: 0,
     table: new CellTable<Topic>({
       tag: tags.topics,
       writeKey: (topic, out) => void out.u32(topic.id),
@@ -84,10 +87,10 @@ export function createTopic(state: State, name: string, type: TopicType, queueCo
     if (existing.type !== type || existing.queueCount !== queueCount) return { kind: 'refused', reason: 'topicExists' }
     return { kind: 'topicCreated', topicId: existing.id, existed: true }
   }
+  // Dead-letter topics are counted apart: apply makes them whether or not there is room, one for each group at most.
   const isDeadLetter = name.startsWith(deadLetterPrefix)
-  // Every dead-letter topic may exist beside a full table: their number is bounded by the groups'.
-  const room = isDeadLetter ? state.limits.topicsMax + state.limits.groupsMax : state.limits.topicsMax
-  if (topics.byId.size >= room) return { kind: 'refused', reason: 'tooManyTopics' }
+  const count = isDeadLetter ? topics.deadLetterCount : topics.byId.size - topics.deadLetterCount
+  if (count >= (isDeadLetter ? state.limits.groupsMax : state.limits.topicsMax)) return { kind: 'refused', reason: 'tooManyTopics' }
   return { kind: 'topicCreated', topicId: addTopic(state, name, type, queueCount).id, existed: false }
 }
 
@@ -98,6 +101,7 @@ export function addTopic(state: State, name: string, type: TopicType, queueCount
   registers.table.changed(registers.row)
   topics.byName.set(name, topic)
   topics.byId.set(topic.id, topic)
+  if (name.startsWith(deadLetterPrefix)) topics.deadLetterCount++
   topics.table.add(topic)
   for (const queue of topic.queues) topics.queueTable.add(queue)
   return topic
@@ -146,6 +150,7 @@ function addDeleted(topics: Topics, topic: Topic): void {
 /** The last trace of a deleted topic goes. */
 export function forgetTopic(state: State, topic: Topic): void {
   state.topics.byId.delete(topic.id)
+  if (topic.name.startsWith(deadLetterPrefix)) state.topics.deadLetterCount--
   state.topics.deleted.splice(state.topics.deleted.indexOf(topic), 1)
   state.topics.table.remove(topic)
 }
@@ -196,6 +201,7 @@ function loadTopic(topics: Topics, key: Uint8Array, value: Uint8Array): string |
   const problem = keyProblem ?? reader.end()
   if (problem !== undefined) return problem
   topics.byId.set(id, topic)
+  if (name.startsWith(deadLetterPrefix)) topics.deadLetterCount++
   if (topic.isDeleted) addDeleted(topics, topic)
   else topics.byName.set(name, topic)
   topics.table.addStored(topic)

@@ -3,6 +3,7 @@
  * bucket, so there is never a pause for hashing a million rows again. Chains hold rows of other keys too: the caller compares.
  * Order inside a chain is history; nobody may decide by it.
  */
+import { assert } from '../../platform/assert.ts'
 import type { RowTable } from './row-table.ts'
 
 const pageBits = 12
@@ -43,7 +44,10 @@ export class KeyIndex {
   remove(handle: number, hash: number): void {
     const bucket = this.#bucket(hash)
     let before = 0
-    for (let at = this.#get(bucket); at !== handle; at = this.#rows.get(at, this.#nextField)) before = at
+    for (let at = this.#get(bucket); at !== handle; at = this.#rows.get(at, this.#nextField)) {
+      assert(at !== 0, 'key-index-has-row', handle)
+      before = at
+    }
     const after = this.#rows.get(handle, this.#nextField)
     if (before === 0) this.#set(bucket, after)
     else this.#rows.set(before, this.#nextField, after)

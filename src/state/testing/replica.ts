@@ -1,6 +1,7 @@
 /** A replica for tests: a machine that is fed commands one entry each, with a clock of its own; and builders where one fact differs. */
 import { encodeCommand } from '../command-codec.ts'
 import type { Command, DeliveryRef, EnsureGroup, Envelope, PopRequest, Send, SendMessage, SettleItem } from '../command.ts'
+import { digestText } from '../digest.ts'
 import type { Hash64 } from '../ids.ts'
 import { defaultLimits, type StateLimits } from '../limits.ts'
 import { type Applied, type AppliedEntry, entryKinds, StateMachine } from '../machine.ts'
@@ -191,4 +192,21 @@ export class Replica {
 /** Offsets of deliveries. */
 export function offsets(deliveries: readonly Delivery[]): number[] {
   return deliveries.map(({ ref }) => ref.offset)
+}
+
+/** A replica with a NORMAL topic and a group that reads it from the first message. */
+export function withTopic(queueCount = 1, limits = {}): Replica {
+  const replica = new Replica(limits)
+  replica.run({ kind: 'createTopic', topic: 'orders', type: 'normal', queueCount })
+  replica.run(group('readers', ['orders']))
+  return replica
+}
+
+/** Throws unless every message is in one state exactly, and the digest is what the rows give. */
+export function sound(replica: Replica): void {
+  const problems = replica.machine.conservation()
+  const kept = digestText(replica.machine.digest())
+  const recomputed = digestText(replica.machine.recomputeDigest())
+  if (kept !== recomputed) problems.push(`the digest is ${kept}, the rows give ${recomputed}`)
+  if (problems.length > 0) throw new Error(problems.join('; '))
 }
