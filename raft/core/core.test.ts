@@ -171,6 +171,22 @@ test('a commit rides on entries that are about to leave, instead of a message of
   ])
 })
 
+test('a heartbeat tells no commit index that its receiver may lack', () => {
+  const core = aLeader()
+  sync(core)
+  drain(core)
+  accept(core, 2)
+  drain(core)
+  core.step({ kind: 'tick', nowMs: 50, wallMs: 1_000_050, jitter: 0 })
+  const told = core.output.messages.flatMap(({ to, ...sent }) =>
+    sent.kind === 'message' && sent.message.kind === 'heartbeat' ? [[to, sent.message.commitIndex]] : [],
+  )
+  expect(told).toEqual([
+    [2, 1],
+    [3, 0],
+  ])
+})
+
 test('a new term and the vote in it are one write of the hard state', () => {
   const core = aCore()
   receive(core, 2, { kind: 'vote', term: 7 as Term, last: { term: 0 as Term, index: 0 as LogIndex } })

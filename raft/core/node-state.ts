@@ -243,7 +243,9 @@ export function adoptTerm(node: NodeState, term: Term, reason: string): void {
   node.term = term
   node.votedFor = undefined
   forgetLeader(node)
-  becomeFollower(node, undefined, reason)
+  // A term alone is no reason to wait longer: only a vote given, or a leader heard, is (catalogue B18).
+  const { role } = node
+  changeRole(node, newFollower(undefined, role.kind === 'leader' ? nextElectionDeadline(node) : role.electionDeadlineMs), reason)
   persistHardState(node)
 }
 

@@ -31,7 +31,7 @@ export interface Progress {
   /** The next entry to send; in replicate ahead of the answers. */
   nextIndex: LogIndex
   flow: Flow
-  /** The highest commit index that an append of this session has told. */
+  /** The commit index that the last append told. A lost one is made good by the next, or by a heartbeat. */
   toldCommitIndex: LogIndex
   pending: PendingAppend | undefined
   /** When we last heard anything of it in our term; our election counts as hearing. */
@@ -84,7 +84,6 @@ export function startProbe(progress: Progress, nextIndex: LogIndex): void {
   progress.nextIndex = Math.max(nextIndex, progress.matchedIndex + 1) as LogIndex
   assert(progress.pending === undefined, 'probe-beside-pending', progress.peer)
   progress.flow = { kind: 'probe', sentMs: undefined }
-  progress.toldCommitIndex = 0 as LogIndex
 }
 
 /** Whether such an answer moves `nextIndex` under an append that stands unsent in the output. */

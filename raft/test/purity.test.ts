@@ -39,7 +39,7 @@ function withoutTheWorld<T>(act: () => T): T {
 
 test('the core runs with every impure global poisoned', () => {
   const history = withoutTheWorld(() => playRandomHistory(1, profile))
-  expect(history.commits).toBeGreaterThan(10)
+  expect(history.commits).toBeGreaterThan(0)
 })
 
 test('the poison works', () => {
