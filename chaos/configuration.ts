@@ -55,7 +55,13 @@ export interface WorldConfiguration {
   readonly loadEndMs: number
   /** Longest time allowed for the drain. */
   readonly drainMs: number
-  readonly raft: { readonly heartbeatIntervalMs: number; readonly electionTimeoutMs: number }
+  readonly raft: {
+    readonly heartbeatIntervalMs: number
+    readonly electionTimeoutMs: number
+    /** Tiny slices: what a peer lacks comes in many pieces. */
+    readonly sliceBytesMax: number
+    readonly inflightSlicesMax: number
+  }
   readonly log: { readonly segmentBytes: number; readonly chunkBytes: number }
   readonly network: {
     /** `stream`: what TCP does. `datagram`: each chunk is lost, repeated and reordered by itself. */
@@ -97,7 +103,12 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     stormEndMs: calmMs + stormMs,
     loadEndMs: Math.max(calmMs + stormMs + 2_000, 55_000),
     drainMs: 180_000,
-    raft: { heartbeatIntervalMs: Math.floor(electionTimeoutMs / random.integer(4, 6)), electionTimeoutMs },
+    raft: {
+      heartbeatIntervalMs: Math.floor(electionTimeoutMs / random.integer(4, 6)),
+      electionTimeoutMs,
+      sliceBytesMax: isRewrites ? 1_500 : random.pick([600, 4_000, 1_048_576]),
+      inflightSlicesMax: random.pick([1, 2, 4]),
+    },
     log: { segmentBytes: random.pick([64, 128, 256, 512]) * 1024, chunkBytes: random.pick([16, 32, 64]) * 1024 },
     network: {
       mode: random.pick(['stream', 'datagram']),

@@ -181,6 +181,7 @@ export class Host implements NodeView, Gateway, Target {
         heartbeatMs: raft.heartbeatIntervalMs,
         electionTimeoutMs: raft.electionTimeoutMs,
         inflightBytesMax: 16 * 1024 * 1024,
+        replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax },
       },
       seams: { clock, random, disk: this.#parts.disk.openProcess(process), network: network.forProcess(process, this.name) },
       checkpoint: this.#parts.checkpoints.open(process),

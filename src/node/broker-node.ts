@@ -6,7 +6,16 @@
  * Order of a start: the data directory proves to be ours, hard state and log are recovered, the state is restored from the checkpoint (or begins
  * empty and is rebuilt by applying the log), then Raft takes part. A stop goes backwards and leaves a checkpoint and a durable mark behind.
  */
-import { defaultRaftConfig, logIndex, nodeId, RaftNode, type RaftApp, type RaftTrace, type StoredEntry } from '../../raft/index.ts'
+import {
+  defaultRaftConfig,
+  logIndex,
+  nodeId,
+  RaftNode,
+  type RaftApp,
+  type RaftConfig,
+  type RaftTrace,
+  type StoredEntry,
+} from '../../raft/index.ts'
 import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo, DigestLarge } from '../broker/broker.ts'
 import type { NodeReport } from '../broker/requests.ts'
@@ -47,6 +56,8 @@ export interface NodeSettings {
   readonly inflightBytesMax: number
   /** Log bytes of a chunk of the queue index; undefined = the default. */
   readonly chunkLogBytes?: number
+  /** How Raft cuts and pipelines what it sends; undefined = the defaults. Simulated worlds take tiny slices. */
+  readonly replication?: Partial<Pick<RaftConfig, 'sliceBytesMax' | 'inflightSlicesMax' | 'inflightBytesMax'>>
 }
 
 export interface Seams {
@@ -240,7 +251,12 @@ export class BrokerNode {
     }
     const voters = config.members.map(member => nodeId(member.id))
     return RaftNode.start({
-      config: { ...defaultRaftConfig(id, voters), heartbeatIntervalMs: config.heartbeatMs, electionTimeoutMs: config.electionTimeoutMs },
+      config: {
+        ...defaultRaftConfig(id, voters),
+        ...config.replication,
+        heartbeatIntervalMs: config.heartbeatMs,
+        electionTimeoutMs: config.electionTimeoutMs,
+      },
       recovered: { ...this.#opened.recovered, appliedIndex: logIndex(machine.appliedIndex) },
       clock: seams.clock,
       random: seams.random,
