@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
+import { bounds } from '../state/codec/bounds.ts'
 import type { DeliveryRef } from '../state/command.ts'
 import { decodeReceiptHandle, encodeReceiptHandle } from './receipt-handle.ts'
 
@@ -8,7 +9,7 @@ const u48 = fc.integer({ min: 0, max: 2 ** 48 - 1 })
 const refs = fc.record({
   consumerGroupId: u32,
   topicId: u32,
-  queueId: u32,
+  queueId: fc.integer({ min: 0, max: bounds.queuesMax - 1 }),
   offset: u48,
   deliverySequence: u48,
 }) as fc.Arbitrary<DeliveryRef>
@@ -37,6 +38,11 @@ test('no changed sign, no cut and no garbage passes as a handle', () => {
     expect(decodeReceiptHandle(handle.slice(0, i), 'g', 't')).toBeUndefined()
   }
   fc.assert(fc.property(fc.string(), text => decodeReceiptHandle(text, 'g', 't') === undefined))
+})
+
+test('a signed handle of a queue that no topic can have is no handle', () => {
+  const ref = { consumerGroupId: 1, topicId: 2, queueId: bounds.queuesMax, offset: 4, deliverySequence: 5 } as DeliveryRef
+  expect(decodeReceiptHandle(encodeReceiptHandle(ref, 'g', 't'), 'g', 't')).toBeUndefined()
 })
 
 test('the text of a handle is pinned: any node reads any other’s', () => {

@@ -7,6 +7,7 @@
  * knows no ids yet can still tell a foreign handle by the request's own bytes (rule 13). No secret: a client can only harm itself.
  */
 import { crc32c, viewOf } from '../platform/bytes.ts'
+import { bounds } from '../state/codec/bounds.ts'
 import type { DeliveryRef } from '../state/command.ts'
 import type { ConsumerGroupId, QueueId, QueueOffset, TopicId } from '../state/ids.ts'
 import { hash32 } from './hash.ts'
@@ -36,10 +37,13 @@ export function decodeReceiptHandle(handle: string, consumerGroup: string, topic
   const view = viewOf(bytes)
   if (crc32c(bytes.subarray(0, checkAt)) !== view.getUint32(checkAt, true)) return undefined
   if (view.getUint32(24, true) !== hash32(consumerGroup) || view.getUint32(28, true) !== hash32(topic)) return undefined
+  const queueId = view.getUint32(8, true)
+  // Whoever knows the format can sign anything; there is no such queue, and no command could name it.
+  if (queueId >= bounds.queuesMax) return undefined
   return {
     consumerGroupId: view.getUint32(0, true) as ConsumerGroupId,
     topicId: view.getUint32(4, true) as TopicId,
-    queueId: view.getUint32(8, true) as QueueId,
+    queueId: queueId as QueueId,
     deliverySequence: readU48(view, 12),
     offset: readU48(view, 18) as QueueOffset,
   }

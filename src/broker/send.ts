@@ -54,7 +54,9 @@ function topicProblem(broker: Broker, { topic, messageType }: SendRequest): Refu
   const found = broker.view.topic(topic)
   if (found === undefined) return applyRefusal('topicNotFound', topic)
   const isFifo = messageType === MessageType.fifo
-  if (messageType !== MessageType.normal && !isFifo) return refuse('unsupported', 'Messages of this type are not supported yet.')
+  // No topic is of another type yet, so these conflict with every topic.
+  if (messageType !== MessageType.normal && !isFifo)
+    return refuse('messagePropertyConflictWithType', 'Delayed and transactional messages are not supported yet.')
   return isFifo === (found.type === 'fifo') ? undefined : applyRefusal('messageTypeMismatch', topic)
 }
 

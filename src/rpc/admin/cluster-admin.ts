@@ -117,9 +117,11 @@ const ensureGroup = call(v1.EnsureGroupRequest, v1.EnsureGroupResponse, (context
   const bad = checkGroup(consumerGroup) ?? message.topics.map(checkTopic).find(refusal => refusal !== undefined)
   if (bad !== undefined) return bad
   if (settings !== undefined && 'kind' in settings) return settings
+  const start = startOf(message.start)
+  if (start.kind === 'refused') return start
   if (message.topics.length > topicsPerGroupMax) return refuse('badRequest', `at most ${topicsPerGroupMax} topics can be named at once`)
   const { topics, replaceSettings } = message
-  context.broker.ensureGroup({ ...asked, consumerGroup, settings, start: startOf(message.start), topics, replaceSettings }, done => {
+  context.broker.ensureGroup({ ...asked, consumerGroup, settings, start, topics, replaceSettings }, done => {
     answer(done.kind === 'refused' ? done : { status: okAdminStatus, group: groupOf(done.group, true, undefined) })
   })
   return undefined

@@ -50,9 +50,11 @@ function backoffOf(retry: RetryPolicy): raftmq.v1.RetryBackoff.$Properties {
 }
 
 /** Absent = last. */
-export function startOf(start: raftmq.v1.StartPosition.$Properties | null | undefined): StartPosition {
+export function startOf(start: raftmq.v1.StartPosition.$Properties | null | undefined): StartPosition | Refusal {
   if (start?.first === true) return { kind: 'first' }
-  return start?.wallMs == null || start.wallMs === 0 ? { kind: 'last' } : { kind: 'time', wallMs: start.wallMs }
+  if (start?.wallMs == null || start.wallMs === 0) return { kind: 'last' }
+  const { wallMs } = start
+  return Number.isSafeInteger(wallMs) ? { kind: 'time', wallMs } : refuse('badRequest', 'the start is a time beyond all calendars')
 }
 
 /** undefined = not given: the defaults, or what is there. */
