@@ -130,7 +130,7 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     consumerGroups: isRewrites ? [] : drawConsumerGroups(random, profile),
     producers: random.integer(2, 4),
     hasTwins: happens(random, 0.4),
-    sendIntervalMs: isRewrites ? random.integer(200, 500) : random.integer(500, 1_600),
+    sendIntervalMs: isRewrites ? random.integer(200, 500) : random.integer(700, 2_200),
     messagesPerSendMax: isRewrites ? 1 : random.pick([1, 1, 3, 8]),
     bodyBytesMax: isRewrites ? 700 : random.pick([64, 600, 5_000]),
     hasPlainBodies: isRewrites,
