@@ -32,6 +32,8 @@ export interface CallResult {
   /** -1 = none came. */
   readonly grpcStatus: number
   readonly messages: readonly Buffer[]
+  /** Of the stream or connection, if there was one. */
+  readonly error: string | undefined
   /** Until the end of the call. */
   readonly tookMs: number
 }
@@ -55,7 +57,11 @@ export class WireClient {
 
   constructor(target: string, clientId: string, options: { readonly isTls?: boolean } = {}) {
     this.#clientId = clientId
-    this.session = http2.connect(`${options.isTls === true ? 'https' : 'http'}://${target}`, { rejectUnauthorized: false })
+    this.session = http2.connect(`${options.isTls === true ? 'https' : 'http'}://${target}`, {
+      rejectUnauthorized: false,
+      // Megabytes; what waits to be sent counts, too.
+      maxSessionMemory: 256,
+    })
     // Each open call sees its own error.
     this.session.on('error', () => undefined)
   }
@@ -101,12 +107,13 @@ export class WireClient {
       }
       wake()
     })
-    stream.on('error', () => undefined)
+    let error: string | undefined
+    stream.on('error', failure => (error = String(failure)))
     const done = new Promise<CallResult>(resolve => {
       stream.once('close', () => {
         isOver = true
         wake()
-        resolve({ httpStatus, grpcStatus, messages, tookMs: performance.now() - startedMs })
+        resolve({ httpStatus, grpcStatus, messages, error, tookMs: performance.now() - startedMs })
       })
     })
     const next = async (): Promise<Buffer | undefined> => {
@@ -126,7 +133,7 @@ export class WireClient {
   /** One call with a well-framed request; all its reply messages, decoded. */
   async call<T>(method: string, request: Uint8Array, response: Codec<T>, headers: CallHeaders = {}): Promise<T[]> {
     const result = await this.raw(method, framed(request), headers)
-    if (result.grpcStatus !== 0) throw new Error(`${method} ended with gRPC status ${result.grpcStatus}`)
+    if (result.grpcStatus !== 0) throw new Error(`${method} ended with gRPC status ${result.grpcStatus} ${result.error ?? ''}`)
     return result.messages.map(message => response.decode(message))
   }
 
