@@ -22,6 +22,8 @@ interface Client {
   isConsumer: boolean
   /** The log was told that it is here, or will be. */
   isAnnounced: boolean
+  /** It has been announced, so the log may think that it is here, whatever it was told since: a pop for a receive that waited connects it again. */
+  wasAnnounced: boolean
   heardAtMs: number
 }
 
@@ -70,7 +72,7 @@ export class ClientRegistry {
     const client = this.#clients.get(clientId)
     if (client === undefined) return
     this.#clients.delete(clientId)
-    if (client.isAnnounced) this.#change(clientId, 'disconnected')
+    if (client.wasAnnounced) this.#change(clientId, 'disconnected')
   }
 
   /** It asked for something. */
@@ -108,7 +110,7 @@ export class ClientRegistry {
       return found
     }
     if (this.#clients.size >= clientsMax) return undefined
-    const client: Client = { isConnected: false, isConsumer: false, isAnnounced: false, heardAtMs }
+    const client: Client = { isConnected: false, isConsumer: false, isAnnounced: false, wasAnnounced: false, heardAtMs }
     this.#clients.set(clientId, client)
     this.#sweepLater()
     return client
@@ -116,12 +118,12 @@ export class ClientRegistry {
 
   #announce(clientId: string, client: Client): void {
     client.isAnnounced = true
+    client.wasAnnounced = true
     this.#change(clientId, 'connected')
   }
 
   #change(clientId: string, change: Change): void {
-    this.#changes.delete(clientId)
-    this.#changes.set(clientId, change)
+    this.#note(clientId, change)
     if (!this.#isOutstanding) this.#options.proposer.requestFlush()
   }
 
@@ -155,10 +157,14 @@ export class ClientRegistry {
     const later = [...this.#changes]
     this.#changes.clear()
     for (const [clientId, change] of batch) this.#changes.set(clientId, change)
-    for (const [clientId, change] of later) {
-      this.#changes.delete(clientId)
-      this.#changes.set(clientId, change)
-    }
+    for (const [clientId, change] of later) this.#note(clientId, change)
+  }
+
+  /** The newest counts; but a goodbye is a disconnection, and says more. */
+  #note(clientId: string, change: Change): void {
+    const before = this.#changes.get(clientId)
+    this.#changes.delete(clientId)
+    this.#changes.set(clientId, before === 'terminated' && change === 'disconnected' ? before : change)
   }
 
   #sweepLater(): void {

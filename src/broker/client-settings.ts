@@ -10,7 +10,7 @@ import type { Broker } from './broker.ts'
 import { defaultGroupSettings } from './group-defaults.ts'
 import type { Refusal } from './refusal.ts'
 import type { ConsumerSettingsRequest, Reply, SettingsAnswer, SettingsRequest } from './requests.ts'
-import { proposeForReply, replySoon } from './propose.ts'
+import { afterBarrier, proposeForReply, replySoon } from './propose.ts'
 
 export function clientSettings(broker: Broker, request: SettingsRequest, reply: Reply<SettingsAnswer>): void {
   if (request.kind === 'producer') {
@@ -18,6 +18,17 @@ export function clientSettings(broker: Broker, request: SettingsRequest, reply: 
     return replySoon(broker, reply, { kind: 'settings', group: defaultGroupSettings(false) })
   }
   broker.clients.heardConsumer(request.clientId)
+  if (!isUndecided(broker, request)) return announceConsumer(broker, request, reply)
+  const refused = (refusal: Refusal): void => reply(answerOf(broker, request, refusal))
+  afterBarrier(broker, request.deadlineMs, refused, () => announceConsumer(broker, request, reply))
+}
+
+/** Whether the group is FIFO is decided once, by its topics: one that this node does not know yet may be one it lags behind (rule 13). */
+function isUndecided({ view }: Broker, { consumerGroup, topics, fifo }: ConsumerSettingsRequest): boolean {
+  return fifo === undefined && view.group(consumerGroup) === undefined && topics.some(topic => view.topic(topic) === undefined)
+}
+
+function announceConsumer(broker: Broker, request: ConsumerSettingsRequest, reply: Reply<SettingsAnswer>): void {
   const { view } = broker
   const group = view.group(request.consumerGroup)
   const topics = request.topics.filter(topic => view.topic(topic) !== undefined && !view.hasPlace(request.consumerGroup, topic))

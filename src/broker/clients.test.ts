@@ -65,6 +65,18 @@ test('a group is FIFO when all its topics are, or when its first client says so'
   expect(groups.map(({ answer }) => answer?.kind === 'settings' && answer.group.isFifo)).toEqual([true, false, true, false])
 })
 
+test('a node that lags behind the making of a FIFO topic makes no other group of it', () => {
+  const world = new FakeWorld()
+  world.at(3).node.isHeld = true
+  world.createTopic('f', 'fifo')
+  const heard = settings(world, 3, { topics: ['f'] })
+  world.clock.advance(100)
+  expect(heard.answer).toBeUndefined()
+  world.group.release(3)
+  world.clock.advance(20)
+  expect(heard.answer).toMatchObject({ kind: 'settings', group: { isFifo: true } })
+})
+
 test('a subscribed topic that does not exist does not keep a client from starting', () => {
   const world = new FakeWorld()
   world.createTopic('t')
@@ -203,4 +215,37 @@ test('a change that found no leader for longer than its patience is told when th
   world.group.elect(3)
   world.clock.advance(100)
   expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([2])
+})
+
+test('a client that said goodbye while its receive waited is still gone when its connection closes', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.broker(2).clients.connected('c')
+  const waiting = world.receive(2, 't', { clientId: 'c', autoRenew: true })
+  world.clock.advance(20)
+  world.ask(reply => notifyTermination(world.broker(2), { ...world.asked(2_500, 'c'), consumerGroup: 'group' }, reply))
+  world.clock.advance(20)
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  batchOf(waiting).confirm()
+  world.clock.advance(20)
+  expect(world.at(1).machine.client(hash64('c'))?.goneAtMs).toBeUndefined()
+  world.broker(2).clients.disconnected('c')
+  world.clock.advance(11_000)
+  expect(world.at(1).machine.client(hash64('c'))).toBeUndefined()
+  const other = world.receive(3, 't', { clientId: 'd' })
+  world.clock.advance(20)
+  expect(textsOf(other)).toEqual(['x'])
+})
+
+test('a goodbye is not lost when the connection closes at the same moment', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.broker(2).clients.connected('c')
+  beat(world, 2, 'c', 'group')
+  world.clock.advance(20)
+  notifyTermination(world.broker(2), { ...world.asked(2_500, 'c'), consumerGroup: 'group' }, () => undefined)
+  world.broker(2).clients.disconnected('c')
+  world.clock.advance(1_000)
+  expect(world.at(1).machine.client(hash64('c'))).toBeUndefined()
 })

@@ -8,7 +8,8 @@ import { FakeGroup, type FakeNode } from './testing/fake-group.ts'
 import type { ProposeOutcome } from './outcome.ts'
 import { decodePeerFrame, encodeProposals, encodeRefused, type Body, type ProposalsFrame } from './peer-frame.ts'
 import { ProposalGate } from './proposal-gate.ts'
-import { Proposer, type ProposerLimits } from './proposer.ts'
+import { Proposer } from './proposer.ts'
+import type { ProposerLimits } from './proposer-limits.ts'
 
 /** A codec that a person can read: what matters here is the envelope. */
 const codec = {
@@ -409,6 +410,47 @@ test('every cut and every flipped bit of a frame head is noticed', () => {
     flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
     expect(decodePeerFrame(flipped)?.kind === 'proposals').toBe(false)
   }
+})
+
+test('a gateway that was without a leader for long, with one fate still open, proposes again when there is one', () => {
+  const { group, clock, b } = threeGateways({ pendingCountMax: 10 })
+  group.isCommitHeld = true
+  b.propose('lost', 100)
+  clock.advance(50)
+  group.elect(undefined, 0)
+  for (let i = 0; i < 2_000; i++) {
+    expect(b.propose(`n${i}`, 20)).toBe(true)
+    clock.advance(10)
+  }
+  expect(b.proposer.status().pendingCount).toBeLessThan(600)
+  group.releaseCommit()
+  group.elect(1)
+  clock.advance(5)
+  expect(b.propose('after')).toBe(true)
+  clock.advance(5)
+  expect(kinds(b, 'lost')).toEqual(['unknown', 'rejected overtaken'])
+  expect(kinds(b, 'n7')).toEqual(['rejected unsent'])
+  expect(kinds(b, 'after')).toEqual(['applied'])
+  expect(b.proposer.status()).toMatchObject({ pendingCount: 0, pendingBytes: 0 })
+})
+
+test('open fates are bounded too, but never shut a gateway out for good', () => {
+  const { group, clock, b } = threeGateways({ pendingCountMax: 2 })
+  group.isCommitHeld = true
+  for (let i = 0; i < 30; i++) {
+    b.propose(`a${i}`, 100)
+    b.propose(`b${i}`, 100)
+    clock.advance(200)
+  }
+  expect(b.propose('one', 100)).toBe(true)
+  expect(b.propose('two', 100)).toBe(false)
+  clock.advance(200)
+  group.releaseCommit()
+  clock.advance(5_000)
+  expect(b.propose('last')).toBe(true)
+  clock.advance(5)
+  expect(kinds(b, 'last')).toEqual(['applied'])
+  expect(b.proposer.status().pendingCount).toBe(0)
 })
 
 test('whatever is lost, cut, held or deposed: applied at most once, in order, and every answer agrees with the log', () => {

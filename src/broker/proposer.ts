@@ -22,6 +22,7 @@ import type { OutcomeListener } from './outcome.ts'
 import { encodeProposals, frameProposalsMax, type FrameRefused } from './peer-frame.ts'
 import { bodyOf, isVoid, type Pending, type ProposalCodec } from './pending.ts'
 import type { GateRaft, OwnProposal, ProposalGate } from './proposal-gate.ts'
+import { defaultLimits, fatelessFactor, type ProposerLimits, voidsMax } from './proposer-limits.ts'
 
 /** What the proposer needs of RaftNode. */
 export interface ProposerRaft extends GateRaft {
@@ -41,25 +42,6 @@ export interface ProposerOptions {
   readonly deadlines: Deadlines
   readonly codec: ProposalCodec
   readonly limits?: Partial<ProposerLimits>
-}
-
-export interface ProposerLimits {
-  readonly pendingCountMax: number
-  readonly pendingBytesMax: number
-  /** Soft: one proposal may exceed it. */
-  readonly frameBytesMax: number
-  /** Without any own apply for so long, all is sent again; doubles up to eight times that. */
-  readonly stallMs: number
-  /** After a leader said that it has no room, or is none. */
-  readonly refusedPauseMs: number
-}
-
-const defaultLimits: ProposerLimits = {
-  pendingCountMax: 20_000,
-  pendingBytesMax: 64 * 1024 * 1024,
-  frameBytesMax: 1024 * 1024,
-  stallMs: 500,
-  refusedPauseMs: 20,
 }
 
 interface Ready extends OwnProposal {
@@ -83,6 +65,10 @@ export class Proposer {
   /** Index in `#pending` of the first that the present run has not sent. */
   #next = 0
   #bytes = 0
+  /** Pending ones that may still be sent: somebody waits for them. */
+  #live = 0
+  /** Pending ones that are void, behind one that is not. */
+  #voids = 0
   #lastSequence = 0
   /** Last sequence sent in the present run; undefined = the next frame restarts. */
   #lastSent: number | undefined
@@ -111,8 +97,10 @@ export class Proposer {
    * the leader of that term, which we are: it is not sent again once we lead no more.
    */
   propose(command: Command, deadlineMs: number, listener: OutcomeListener, onlyInTerm?: number): boolean {
-    if (this.#pending.length - this.#head >= this.#limits.pendingCountMax) return false
-    if (this.#bytes >= this.#limits.pendingBytesMax) return false
+    const { pendingCountMax, pendingBytesMax } = this.#limits
+    if (this.#live >= pendingCountMax || this.#bytes >= pendingBytesMax) return false
+    // Only an own apply takes the fateless away, so one proposal must always be let through.
+    if (this.#live > 0 && this.#pending.length - this.#head - this.#voids >= pendingCountMax * fatelessFactor) return false
     const { node, incarnation, codec, deadlines } = this.#options
     const sequence = ++this.#lastSequence
     const { parts, bytes } = codec.encode({ node, incarnation, sequence, sentAtMs: 0 }, command)
@@ -121,6 +109,7 @@ export class Proposer {
       this.#onPatienceOver(pending)
     })
     this.#pending.push(pending)
+    this.#live++
     this.#bytes += bytes
     this.#scheduleFlush()
     return true
@@ -158,7 +147,8 @@ export class Proposer {
       this.#head++
       this.#forget(first)
       if (first.sequence === applied.sequence) first.listener({ kind: 'applied', logIndex, wallMs, result: applied.result })
-      else if (!isVoid(first)) first.listener({ kind: 'rejected', reason: 'overtaken' })
+      else if (isVoid(first)) this.#voids--
+      else first.listener({ kind: 'rejected', reason: 'overtaken' })
     }
     if (this.#next < this.#head) this.#next = this.#head
     this.#compact()
@@ -344,11 +334,11 @@ export class Proposer {
 
   #onPatienceOver(pending: Pending): void {
     pending.deadline = undefined
-    if (pending.parts !== undefined) this.#bytes -= pending.bytes
-    pending.parts = undefined
+    this.#stopSending(pending)
+    if (!pending.wasSent) this.#voids++
     const cause = this.#options.raft.leaderId === undefined ? 'noLeader' : 'noAnswer'
     pending.listener(pending.wasSent ? { kind: 'unknown', cause } : { kind: 'rejected', reason: 'unsent' })
-    this.#dropVoidHead()
+    this.#dropVoid()
   }
 
   #onBroken(sequence: number): void {
@@ -357,26 +347,46 @@ export class Proposer {
       if (pending?.sequence !== sequence) continue
       if (pending.parts === undefined) return
       this.#forget(pending)
-      pending.parts = undefined
       pending.wasSent = false
+      this.#voids++
       pending.listener({ kind: 'rejected', reason: 'broken' })
-      this.#dropVoidHead()
+      this.#dropVoid()
       return
     }
   }
 
   /** Takes its bytes and its deadline off the books. */
   #forget(pending: Pending): void {
-    if (pending.parts !== undefined) this.#bytes -= pending.bytes
+    this.#stopSending(pending)
     pending.deadline?.cancel()
     pending.deadline = undefined
   }
 
-  /** What was never sent and will not be needs no fate: it goes as soon as it is the oldest. */
-  #dropVoidHead(): void {
-    for (let first = this.#pending[this.#head]; first !== undefined && isVoid(first); first = this.#pending[this.#head]) this.#head++
+  #stopSending(pending: Pending): void {
+    if (pending.parts === undefined) return
+    pending.parts = undefined
+    this.#bytes -= pending.bytes
+    this.#live--
+  }
+
+  /** What was never sent and will not be needs no fate: it goes as soon as it is the oldest, or one of too many. */
+  #dropVoid(): void {
+    for (let first = this.#pending[this.#head]; first !== undefined && isVoid(first); first = this.#pending[this.#head]) {
+      this.#head++
+      this.#voids--
+    }
     if (this.#next < this.#head) this.#next = this.#head
+    if (this.#voids > voidsMax && this.#voids * 2 > this.#pending.length - this.#head) this.#dropAllVoid()
     this.#compact()
+  }
+
+  #dropAllVoid(): void {
+    const sent = this.#pending.slice(this.#head, this.#next).filter(pending => !isVoid(pending))
+    const unsent = this.#pending.slice(this.#next).filter(pending => !isVoid(pending))
+    this.#pending = [...sent, ...unsent]
+    this.#head = 0
+    this.#next = sent.length
+    this.#voids = 0
   }
 
   #compact(): void {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { ack } from './ack.ts'
 import { FakeWorld, batchOf, codeOf, textsOf } from './testing/fake-world.ts'
 import { hash64, tagHashOf } from './hash.ts'
+import { defaultLimits } from '../state/limits.ts'
 
 const popKind = 2
 const settleKind = 3
@@ -350,3 +351,23 @@ function collidingTags(): [string, string] {
     seen.set(tagHashOf(tag), tag)
   }
 }
+
+test('a receive that waits because its group is full elsewhere is woken when there is room', () => {
+  const world = new FakeWorld({ limits: { ...defaultLimits, groupRowsMax: 1 } })
+  world.createTopic('t')
+  world.createTopic('u')
+  for (const topic of ['t', 'u']) world.receive(1, topic, { pollMs: 0 })
+  world.clock.advance(20)
+  world.send(1, 't', 'x')
+  const first = world.receive(1, 't')
+  const second = world.receive(2, 'u')
+  world.clock.advance(20)
+  world.send(1, 'u', 'y')
+  world.clock.advance(1_000)
+  expect(second.answer).toBeUndefined()
+  const { receiptHandle } = batchOf(first).read(0)
+  const entries = [{ messageId: 'id-x', receiptHandle }]
+  world.ask(reply => ack(world.broker(3), { ...world.asked(), consumerGroup: 'group', topic: 't', entries }, reply))
+  world.clock.advance(20)
+  expect(textsOf(second)).toEqual(['y'])
+})

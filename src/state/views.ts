@@ -162,7 +162,10 @@ export class StateViews {
     const topic = this.#state.topics.byName.get(topicName)
     if (topic === undefined) return false
     const place = this.#state.groups.byName.get(consumerGroup)?.places.get(topic.id)
-    return place === undefined || hasWork(this.#state, place)
+    if (place === undefined || hasWork(this.#state, place)) return true
+    // Only its bound keeps the group from what waits here: who asks is woken when there is room. No state, as all wakes.
+    if (place.visited < topic.appended && isFull(this.#state, place.group)) this.#state.wakes.starved.add(place)
+    return false
   }
 
   /** Whether this receive was served before and its messages are still unanswered: a pop with its attempt id brings them again (rule 14). */

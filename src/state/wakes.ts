@@ -7,7 +7,7 @@ export interface Wakes {
   readonly topics: Set<Topic>
   /** Places with messages visible again, or with room for more after they were full. */
   readonly places: Set<Place>
-  /** Places whose last pop stopped because their group, or the table of rows, was full. */
+  /** Places with messages that wait only because their group, or the table of rows, is full: found so by a pop, or by a gateway that asked. */
   readonly starved: Set<Place>
 }
 
