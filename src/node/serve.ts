@@ -80,7 +80,6 @@ export async function startNode(config: ClusterConfig, nodeName: string): Promis
     rpc = await startRpcServer({
       broker: node.broker,
       clock: realClock,
-      random: realRandom,
       listen: self.clientListen,
       advertise: self.advertise,
       tls: undefined,

@@ -14,8 +14,8 @@ export interface OnePortOptions {
   /** 0 = any free one. */
   readonly port: number
   readonly plaintext: Inject
-  /** Called for the first TLS connection only: a certificate may have to be made. */
-  readonly tls: () => Inject
+  /** Called for the first TLS connection, and again only after it has failed: a certificate may have to be made. Sockets wait for it. */
+  readonly tls: () => Promise<Inject>
   /** False = the connection is closed at once. */
   readonly admits: () => boolean
   readonly onOpen: (peer: string) => void
@@ -38,7 +38,7 @@ const connectionsMax = 16_384
 
 export function openOnePort(options: OnePortOptions): Promise<OnePort> {
   const sockets = new Set<Socket>()
-  let tls: Inject | undefined
+  let tls: Promise<Inject> | undefined
   const server = createServer({ noDelay: true, pauseOnConnect: false }, socket => {
     if (!options.admits()) return void socket.destroy()
     const peer = `${socket.remoteAddress ?? 'unknown'}:${socket.remotePort ?? 0}`
@@ -57,10 +57,17 @@ export function openOnePort(options: OnePortOptions): Promise<OnePort> {
       socket.removeAllListeners('timeout')
       // HTTP/2 and TLS take over the handle below the stream, and first what the stream still holds.
       socket.unshift(first)
-      const isTls = first[0] === tlsHandshake
-      if (isTls) tls ??= options.tls()
-      const inject = isTls && tls !== undefined ? tls : options.plaintext
-      inject(socket)
+      if (first[0] !== tlsHandshake) return options.plaintext(socket)
+      tls ??= options.tls()
+      tls.then(
+        inject => {
+          if (!socket.destroyed) inject(socket)
+        },
+        () => {
+          tls = undefined
+          socket.destroy()
+        },
+      )
     })
   })
   const dropAll = (): void => {

@@ -4,7 +4,6 @@
  */
 import { Deadlines } from '../broker/deadlines.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Random } from '../platform/random.ts'
 import { adminMethods, adminServiceName } from './admin/cluster-admin.ts'
 import type { BrokerDoor } from './broker-door.ts'
 import { CallGate } from './call-gate.ts'
@@ -17,7 +16,6 @@ import { makeSelfSigned, type Certificate } from './self-signed.ts'
 export interface RpcServerOptions {
   readonly broker: BrokerDoor
   readonly clock: Clock
-  readonly random: Random
   /** Where to listen; port 0 = any free one. */
   readonly listen: { readonly host: string; readonly port: number }
   /** The address that clients are told. */
@@ -49,7 +47,7 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   const onePort: OnePort = await openOnePort({
     ...listen,
     plaintext: server.plaintext,
-    tls: () => server.tls(options.tls ?? selfSigned(options)),
+    tls: async () => server.tls(options.tls ?? (await selfSigned(options))),
     admits: () => gate.admitsConnection(),
     onOpen: peer => connections.opened(peer),
     onClose: peer => connections.closed(peer),
@@ -87,9 +85,8 @@ export async function startRpcServer(options: RpcServerOptions): Promise<RpcServ
   }
 }
 
-function selfSigned({ clock, random, advertise }: RpcServerOptions): Certificate {
-  const hosts = [...new Set([advertise.host, 'localhost', '127.0.0.1'])]
-  return makeSelfSigned({ hosts, wallMs: clock.wallMs(), serial: random.bytes(16) })
+function selfSigned({ clock, advertise }: RpcServerOptions): Promise<Certificate> {
+  return makeSelfSigned({ hosts: [...new Set([advertise.host, 'localhost', '127.0.0.1'])], wallMs: clock.wallMs() })
 }
 
 function pathsOf(service: string, methods: Readonly<Record<string, Method>>): [string, Method][] {

@@ -4,7 +4,6 @@ import { afterEach, beforeEach } from 'vitest'
 import '../../src/platform/protobuf.ts'
 import { apache } from '#proto/rocketmq-v2.js'
 import { realClock } from '../../src/platform/clock.ts'
-import { realRandom } from '../../src/platform/random.ts'
 import { startRpcServer, type RpcServer } from '../../src/rpc/server.ts'
 import { stubDoor, type StubDoor } from './stub-door.ts'
 
@@ -19,7 +18,6 @@ beforeEach(async () => {
   server = await startRpcServer({
     broker: door,
     clock: realClock,
-    random: realRandom,
     listen: { host: '127.0.0.1', port: 0 },
     advertise: { host: '127.0.0.1', port: 8081 },
     tls: undefined,
