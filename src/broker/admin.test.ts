@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { createTopic, deleteTopic, describeGroup, describeTopic, ensureGroup, listGroups, listTopics } from './admin.ts'
+import { changeInvisible } from './change-invisible.ts'
 import { clusterStatus } from './cluster-status.ts'
-import { FakeWorld, codeOf } from './testing/fake-world.ts'
+import { forwardToDeadLetterQueue } from './forward-to-dlq.ts'
+import { FakeWorld, batchOf, codeOf } from './testing/fake-world.ts'
 import type {
   GroupAnswer,
   GroupEnsuredAnswer,
@@ -82,6 +84,44 @@ test('a group shows where it stands', () => {
   expect(listed.answer).toMatchObject({ groups: [{ consumerGroup: 'g' }] })
   expect(codeOf(none)).toBe('consumerGroupNotFound')
 })
+
+test('a group shows its dead letters, and what is to be tried again, topic by topic', () => {
+  const world = new FakeWorld()
+  for (const topic of ['t', 'u']) {
+    world.createTopic(topic)
+    world.receive(1, topic, { pollMs: 0 })
+    world.clock.advance(20)
+  }
+  for (const text of ['x', 'y']) world.send(1, 't', text)
+  const batch = batchOf(settled(world, world.receive(1, 't')))
+  const [x, y] = [batch.read(0), batch.read(1)].map(({ receiptHandle }) => receiptHandle)
+  batch.confirm()
+  const named = { consumerGroup: 'group', topic: 't', messageId: '' }
+  settled(
+    world,
+    world.ask(reply => forwardToDeadLetterQueue(world.broker(2), { ...world.asked(), ...named, receiptHandle: x ?? '' }, reply)),
+  )
+  const nack = { ...world.asked(), ...named, receiptHandle: y ?? '', invisibleMs: 0, suspend: false }
+  settled(
+    world,
+    world.ask(reply => changeInvisible(world.broker(2), nack, reply)),
+  )
+  const described = world.ask<GroupAnswer>(reply => describeGroup(world.broker(3), { ...world.asked(), consumerGroup: 'group' }, reply))
+  settled(world, described)
+  expect(described.answer).toMatchObject({
+    group: {
+      topics: [
+        { topic: 't', waiting: 1, retrying: 1, blocked: 0, inFlight: 0, dead: 1 },
+        { topic: 'u', waiting: 0, dead: 0 },
+      ],
+    },
+  })
+})
+
+function settled<Answer>(world: FakeWorld, heard: Answer): Answer {
+  world.clock.advance(20)
+  return heard
+}
 
 test('the cluster’s status comes without a leader, with what the nodes said of themselves', () => {
   const world = new FakeWorld()

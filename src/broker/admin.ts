@@ -114,11 +114,14 @@ function topicSummary(broker: Broker, { topicId, name, type, queueCount }: Topic
 }
 
 function groupSummary(broker: Broker, { name, settings }: GroupView): GroupSummary {
-  const topics = [...broker.view.places(name)].map(({ topic, waiting, retrying, blocked, inFlight, queues }) => {
+  const topics = [...broker.view.places(name)].map(({ topic, waiting, retrying, blocked, inFlight, dead, queues }) => {
     return {
       topic,
       waiting: waiting + retrying + blocked,
+      retrying,
+      blocked,
       inFlight,
+      dead,
       queues: queues.map(({ cursor, nextOffset }) => ({ cursor, nextOffset })),
     }
   })

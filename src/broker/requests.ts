@@ -309,8 +309,14 @@ export interface GroupTopicSummary {
   readonly topic: string
   /** Not delivered yet, or visible again. */
   readonly waiting: number
+  /** Of `waiting`: visible again after a delivery. */
+  readonly retrying: number
+  /** Of `waiting`: behind an unfinished message of their message group. */
+  readonly blocked: number
   /** Delivered and not settled. */
   readonly inFlight: number
+  /** Moved to the group's dead letters. */
+  readonly dead: number
   /** One for each queue, by number: everything below `cursor` is settled or has a row in flight. */
   readonly queues: readonly { readonly cursor: number; readonly nextOffset: number }[]
 }

@@ -23,6 +23,7 @@ export interface PlaceView {
   /** Not yet visited by any pop. */
   readonly waiting: number
   readonly inFlight: number
+  readonly dead: number
   /** Visible again. */
   readonly retrying: number
   /** Behind a FIFO lock. */

@@ -45,9 +45,15 @@ export async function getGroup(name: string, options: RemoteOptions): Promise<vo
       return [topic.topic ?? '', queue.queueId ?? 0, cursor, next, next - cursor]
     }),
   )
-  for (const topic of group.topics ?? [])
-    print(`${topic.topic ?? ''}: ${topic.waiting ?? 0} waiting, ${topic.inFlight ?? 0} in flight, ${topic.dead ?? 0} dead`)
+  for (const topic of group.topics ?? []) print(placeLine(topic))
   if (rows.length > 0) print(table(['topic', 'queue', 'cursor', 'next', 'behind'], rows))
+}
+
+/** Where the group stands in one topic, in one line. */
+export function placeLine({ topic, waiting, retrying, blocked, inFlight, dead }: GroupTopic): string {
+  const held = [retrying ? `${retrying} to be tried again` : '', blocked ? `${blocked} behind others of their message group` : '']
+  const why = held.filter(text => text !== '').join(', ')
+  return `${topic ?? ''}: ${waiting ?? 0} waiting${why === '' ? '' : ` (${why})`}, ${inFlight ?? 0} in flight, ${dead ?? 0} dead`
 }
 
 function groupJson(group: Group): Record<string, unknown> {
@@ -68,6 +74,8 @@ function placeJson(place: GroupTopic): Record<string, unknown> {
   return {
     topic: place.topic ?? '',
     waiting: place.waiting ?? 0,
+    retrying: place.retrying ?? 0,
+    blocked: place.blocked ?? 0,
     inFlight: place.inFlight ?? 0,
     dead: place.dead ?? 0,
     ...(queues.length === 0 ? {} : { queues }),

@@ -68,7 +68,7 @@ describe('ClusterAdmin', () => {
     const summary = {
       consumerGroup: 'G',
       settings: defaultSettings,
-      topics: [{ topic: 'T', waiting: 3, inFlight: 1, queues: [{ cursor: 2, nextOffset: 6 }] }],
+      topics: [{ topic: 'T', waiting: 3, retrying: 1, blocked: 2, inFlight: 1, dead: 4, queues: [{ cursor: 2, nextOffset: 6 }] }],
     }
     door.answers = { ensureGroup: { kind: 'groupEnsured', group: summary } }
     const asked = {
@@ -80,7 +80,9 @@ describe('ClusterAdmin', () => {
     const reply = await admin('EnsureGroup', v1.EnsureGroupRequest, v1.EnsureGroupResponse, asked)
     expect(reply.group).toMatchObject({
       name: 'G',
-      topics: [{ topic: 'T', waiting: 3, inFlight: 1, queues: [{ queueId: 0, cursor: 2, nextOffset: 6 }] }],
+      topics: [
+        { topic: 'T', waiting: 3, retrying: 1, blocked: 2, inFlight: 1, dead: 4, queues: [{ queueId: 0, cursor: 2, nextOffset: 6 }] },
+      ],
     })
     expect(door.lastRequest('ensureGroup')).toMatchObject({
       consumerGroup: 'G',

@@ -33,10 +33,8 @@ export function groupOf(summary: GroupSummary, withQueues: boolean, dead: number
   return {
     name: summary.consumerGroup,
     settings: { isFifo, maxAttempts, backoff: backoffOf(retry) },
-    topics: summary.topics.map(({ topic, waiting, inFlight, queues }) => ({
-      topic,
-      waiting,
-      inFlight,
+    topics: summary.topics.map(({ queues, ...place }) => ({
+      ...place,
       queues: withQueues ? queues.map(({ cursor, nextOffset }, queueId) => ({ queueId, cursor, nextOffset })) : [],
     })),
     dead: dead ?? 0,
