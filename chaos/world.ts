@@ -15,6 +15,7 @@ import { diskLatency, Host } from './host.ts'
 import { Ledger, type Value } from './ledger.ts'
 import { Marks } from './marks.ts'
 import type { SeedOutcome } from './outcome.ts'
+import { operationsMin } from './report.ts'
 import { drawPlan, type PlanItem } from './schedule.ts'
 import { CheckpointDisk } from './sim/checkpoint-store.ts'
 import { MachineClock } from './sim/clock.ts'
@@ -107,7 +108,8 @@ class World implements ClientWorld {
   }
 
   get isLoading(): boolean {
-    return this.scheduler.nowMs < this.configuration.loadEndMs
+    // A seed of few operations goes on until it has enough to mean something.
+    return this.scheduler.nowMs < this.configuration.loadEndMs || this.ledger.counts.operations < operationsMin
   }
 
   stream(name: string): SimRandom {
@@ -207,7 +209,11 @@ class World implements ClientWorld {
   #pollDrain(untilMs: number): void {
     this.scheduler.schedule(drainPollMs, () => {
       const { nowMs } = this.scheduler
-      const missing = this.#isReady ? (this.#judges.drained.missing() ?? this.#watch.unequal()) : 'topics and groups'
+      const missing = this.isLoading
+        ? 'operations'
+        : this.#isReady
+          ? (this.#judges.drained.missing() ?? this.#watch.unequal())
+          : 'topics and groups'
       if (missing === undefined) {
         this.#quietSince ??= nowMs
         for (const consumer of this.#consumers) consumer.stop()

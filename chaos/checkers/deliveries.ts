@@ -6,6 +6,7 @@
  */
 import type { DeliveryRef, Pop, PopRequest, Settle, SettleItem } from '../../src/state/command.ts'
 import type { Delivery, SettleOutcome } from '../../src/state/result.ts'
+import { autoRenewMs } from '../../src/state/limits.ts'
 import type { Marks } from '../marks.ts'
 import { expectThat, Violation } from '../violation.ts'
 import type { Checker, CommittedRecord } from './checker.ts'
@@ -20,6 +21,8 @@ interface Row {
   /** Gateway that got it. */
   node: number
   isConfirmed: boolean
+  /** Once confirmed it is the client's while that lives. */
+  autoRenew: boolean
   isSettled: boolean
   /** Its gateway or its client was declared gone: from here on it may come again. */
   liftAtMs: number
@@ -122,6 +125,7 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       client: `${request.client.high}/${request.client.low}`,
       node: record.proposer?.node ?? 0,
       isConfirmed: false,
+      autoRenew: request.autoRenew,
       isSettled: false,
       // A client whose only gateway is down in the log is as good as unconnected.
       liftAtMs: downNodes.has(record.proposer?.node ?? 0) ? record.wallMs + clientGoneMs : never,
@@ -152,9 +156,11 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       case 'changeInvisible':
         row.deadlineMs = record.wallMs + item.invisibleMs
         row.isConfirmed = true
+        row.autoRenew = false
         return
       case 'confirm':
         row.isConfirmed = true
+        if (row.autoRenew) row.deadlineMs = record.wallMs + autoRenewMs
         return
       case 'release':
         marks.hit('a delivery was released')

@@ -90,7 +90,7 @@ export class Consumer {
             filter: { kind: 'all' },
             max,
             invisibleMs: this.#group.invisibleMs,
-            autoRenew: false,
+            autoRenew: this.#group.autoRenew,
             attemptId,
             pollMs,
           },
@@ -131,9 +131,15 @@ export class Consumer {
     this.#world.scheduler.schedule(workMs, () => {
       const { messageGroup } = delivery.value
       const mustLeaveOut = this.#group.isFifo && messageGroup !== undefined && leftOut.has(messageGroup)
-      if (!mustLeaveOut && !this.#settle(delivery) && messageGroup !== undefined) leftOut.add(messageGroup)
+      if (mustLeaveOut) this.#leaveOut(delivery)
+      else if (!this.#settle(delivery) && messageGroup !== undefined) leftOut.add(messageGroup)
       this.#work(deliveries, at + 1, leftOut)
     })
+  }
+
+  /** Not worked on. What is renewed for us as long as we live must be given back; anything else comes back by itself. */
+  #leaveOut(delivery: ReceivedValue): void {
+    if (this.#group.autoRenew) this.#giveBack(delivery, 1)
   }
 
   /** Whether the message is done with. */
@@ -143,7 +149,7 @@ export class Consumer {
     const draw = this.#world.isDraining ? 1 : this.#random.next()
     if (draw < nackShare) {
       counts.nacks += 1
-      this.#giveBack(delivery)
+      this.#giveBack(delivery, 1)
       return false
     }
     if (draw < nackShare + forgetShare) {
@@ -180,7 +186,7 @@ export class Consumer {
     )
   }
 
-  #giveBack(delivery: ReceivedValue): void {
+  #giveBack(delivery: ReceivedValue, attempt: number): void {
     this.#world.ledger.counts.operations += 1
     const { receiptHandle } = delivery
     const invisibleMs = this.#random.pick([0, 100, 1_000])
@@ -193,7 +199,9 @@ export class Consumer {
         const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle, invisibleMs, suspend: false }
         side.broker.changeInvisible(request, answer => side.reply(answer))
       },
-      () => undefined,
+      outcome => {
+        if (!isSettled(outcome)) this.#retry(attempt, () => this.#giveBack(delivery, attempt + 1))
+      },
     )
   }
 
@@ -210,18 +218,30 @@ export class Consumer {
         side.broker.forwardToDeadLetterQueue(request, answer => side.reply(answer))
       },
       outcome => {
-        if (outcome.kind !== 'answer') this.#retry(attempt, () => this.#forward(delivery, attempt + 1))
+        if (!isSettled(outcome)) this.#retry(attempt, () => this.#forward(delivery, attempt + 1))
       },
     )
   }
 
   #retry(attempt: number, again: () => void): void {
-    if (attempt < settleAttemptsMax) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
+    // What is renewed for us would never come again.
+    if (attempt < settleAttemptsMax || this.#group.autoRenew) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
   }
 
   #asked(side: ServerSide<never>): { clientId: string; deadlineMs: number; consumerGroup: string; topic: string } {
     return { clientId: this.#clientId, deadlineMs: side.deadlineMs, consumerGroup: this.#group.name, topic: this.#topic }
   }
+}
+
+/** Done, or the handle is none any more: no use in asking again. */
+function isSettled(outcome: CallOutcome<{ readonly kind: string } | Refusal>): boolean {
+  if (outcome.kind !== 'answer') return false
+  const { answer } = outcome
+  return !isRefusal(answer) || answer.code === 'invalidReceiptHandle'
+}
+
+function isRefusal(answer: { readonly kind: string } | Refusal): answer is Refusal {
+  return answer.kind === 'refused'
 }
 
 /** The gateway's side of the stream: reads each message, then says what became of them (rule 14). */
