@@ -27,7 +27,7 @@ export function tablesOf(state: State): readonly StateTable[] {
     state.nodes.table,
     state.clients.table,
     state.inFlight.rows,
-    state.dedupe.rows,
+    state.dedupe.table,
   ]
 }
 
@@ -65,6 +65,8 @@ export function loadRows(state: State, checkpoint: LoadedCheckpoint): string | u
       const problem = table.load(key, value)
       if (problem !== undefined) return `checkpoint ${checkpoint.number}: ${problem} (table ${table.tag})`
     }
+    const problem = table.finishLoad?.()
+    if (problem !== undefined) return `checkpoint ${checkpoint.number}: ${problem} (table ${table.tag})`
     byTag.delete(table.tag)
   }
   for (const tag of byTag.keys()) return `checkpoint ${checkpoint.number}: table ${tag} is unknown`
@@ -76,7 +78,6 @@ export function loadRows(state: State, checkpoint: LoadedCheckpoint): string | u
   linkDedupe(state.dedupe)
   linkRows(state)
   state.inFlight.rows.forgetChanges()
-  state.dedupe.rows.forgetChanges()
   return undefined
 }
 

@@ -8,11 +8,13 @@ import type { Hash64 } from './ids.ts'
 import { nowMs } from './registers.ts'
 import { type State, tags } from './state.ts'
 import { KeyIndex, mix } from './tables/key-index.ts'
+import { RowQueue } from './tables/row-queue.ts'
 import { firstKeyField, RowTable } from './tables/row-table.ts'
 
 const key = firstKeyField
 const value = key + 2
-const link = value + 12
+const valueWords = 12
+const link = value + valueWords
 
 const DedupeField = {
   order: key,
@@ -35,6 +37,8 @@ const evictedMax = 1_100
 
 export interface Dedupe {
   readonly rows: RowTable
+  /** How they are checkpointed. */
+  readonly table: RowQueue
   readonly byKey: KeyIndex
   oldest: number
   youngest: number
@@ -46,8 +50,13 @@ export interface DedupeKey {
 }
 
 export function newDedupe(rowsMax: number): Dedupe {
-  const rows = new RowTable({ tag: tags.dedupe, keyWords: 2, valueWords: 12, linkWords: 2, rowsMax })
-  return { rows, byKey: new KeyIndex(rows, DedupeField.hashNext, row => hashOf(rows, row)), oldest: 0, youngest: 0 }
+  const rows = new RowTable({ tag: tags.dedupe, keyWords: 2, valueWords, linkWords: 2, rowsMax, isQueued: true })
+  const byKey = new KeyIndex(rows, DedupeField.hashNext, row => hashOf(rows, row))
+  const oldest = (): number => dedupe.oldest
+  const youngest = (): number => dedupe.youngest
+  const table = new RowQueue({ rows, valueWords, youngerField: DedupeField.younger, oldest, youngest })
+  const dedupe: Dedupe = { rows, table, byKey, oldest: 0, youngest: 0 }
+  return dedupe
 }
 
 /** The row of this very message in this topic; 0 = it was not sent within the window. */

@@ -52,10 +52,21 @@ export class RowTable implements StateTable {
   #goneHashWords = 0
 
   readonly #isDerived: boolean
+  /** What a change sets: flags of the lists that the row must stand in. */
+  readonly #changedFlags: number
 
-  /** `isDerived`: the rows follow from others; nothing is hashed or checkpointed. */
-  constructor(options: { tag: number; keyWords: number; valueWords: number; linkWords: number; rowsMax: number; isDerived?: boolean }) {
+  /** `isDerived`: the rows follow from others; nothing is hashed or checkpointed. `isQueued`: a RowQueue checkpoints them; here they are only hashed. */
+  constructor(options: {
+    tag: number
+    keyWords: number
+    valueWords: number
+    linkWords: number
+    rowsMax: number
+    isDerived?: boolean
+    isQueued?: boolean
+  }) {
     this.#isDerived = options.isDerived ?? false
+    this.#changedFlags = options.isQueued === true ? flagUnhashed : flagUnhashed | flagUnsaved
     this.tag = options.tag
     this.rowsMax = options.rowsMax
     this.#keyWords = options.keyWords
@@ -112,10 +123,11 @@ export class RowTable implements StateTable {
   changed(handle: number): void {
     if (this.#isDerived) return
     const flags = this.get(handle, 0)
-    if ((flags & (flagUnhashed | flagUnsaved)) === (flagUnhashed | flagUnsaved)) return
-    if ((flags & flagUnhashed) === 0) this.#unhashed.push(handle)
-    if ((flags & flagUnsaved) === 0) this.#unsaved.push(handle)
-    this.set(handle, 0, flags | flagUnhashed | flagUnsaved)
+    const missing = this.#changedFlags & ~flags
+    if (missing === 0) return
+    if ((missing & flagUnhashed) !== 0) this.#unhashed.push(handle)
+    if ((missing & flagUnsaved) !== 0) this.#unsaved.push(handle)
+    this.set(handle, 0, flags | missing)
   }
 
   get(handle: number, field: number): number {
@@ -141,6 +153,13 @@ export class RowTable implements StateTable {
     const at = (handle & pageMask) * this.#rowWords + field
     page[at] = value
     page[at + 1] = Math.floor(value / twoTo32)
+  }
+
+  /** Copies `count` words of a row, from `field` on. */
+  copyWords(handle: number, field: number, count: number, target: Int32Array, targetAt: number): void {
+    const page = this.#pages[handle >>> pageBits] as Int32Array
+    const at = (handle & pageMask) * this.#rowWords + field
+    for (let i = 0; i < count; i++) target[targetAt + i] = page[at + i] as number
   }
 
   /** All live handles, by handle: a layout order, so only for what does not care (linking after a restore sorts first). */

@@ -120,6 +120,9 @@ export class WordReader {
   }
 }
 
+/** From so many words on, a view and one copy cost less than a loop. */
+const bulkWords = 64
+
 /** Where a table puts its changed rows. Byte arrays are cut from slabs: a checkpoint has tens of thousands of them. */
 export class CheckpointSink {
   readonly puts: { readonly key: Uint8Array; readonly value: Uint8Array }[] = []
@@ -150,6 +153,11 @@ export class CheckpointSink {
     }
     const cut = this.#slab.subarray(this.#used, this.#used + bytes)
     this.#used += bytes
+    if (count >= bulkWords) {
+      // The machine is little-endian, as the canonical form is (asserted above).
+      cut.set(new Uint8Array(words.buffer, words.byteOffset + at * 4, count * 4), before)
+      return cut
+    }
     let to = before
     for (let i = at; i < at + count; i++) {
       const word = words[i] as number
@@ -184,6 +192,8 @@ export interface StateTable {
   collect(sink: CheckpointSink): void
   /** Puts one row of a checkpoint back, unlinked. A sentence when the bytes are not such a row. */
   load(key: Uint8Array, value: Uint8Array): string | undefined
+  /** Everything has been loaded. A sentence when that can't be. */
+  finishLoad?(): string | undefined
   /** Every row's canonical words, in any order: for the auditor, who trusts no stored hash. */
   forEachRow(visit: (words: Int32Array, at: number, count: number) => void): void
 }
