@@ -11,7 +11,7 @@ import type { ClientsChanged } from '../state/command.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Deadlines } from './deadlines.ts'
 import { hash64 } from './hash.ts'
-import type { ProposeOutcome } from './outcome.ts'
+import { isLate, type ProposeOutcome } from './outcome.ts'
 import type { Proposer } from './proposer.ts'
 
 type Change = ClientsChanged['changes'][number]['change']
@@ -149,7 +149,7 @@ export class ClientRegistry {
   #onOutcome(batch: readonly (readonly [string, Change])[], outcome: ProposeOutcome): void {
     this.#isOutstanding = false
     // Unknown counts as not there: to say a change twice does no harm.
-    if (outcome.kind !== 'applied') this.#putBack(batch)
+    if (outcome.kind !== 'applied' || isLate(outcome)) this.#putBack(batch)
     if (this.#changes.size > 0) this.#options.proposer.requestFlush()
   }
 

@@ -249,3 +249,17 @@ test('a goodbye is not lost when the connection closes at the same moment', () =
   world.clock.advance(1_000)
   expect(world.at(1).machine.client(hash64('c'))).toBeUndefined()
 })
+
+test('the end of a connection is told again when the clock leapt on its way into the log', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.broker(2).clients.connected('c')
+  beat(world, 2, 'c', 'group')
+  world.clock.advance(20)
+  world.broker(2).clients.disconnected('c')
+  world.clock.settle()
+  world.clock.leap(20_000)
+  world.clock.advance(20)
+  expect(world.entries(clientsChangedKind)).toBe(3)
+  expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([])
+})

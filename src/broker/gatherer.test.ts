@@ -71,6 +71,21 @@ test('what comes in one turn goes together, what comes meanwhile goes next', () 
   expect(answers).toEqual(['a applied 0', 'b applied 1'])
 })
 
+test('what apply refused as late goes again, also what nobody waits for', () => {
+  const { clock, gatherer, proposed, answers, add } = world()
+  add('a')
+  gatherer.addLazy('lazy', () => true)
+  clock.settle()
+  const late: ProposeOutcome = { kind: 'applied', logIndex: 1, wallMs: 1, result: { kind: 'refused', reason: 'late' } }
+  proposed[0]?.tell(late)
+  clock.settle()
+  expect(proposed.map(({ items }) => items)).toEqual([['a', 'lazy'], ['a', 'lazy']]) // prettier-ignore
+  expect(answers).toEqual([])
+  proposed[1]?.tell(applied)
+  expect(answers).toEqual(['a applied 0'])
+  expect(gatherer.count).toBe(0)
+})
+
 test('an item of a proposal that is surely not in the log goes again; one whose patience is over does not', () => {
   const { clock, proposed, answers, add } = world()
   add('a', 100)

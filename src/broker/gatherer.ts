@@ -7,7 +7,7 @@
  */
 import type { Command } from '../state/command.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
-import type { Applied, ProposeOutcome } from './outcome.ts'
+import { type Applied, isLate, type ProposeOutcome } from './outcome.ts'
 import type { Proposer } from './proposer.ts'
 import { refuse, type Refusal } from './refusal.ts'
 import { patienceRefusal } from './apply-refusal.ts'
@@ -132,18 +132,28 @@ export class Gatherer<Item> {
     if (this.#outstanding === batch) this.#outstanding = undefined
     switch (outcome.kind) {
       case 'applied':
+        // Apply took nothing of it: the clock has leapt since it was stamped (rule 7).
+        if (isLate(outcome)) {
+          this.#again(batch)
+          break
+        }
         for (let i = 0; i < batch.length; i++) this.#end(batch[i] as Entry<Item>, outcome, i)
         break
       case 'rejected':
         if (outcome.reason === 'broken') {
           for (const entry of batch) this.#end(entry, refuse('internalServerError', 'The leader found a command of this node broken.'), 0)
-        } else this.#waiting.unshift(...batch.filter(entry => entry.isLazy || entry.listener !== undefined))
+        } else this.#again(batch)
         break
       case 'unknown':
         // Whoever waited has been told; the lazy ones wait for the fate, which the next proposal of this node brings at the latest.
         break
     }
     if (this.#waiting.length > 0) this.#urge()
+  }
+
+  /** Surely not in the state: it goes with the next command, first of all. */
+  #again(batch: readonly Entry<Item>[]): void {
+    this.#waiting = [...batch.filter(entry => entry.isLazy || entry.listener !== undefined), ...this.#waiting]
   }
 
   #end(entry: Entry<Item>, result: Applied | Refusal, place: number): void {

@@ -9,6 +9,11 @@ export interface Applied {
   readonly result: CommandResult
 }
 
+/** Apply refused the whole command, unseen, because its stamp is too old (rule 7): it changed nothing and may be proposed anew. */
+export function isLate(outcome: ProposeOutcome): boolean {
+  return outcome.kind === 'applied' && outcome.result.kind === 'refused' && outcome.result.reason === 'late'
+}
+
 /** Surely not in the log, now or later: proposing the same wish anew cannot double it. */
 export interface Rejected {
   readonly kind: 'rejected'

@@ -9,6 +9,7 @@ interface Waiting {
 
 export class FakeClock implements Clock {
   #nowMs = 1_000
+  #leapMs = 0
   #asked = 0
   #waiting: Waiting[] = []
 
@@ -17,7 +18,12 @@ export class FakeClock implements Clock {
   }
 
   wallMs(): number {
-    return 1_700_000_000_000 + Math.floor(this.#nowMs)
+    return 1_700_000_000_000 + Math.floor(this.#nowMs) + this.#leapMs
+  }
+
+  /** The calendar alone goes on. */
+  leap(ms: number): void {
+    this.#leapMs += ms
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
