@@ -4,9 +4,11 @@
  */
 import '../../src/platform/protobuf.ts'
 import * as http2 from 'node:http2'
+import { raftmq } from '#proto/raftmq-v1.js'
 import { apache } from '#proto/rocketmq-v2.js'
 
 export const v2 = apache.rocketmq.v2
+const v1 = raftmq.v1
 
 export interface Codec<T> {
   encode(message: never): { finish(): Uint8Array }
@@ -199,4 +201,18 @@ export function ackRequest(group: string, topic: string, receiptHandle: string, 
 export async function ackCode(client: WireClient, group: string, topic: string, receiptHandle: string, messageId = ''): Promise<number> {
   const reply = await client.unary('AckMessage', ackRequest(group, topic, receiptHandle, messageId), v2.AckMessageResponse)
   return reply.status?.code ?? 0
+}
+
+export async function createTopic(client: WireClient, name: string, type: 'normal' | 'fifo', queueCount = 4): Promise<void> {
+  const types = { normal: v1.TopicType.TOPIC_TYPE_NORMAL, fifo: v1.TopicType.TOPIC_TYPE_FIFO }
+  const request = encoded(v1.CreateTopicRequest, { name, type: types[type], queueCount })
+  const { status } = await client.unary('/raftmq.v1.ClusterAdmin/CreateTopic', request, v1.CreateTopicResponse)
+  if (status?.code !== v1.AdminStatus.Code.OK) throw new Error(`topic ${name}: ${status?.message ?? 'no status'}`)
+}
+
+/** A consumer group that begins at the first message of the topic. */
+export async function createGroup(client: WireClient, name: string, topic: string, isFifo = false): Promise<void> {
+  const request = encoded(v1.EnsureGroupRequest, { name, topics: [topic], start: { first: true }, settings: { isFifo } })
+  const { status } = await client.unary('/raftmq.v1.ClusterAdmin/EnsureGroup', request, v1.EnsureGroupResponse)
+  if (status?.code !== v1.AdminStatus.Code.OK) throw new Error(`group ${name}: ${status?.message ?? 'no status'}`)
 }
