@@ -54,6 +54,17 @@ describe('Telemetry', () => {
     call.cancel()
   })
 
+  test('takes settings without topics or subscriptions, and with properties of newer clients', async () => {
+    door.answers = { settings: { kind: 'settings', group } }
+    const { call, next, say } = open()
+    say({ ...producer, publishing: { topics: [] } })
+    expect((await next()).status?.code).toBe(20_000)
+    say({ ...consumer, subscription: { group: { name: 'G' } }, clientProperties: { colour: 'blue' } })
+    expect((await next()).status?.code).toBe(20_000)
+    expect(door.lastRequest('settings')).toMatchObject({ kind: 'consumer', topics: [] })
+    call.cancel()
+  })
+
   test('answers a consumer with its group, its own subscriptions echoed', async () => {
     door.answers = { settings: { kind: 'settings', group } }
     const { call, next, say } = open()
