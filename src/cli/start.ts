@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError, nodeNamed, parseConfig } from '../node/config.ts'
 import type { ClusterConfig } from '../node/config.ts'
+import { collectLessOften } from '../platform/collector.ts'
 import { CliError, ExitCode } from './exit.ts'
 import type { NodeEvent } from './local-cluster.ts'
 import { remark } from './terminal.ts'
@@ -17,6 +18,7 @@ export interface StartOptions {
 export async function start(options: StartOptions): Promise<void> {
   const config = readConfig(options.config)
   const node = asCliError(() => nodeNamed(config, options.node))
+  collectLessOften()
   // Loaded when a node is really started: it brings gRPC and everything below.
   const { startNode } = await import('../node/serve.ts')
   const signals = new Signals()
