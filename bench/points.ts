@@ -14,6 +14,8 @@ const consumerGroup = 'bench-readers'
 
 export interface BenchPoint {
   readonly kind: 'send' | 'cycle'
+  /** Sends at half of the highest rate measured through the leader, or with a 4 MiB body every hundredth time. */
+  readonly load?: 'half' | 'mixed'
   readonly via: 'leader' | 'follower' | 'spread'
   readonly inflight: number
   readonly perSecond: number
@@ -26,6 +28,9 @@ export interface BenchPoint {
   readonly messagesPerSync: number
   /** Of the leader, under this load. */
   readonly syncP99Ms: number
+  /** p99 of a send to p99 of a sync, both under this load. */
+  readonly p99ToSyncP99: number
+  /** Of all nodes, the worst of the last minute: with `mixed`, of this load alone. */
   readonly loopStallMsMax: number
 }
 
@@ -33,9 +38,13 @@ interface Plan {
   readonly kind: 'send' | 'cycle'
   readonly via: BenchPoint['via']
   readonly inflight: number
-  readonly label?: string
-  readonly largeEvery?: number
+  readonly load?: 'half' | 'mixed'
 }
+
+const largeEvery = 100
+const forgetMsMax = 65_000
+/** A node that only tells its status has no longer ones, on a machine that is not overloaded. */
+const idleStallMsMax = 5
 
 const plans: readonly Plan[] = [
   { kind: 'send', via: 'leader', inflight: 1 },
@@ -43,6 +52,8 @@ const plans: readonly Plan[] = [
   { kind: 'send', via: 'leader', inflight: 512 },
   { kind: 'send', via: 'follower', inflight: 64 },
   { kind: 'send', via: 'spread', inflight: 510 },
+  { kind: 'send', via: 'leader', inflight: 64, load: 'half' },
+  { kind: 'send', via: 'leader', inflight: 64, load: 'mixed' },
   { kind: 'cycle', via: 'leader', inflight: 64 },
   { kind: 'cycle', via: 'follower', inflight: 64 },
   { kind: 'cycle', via: 'spread', inflight: 64 },
@@ -75,15 +86,19 @@ export async function runBench(
         bodyBytes: 1024,
         warmupMs: 2_000,
         measureMs: seconds * 1000,
-        largeEvery: plan.largeEvery ?? 0,
+        largeEvery: plan.load === 'mixed' ? largeEvery : 0,
         ratePerSecond: 0,
       }
+      const targets = targetsOf[plan.via]
       const echoed = await generate({ ...order, kind: 'send', targets: [echo.target] })
-      const measured = generate({ ...order, targets: targetsOf[plan.via] })
+      if (plan.load === 'half') order.ratePerSecond = Math.round((highest(points) ?? (await generate({ ...order, targets })).perSecond) / 2)
+      if (plan.load === 'mixed') await stallsForgotten(cluster.endpoint(leader))
+      const measured = generate({ ...order, targets })
       const sync = await syncNumbers(cluster.endpoint(leader), leader, 2_000 + seconds * 900)
       const result = await measured
       const point: BenchPoint = {
         kind: plan.kind,
+        ...(plan.load === undefined ? {} : { load: plan.load }),
         via: plan.via,
         inflight: plan.inflight,
         perSecond: result.perSecond,
@@ -92,6 +107,7 @@ export async function runBench(
         failed: result.failed,
         echoPerSecond: echoed.perSecond,
         ratio: Math.round((result.perSecond / echoed.perSecond) * 1000) / 1000,
+        p99ToSyncP99: round(result.p99Ms / Math.max(sync.syncP99Ms, 0.01)),
         ...sync,
       }
       points.push(point)
@@ -102,6 +118,12 @@ export async function runBench(
     await cluster.stop()
     echo.process.kill()
   }
+}
+
+/** Sends per second through the leader at most, as far as it has been measured. */
+function highest(points: readonly BenchPoint[]): number | undefined {
+  const rates = points.filter(({ kind, via, load }) => kind === 'send' && via === 'leader' && load === undefined)
+  return rates.length === 0 ? undefined : Math.max(...rates.map(({ perSecond }) => perSecond))
 }
 
 async function cli(endpoint: string, args: readonly string[]): Promise<string> {
@@ -116,21 +138,36 @@ interface StatusNode {
   readonly messagesPerSync: number
 }
 
-/** The leader's own numbers, asked near the end of the load. */
+async function statusOf(endpoint: string): Promise<readonly StatusNode[]> {
+  return (JSON.parse(await cli(endpoint, ['cluster', 'status', '-o', 'json'])) as { nodes: readonly StatusNode[] }).nodes
+}
+
+/** Waits until the nodes, which tell the worst of the last minute, are past what stalled before. */
+async function stallsForgotten(endpoint: string): Promise<void> {
+  const untilMs = performance.now() + forgetMsMax
+  while (performance.now() < untilMs && (await statusOf(endpoint)).some(({ loopStallMaxMs }) => loopStallMaxMs > idleStallMsMax))
+    await new Promise(done => setTimeout(done, 1_000))
+}
+
+/** The leader's own numbers and everybody's stalls, asked near the end of the load. */
 async function syncNumbers(
   endpoint: string,
   leader: string,
   afterMs: number,
 ): Promise<Pick<BenchPoint, 'syncsPerSecond' | 'messagesPerSync' | 'syncP99Ms' | 'loopStallMsMax'>> {
   await new Promise(done => setTimeout(done, afterMs))
-  const status = JSON.parse(await cli(endpoint, ['cluster', 'status', '-o', 'json'])) as { nodes: readonly StatusNode[] }
-  const node = status.nodes.find(each => each.name === leader)
+  const nodes = await statusOf(endpoint)
+  const node = nodes.find(each => each.name === leader)
   return {
     syncsPerSecond: Math.round(node?.syncsPerSecond ?? 0),
-    messagesPerSync: Math.round((node?.messagesPerSync ?? 0) * 10) / 10,
+    messagesPerSync: round(node?.messagesPerSync ?? 0),
     syncP99Ms: node?.syncP99Ms ?? 0,
-    loopStallMsMax: node?.loopStallMaxMs ?? 0,
+    loopStallMsMax: Math.max(...nodes.map(each => each.loopStallMaxMs)),
   }
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10
 }
 
 async function generate(order: GeneratorOrder): Promise<GeneratorReport> {
@@ -146,7 +183,7 @@ async function startEcho(): Promise<{ target: string; process: ChildProcess }> {
 
 function pointLine(point: BenchPoint): string {
   return [
-    point.kind.padEnd(6),
+    (point.load ?? point.kind).padEnd(6),
     point.via.padEnd(9),
     String(point.inflight).padStart(4),
     `${point.perSecond}/s`.padStart(9),
@@ -155,6 +192,8 @@ function pointLine(point: BenchPoint): string {
     `echo ${point.echoPerSecond}/s`.padStart(13),
     `ratio ${point.ratio.toFixed(2)}`.padStart(11),
     `${point.syncsPerSecond} syncs/s × ${point.messagesPerSync}`.padStart(20),
+    point.load === 'half' ? `  p99 is ${point.p99ToSyncP99} × sync p99 (${point.syncP99Ms} ms)` : '',
+    point.load === 'mixed' ? `  longest stall ${point.loopStallMsMax} ms` : '',
     point.failed > 0 ? `  ${point.failed} FAILED` : '',
   ].join(' ')
 }
@@ -165,6 +204,6 @@ export async function printBench(options: {
   readonly seconds: number
   readonly only: string | undefined
 }): Promise<void> {
-  const chosen = plans.filter(plan => `${plan.kind} ${plan.via} ${plan.inflight}`.startsWith(options.only ?? ''))
+  const chosen = plans.filter(plan => `${plan.load ?? plan.kind} ${plan.via} ${plan.inflight}`.startsWith(options.only ?? ''))
   await runBench(chosen, options.seconds, point => process.stdout.write(`${options.isJson ? JSON.stringify(point) : pointLine(point)}\n`))
 }
