@@ -18,14 +18,17 @@ export function clientSettings(broker: Broker, request: SettingsRequest, reply: 
     return replySoon(broker, reply, { kind: 'settings', group: defaultGroupSettings(false) })
   }
   broker.clients.heardConsumer(request.clientId)
-  if (!isUndecided(broker, request)) return announceConsumer(broker, request, reply)
+  if (!subscribesToUnknown(broker, request)) return announceConsumer(broker, request, reply)
   const refused = (refusal: Refusal): void => reply(answerOf(broker, request, refusal))
   afterBarrier(broker, request.deadlineMs, refused, () => announceConsumer(broker, request, reply))
 }
 
-/** Whether the group is FIFO is decided once, by its topics: one that this node does not know yet may be one it lags behind (rule 13). */
-function isUndecided({ view }: Broker, { consumerGroup, topics, fifo }: ConsumerSettingsRequest): boolean {
-  return fifo === undefined && view.group(consumerGroup) === undefined && topics.some(topic => view.topic(topic) === undefined)
+/**
+ * A topic that this node does not know may be one it lags behind (rule 13). The group's place in it begins now and not at its first receive, or
+ * what is sent in between is never received; and its topics decide, once, whether a new group is FIFO.
+ */
+function subscribesToUnknown({ view }: Broker, { topics }: ConsumerSettingsRequest): boolean {
+  return topics.some(topic => view.topic(topic) === undefined)
 }
 
 function announceConsumer(broker: Broker, request: ConsumerSettingsRequest, reply: Reply<SettingsAnswer>): void {

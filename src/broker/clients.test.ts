@@ -77,6 +77,41 @@ test('a node that lags behind the making of a FIFO topic makes no other group of
   expect(heard.answer).toMatchObject({ kind: 'settings', group: { isFifo: true } })
 })
 
+test.each([
+  ['known group', false],
+  ['group whose kind is said', true],
+])('a node that lags behind the making of a topic gives a %s its place there with the settings', (_what, isSaid) => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  if (!isSaid) settings(world, 2)
+  world.clock.advance(20)
+  world.at(3).node.isHeld = true
+  world.createTopic('late')
+  const heard = settings(world, 3, { topics: ['t', 'late'], ...(isSaid ? { fifo: false } : {}) })
+  world.clock.advance(100)
+  expect(heard.answer).toBeUndefined()
+  world.group.release(3)
+  world.clock.advance(20)
+  expect(codeOf(heard)).toBe('settings')
+  for (const { machine } of world.gateways) expect(machine.hasPlace('group', 'late')).toBe(true)
+  world.send(1, 'late', 'x')
+  world.clock.advance(20)
+  const received = world.receive(3, 'late')
+  world.clock.advance(20)
+  expect(textsOf(received)).toEqual(['x'])
+})
+
+test('settings of a known group with an unknown topic are answered though there is no leader to ask', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  settings(world, 2)
+  world.clock.advance(20)
+  world.group.elect(undefined)
+  const heard = settings(world, 3, { topics: ['t', 'nowhere'] })
+  world.clock.advance(10_000)
+  expect(codeOf(heard)).toBe('settings')
+})
+
 test('a subscribed topic that does not exist does not keep a client from starting', () => {
   const world = new FakeWorld()
   world.createTopic('t')
