@@ -38,9 +38,21 @@ export class FrameParser {
     this.#messageBytesMax = messageBytesMax
   }
 
+  /** That no message has taken yet. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Nothing of a further message has come. */
   get isBetweenMessages(): boolean {
     return this.#bytes === 0 && this.#wanted === undefined
+  }
+
+  /** No more is to be had from it. */
+  clear(): void {
+    this.#chunks = []
+    this.#bytes = 0
+    this.#wanted = undefined
   }
 
   push(chunk: Buffer): void {

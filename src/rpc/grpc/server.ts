@@ -3,7 +3,8 @@
  * through a gateway: interceptors, metadata objects and a promise per message (docs/decisions/0012). What it leaves out: compression, and
  * server-side deadline timers (calls.ts).
  *
- * Sockets are handed in (one-port.ts), plaintext and TLS alike. Every session is pinged; one that does not answer is dropped.
+ * Sockets are handed in (one-port.ts), plaintext and TLS alike. Every session is pinged; one that does not answer is dropped, and so is
+ * a request that does not become whole.
  */
 import * as http2 from 'node:http2'
 import type { Clock, Timer } from '../../platform/clock.ts'
@@ -14,7 +15,8 @@ import { clientIdOf, isNodeClient, singleValue } from '../metadata.ts'
 import type { Method } from '../messaging/methods.ts'
 import type { Inject } from '../one-port.ts'
 import type { Certificate } from '../self-signed.ts'
-import { fail, InboundBudget, serveDuplex, serveStream, serveUnary, type CallBounds } from './calls.ts'
+import { fail, serveDuplex, serveStream, serveUnary, type CallBounds } from './calls.ts'
+import { Inbound } from './inbound.ts'
 import { GrpcStatus, parseTimeout } from './status.ts'
 
 export interface GrpcServerOptions {
@@ -47,6 +49,8 @@ const sessionMemoryMb = 1_024
 const streamsMax = 8_192
 /** A dead peer behind a half-open connection is found within twice this. */
 const pingEveryMs = 30_000
+/** Requests that have run out of time are looked for so often. */
+const sweepEveryMs = 5_000
 
 const serverOptions: http2.ServerOptions = {
   settings: { initialWindowSize: streamWindowBytes, maxConcurrentStreams: streamsMax, enablePush: false },
@@ -56,9 +60,9 @@ const serverOptions: http2.ServerOptions = {
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const sessions = new Set<http2.ServerHttp2Session>()
   const servers: (http2.Http2Server | http2.Http2SecureServer)[] = []
-  const budget = new InboundBudget(unfinishedBytesMax)
-  const bounds = { send: { messageBytesMax: sendBytesMax, budget }, other: { messageBytesMax: otherBytesMax, budget } }
-  const pings = startPings(options.context.clock, sessions)
+  const inbound = new Inbound(unfinishedBytesMax)
+  const bounds = { send: { messageBytesMax: sendBytesMax, inbound }, other: { messageBytesMax: otherBytesMax, inbound } }
+  const pings = startSweeps(options.context.clock, sessions, inbound)
   const adopt = (server: http2.Http2Server | http2.Http2SecureServer): Inject => {
     servers.push(server)
     server.on('session', session => adoptSession(session, sessions, options, bounds))
@@ -141,11 +145,19 @@ function refuseHttp(stream: http2.ServerHttp2Stream, status: number): void {
   stream.resume()
 }
 
-/** One timer for all sessions: who has not answered the last ping is dropped, everybody else gets the next. */
-function startPings(clock: Clock, sessions: ReadonlySet<http2.ServerHttp2Session>): Timer {
+/** One timer for all: drops requests that do not become whole and, less often, sessions that have not answered the last ping. */
+function startSweeps(clock: Clock, sessions: ReadonlySet<http2.ServerHttp2Session>, inbound: Inbound): Timer {
   const unanswered = new Set<http2.ServerHttp2Session>()
-  let timer = clock.setTimer(pingEveryMs, tick)
+  let pingAtMs = clock.nowMs() + pingEveryMs
+  let timer = clock.setTimer(sweepEveryMs, tick)
   function tick(): void {
+    timer = clock.setTimer(sweepEveryMs, tick)
+    inbound.dropOverdue(clock.nowMs())
+    if (clock.nowMs() < pingAtMs) return
+    pingAtMs = clock.nowMs() + pingEveryMs
+    pingAll()
+  }
+  function pingAll(): void {
     for (const session of unanswered) session.destroy()
     unanswered.clear()
     for (const session of sessions) {
@@ -153,7 +165,6 @@ function startPings(clock: Clock, sessions: ReadonlySet<http2.ServerHttp2Session
       unanswered.add(session)
       session.ping(() => unanswered.delete(session))
     }
-    timer = clock.setTimer(pingEveryMs, tick)
   }
   return { cancel: () => timer.cancel() }
 }
