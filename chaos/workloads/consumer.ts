@@ -72,13 +72,14 @@ export class Consumer {
     this.#attemptId ??= `attempt-${this.#clientId}-${this.#topic}-${(this.#attemptNumber += 1)}`
     const attemptId = this.#attemptId
     const max = this.#random.pick([1, 4, 16])
+    const gateway = this.#gateway()
     const breaksStream = !this.#world.isDraining && happens(this.#random, brokenStreamShare)
     ledger.counts.receives += 1
     ledger.counts.operations += 1
     call<WireBatch | Refusal>(
       scheduler,
       this.#random,
-      this.#gateway(),
+      gateway,
       pollMs + callTimeoutMs,
       side => {
         const handle = side.broker.receive(
@@ -102,12 +103,13 @@ export class Consumer {
         )
         side.onCancel = () => handle.cancel()
       },
-      outcome => this.#onReceived(outcome),
+      outcome => this.#onReceived(gateway, attemptId, outcome),
       pollMs + callTimeoutMs,
     )
   }
 
-  #onReceived(outcome: CallOutcome<WireBatch | Refusal>): void {
+  #onReceived(gateway: Gateway, attemptId: string, outcome: CallOutcome<WireBatch | Refusal>): void {
+    this.#world.trace.say('client', `${attemptId} through node-${gateway.id}: ${describe(outcome)}`)
     if (outcome.kind !== 'answer') return this.#again(10 + this.#random.next() * 100)
     this.#attemptId = undefined
     if (outcome.answer.kind === 'refused') {
@@ -231,6 +233,12 @@ export class Consumer {
   #asked(side: ServerSide<never>): { clientId: string; deadlineMs: number; consumerGroup: string; topic: string } {
     return { clientId: this.#clientId, deadlineMs: side.deadlineMs, consumerGroup: this.#group.name, topic: this.#topic }
   }
+}
+
+function describe(outcome: CallOutcome<WireBatch | Refusal>): string {
+  if (outcome.kind !== 'answer') return outcome.kind
+  const { answer } = outcome
+  return answer.kind === 'refused' ? answer.code : `got ${answer.messages.map(({ queueId, offset }) => `${queueId}@${offset}`).join(' ')}`
 }
 
 /** Done, or the handle is none any more: no use in asking again. */

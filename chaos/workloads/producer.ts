@@ -143,6 +143,9 @@ export class Producer {
         ? certainRefusals.has(outcome.answer.code)
         : outcome.kind === 'unavailable' && outcome.wasRefused
     if (!isCertain) open.isDoubtful = true
+    const first = open.values[0]?.id ?? 0
+    const why = outcome.kind === 'answer' && outcome.answer.kind === 'refused' ? outcome.answer.code : outcome.kind
+    this.#world.trace.say('client', `send of value ${first} (attempt ${open.attempt}, ${open.values.length} messages): ${why}`)
     const isFinal = outcome.kind === 'answer' && outcome.answer.kind === 'refused' && isCertain && outcome.answer.code !== 'tooManyRequests'
     if (!isFinal && open.attempt < attemptsMax && this.#options.clientId !== undefined) {
       const pauseMs = outcome.kind === 'answer' && outcome.answer.kind === 'refused' && outcome.answer.code === 'tooManyRequests' ? 200 : 0
