@@ -58,7 +58,9 @@ describe('the house', () => {
 
   it('skips and focuses no test', () => {
     const testFiles = [...files, ...sources(join(root, 'test'))].filter(file => file.endsWith('.test.ts'))
-    const marked = testFiles.filter(file => /\b(?:it|test|describe)\.(?:skip|only|todo)\b/.test(readFileSync(file, 'utf8').replace(/\/\\b.*/g, '')))
+    const marked = testFiles.filter(file =>
+      /\b(?:it|test|describe)\.(?:skip|only|todo)\b/.test(readFileSync(file, 'utf8').replace(/\/\\b.*/g, '')),
+    )
     expect(marked.map(file => relative(root, file))).toEqual([])
   })
 })
