@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { BadRequest, Handles } from '../support/bad-request-rows.ts'
 import { badRequests } from '../support/bad-requests.ts'
 import { clusterWithTopics, type LocalCluster } from '../support/cluster.ts'
+import { chanceOf, goodRequest, mutated } from '../support/mutate.ts'
 import { quietViews, substanceOf, type NodeView } from '../support/substance.ts'
 import { ackCode, framed, goodMessage, receive, receiveRequest, sendOne, v2, WireClient, type CallResult } from '../support/wire.ts'
 
@@ -20,19 +21,25 @@ let beforeByBytes: readonly NodeView[]
 let afterByBytes: readonly NodeView[]
 let substanceBefore: readonly string[]
 let substanceAfter: readonly string[]
+let live: readonly string[]
 
 beforeAll(async () => {
   cluster = await clusterWithTopics({ plain: 'normal', other: 'normal', ordered: 'fifo' }, { queues: 2 })
   clients = cluster.nodes.map(node => new WireClient(`127.0.0.1:${node.clientPort}`, `bad-${node.name}`))
   first = await quietViews(cluster)
   const handles = await takeHandles(node(0))
+  live = [handles.live]
   substanceBefore = await substanceOf(cluster)
-  beforeByBytes = await quietViews(cluster)
-  await sendAll(
-    rows.filter(row => row.rests === 'bytes'),
-    handles,
-  )
-  afterByBytes = await quietViews(cluster)
+  // Something of the nodes' own (an election on a busy machine) may be appended meanwhile: then once more, because once is enough to prove it.
+  for (let attempt = 1; attempt <= 3; attempt++) {
+    beforeByBytes = await quietViews(cluster)
+    await sendAll(
+      rows.filter(row => row.rests === 'bytes'),
+      handles,
+    )
+    afterByBytes = await quietViews(cluster)
+    if (afterByBytes[0]?.appliedIndex === beforeByBytes[0]?.appliedIndex) break
+  }
   await sendAll(
     rows.filter(row => row.rests === 'state'),
     handles,
@@ -120,7 +127,7 @@ describe('bytes that are no protocol of ours', () => {
   ]
   for (const port of ['peerPort', 'clientPort'] as const)
     it.each(cases)(`close the connection on the ${port}: %s`, async (_, bytes) => {
-      const closes = cluster.nodes.map(({ [port]: at }) => closedWithin(at, bytes, 4_000))
+      const closes = cluster.nodes.map(({ [port]: at }) => closedWithin(at, bytes))
       expect(await Promise.all(closes)).toEqual([true, true, true])
     })
 
@@ -129,7 +136,7 @@ describe('bytes that are no protocol of ours', () => {
     hello.writeUInt32LE(20, 0)
     hello[4] = 1
     hello.writeUInt16LE(20, 6)
-    expect(await closedWithin(cluster.nodes[0]?.peerPort ?? 0, hello, 4_000)).toBe(true)
+    expect(await closedWithin(cluster.nodes[0]?.peerPort ?? 0, hello)).toBe(true)
   })
 
   it('may be none at all: hundreds of silent connections keep nobody from being served', async () => {
@@ -143,6 +150,24 @@ describe('bytes that are no protocol of ours', () => {
       for (const socket of sockets) socket.destroy()
     }
   })
+})
+
+describe('requests that are nearly right', () => {
+  it('by the thousand, and handles signed by strangers, are all answered', async () => {
+    const [handle = ''] = live
+    const lanes = Array.from({ length: 60 }, async (_, lane) => {
+      const chance = chanceOf(lane)
+      const unanswered: string[] = []
+      for (let i = 0; i < 40; i++) {
+        const [method, bytes] = goodRequest(handle, chance)
+        const sent = chance() < 0.3 ? bytes : mutated(bytes, chance)
+        const { grpcStatus } = await node(lane + i).raw(method, framed(sent), { 'grpc-timeout': '2S' })
+        if (grpcStatus < 0) unanswered.push(`${method} ${sent.toString('hex')}`)
+      }
+      return unanswered
+    })
+    expect((await Promise.all(lanes)).flat()).toEqual([])
+  }, 60_000)
 })
 
 describe('calls that are given up', () => {
@@ -194,7 +219,7 @@ function opened(socket: Socket): Promise<void> {
 }
 
 /** Says the bytes and nothing more; true when the other side has ended the connection by then. */
-function closedWithin(port: number, bytes: Buffer, timeoutMs: number): Promise<boolean> {
+function closedWithin(port: number, bytes: Buffer, timeoutMs = 15_000): Promise<boolean> {
   return new Promise(resolve => {
     const socket = silent(port)
     const timer = setTimeout(() => {

@@ -51,21 +51,34 @@ export interface OpenCall {
 /** A header set to undefined is left out; an array is sent as that many headers. */
 export type CallHeaders = Readonly<Record<string, string | string[] | undefined>>
 
+/** A call that has no answer by then gets none. */
+const unansweredMs = 20_000
 const servicePath = '/apache.rocketmq.v2.MessagingService/'
 
 export class WireClient {
-  readonly session: http2.ClientHttp2Session
+  readonly #connect: () => http2.ClientHttp2Session
   readonly #clientId: string
+  #session: http2.ClientHttp2Session
 
   constructor(target: string, clientId: string, options: { readonly isTls?: boolean } = {}) {
     this.#clientId = clientId
-    this.session = http2.connect(`${options.isTls === true ? 'https' : 'http'}://${target}`, {
-      rejectUnauthorized: false,
-      // Megabytes; what waits to be sent counts, too.
-      maxSessionMemory: 256,
-    })
-    // Each open call sees its own error.
-    this.session.on('error', () => undefined)
+    this.#connect = () => {
+      const session = http2.connect(`${options.isTls === true ? 'https' : 'http'}://${target}`, {
+        rejectUnauthorized: false,
+        // Megabytes; what waits to be sent counts, too.
+        maxSessionMemory: 256,
+      })
+      // Each open call sees its own error.
+      session.on('error', () => undefined)
+      return session
+    }
+    this.#session = this.#connect()
+  }
+
+  /** A new one when the last has ended: a node that stood still for long drops its connections. */
+  get session(): http2.ClientHttp2Session {
+    if (this.#session.destroyed || this.#session.closed) this.#session = this.#connect()
+    return this.#session
   }
 
   /** Opens a call and leaves its request open. `method` of the messaging service, or a whole path. */
@@ -111,8 +124,10 @@ export class WireClient {
     })
     let error: string | undefined
     stream.on('error', failure => (error = String(failure)))
+    const unanswered = setTimeout(() => stream.destroy(new Error('no answer')), unansweredMs)
     const done = new Promise<CallResult>(resolve => {
       stream.once('close', () => {
+        clearTimeout(unanswered)
         isOver = true
         wake()
         resolve({ httpStatus, grpcStatus, messages, error, tookMs: performance.now() - startedMs })
@@ -146,7 +161,7 @@ export class WireClient {
   }
 
   close(): void {
-    this.session.destroy()
+    this.#session.destroy()
   }
 }
 
