@@ -91,7 +91,7 @@ export class Consumer {
             filter: { kind: 'all' },
             max,
             invisibleMs: this.#group.invisibleMs,
-            autoRenew: this.#group.autoRenew,
+            autoRenew: false,
             attemptId,
             pollMs,
           },
@@ -133,15 +133,9 @@ export class Consumer {
     this.#world.scheduler.schedule(workMs, () => {
       const { messageGroup } = delivery.value
       const mustLeaveOut = this.#group.isFifo && messageGroup !== undefined && leftOut.has(messageGroup)
-      if (mustLeaveOut) this.#leaveOut(delivery)
-      else if (!this.#settle(delivery) && messageGroup !== undefined) leftOut.add(messageGroup)
+      if (!mustLeaveOut && !this.#settle(delivery) && messageGroup !== undefined) leftOut.add(messageGroup)
       this.#work(deliveries, at + 1, leftOut)
     })
-  }
-
-  /** Not worked on. What is renewed for us as long as we live must be given back; anything else comes back by itself. */
-  #leaveOut(delivery: ReceivedValue): void {
-    if (this.#group.autoRenew) this.#giveBack(delivery, 1)
   }
 
   /** Whether the message is done with. */
@@ -151,7 +145,7 @@ export class Consumer {
     const draw = this.#world.isDraining ? 1 : this.#random.next()
     if (draw < nackShare) {
       counts.nacks += 1
-      this.#giveBack(delivery, 1)
+      this.#giveBack(delivery)
       return false
     }
     if (draw < nackShare + forgetShare) {
@@ -188,7 +182,7 @@ export class Consumer {
     )
   }
 
-  #giveBack(delivery: ReceivedValue, attempt: number): void {
+  #giveBack(delivery: ReceivedValue): void {
     this.#world.ledger.counts.operations += 1
     const { receiptHandle } = delivery
     const invisibleMs = this.#random.pick([0, 100, 1_000])
@@ -201,9 +195,7 @@ export class Consumer {
         const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle, invisibleMs, suspend: false }
         side.broker.changeInvisible(request, answer => side.reply(answer))
       },
-      outcome => {
-        if (!isSettled(outcome)) this.#retry(attempt, () => this.#giveBack(delivery, attempt + 1))
-      },
+      () => undefined,
     )
   }
 
@@ -220,14 +212,13 @@ export class Consumer {
         side.broker.forwardToDeadLetterQueue(request, answer => side.reply(answer))
       },
       outcome => {
-        if (!isSettled(outcome)) this.#retry(attempt, () => this.#forward(delivery, attempt + 1))
+        if (outcome.kind !== 'answer') this.#retry(attempt, () => this.#forward(delivery, attempt + 1))
       },
     )
   }
 
   #retry(attempt: number, again: () => void): void {
-    // What is renewed for us would never come again.
-    if (attempt < settleAttemptsMax || this.#group.autoRenew) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
+    if (attempt < settleAttemptsMax) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
   }
 
   #asked(side: ServerSide<never>): { clientId: string; deadlineMs: number; consumerGroup: string; topic: string } {
@@ -235,6 +226,7 @@ export class Consumer {
   }
 }
 
+<<<<<<< HEAD
 function describe(outcome: CallOutcome<WireBatch | Refusal>): string {
   if (outcome.kind !== 'answer') return outcome.kind
   const { answer } = outcome
@@ -252,6 +244,8 @@ function isRefusal(answer: { readonly kind: string } | Refusal): answer is Refus
   return answer.kind === 'refused'
 }
 
+=======
+>>>>>>> parent of a94f6b6 (chaos: push consumers whose deliveries are renewed; no seed without enough operations)
 /** The gateway's side of the stream: reads each message, then says what became of them (rule 14). */
 function stream(scheduler: ClientWorld['scheduler'], side: ServerSide<WireBatch | Refusal>, batch: ReceivedBatch, breaks: boolean): void {
   const messages: WireBatch['messages'][number][] = []

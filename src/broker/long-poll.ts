@@ -258,7 +258,9 @@ export class LongPolls {
     const mayFind = this.#mayFind(poll)
     let isWanted = false
     for (const waiting of [...poll.waiting]) {
-      if (mayFind && !waiting.isQuiet) isWanted = true
+      // A repeated receive has its batch waiting, whatever else there is: if no pop of it came through, another one must.
+      const isRepeat = !mayFind && !waiting.wasPopped && this.#isRepeat(poll, waiting.waiter.request)
+      if ((mayFind || isRepeat) && !waiting.isQuiet) isWanted = true
       else if (waiting.inPops === 0 && nowMs >= waiting.waiter.pollUntilMs) this.#refuse(waiting, nothingFound())
     }
     if (isWanted) this.#want(poll)

@@ -235,6 +235,26 @@ test('a receive repeated at a node that lags gets its messages when the node has
   expect(textsOf(second)).toEqual(['x'])
 })
 
+test('a repeated receive does not end with nothing while there is no leader, and gets its messages from the next one', () => {
+  const world = worldWithGroup()
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  const asked = { attemptId: 'attempt', clientId: 'c', pollMs: 4_000 }
+  const first = world.receive(2, 't', asked)
+  world.clock.advance(20)
+  expect(textsOf(first)).toEqual(['x'])
+  world.group.elect(undefined)
+  const hopeless = world.receive(2, 't', asked)
+  // Longer than the patience of one pop.
+  world.clock.advance(8_000)
+  expect(codeOf(hopeless)).toBe('haNotAvailable')
+  const second = world.receive(2, 't', asked)
+  world.clock.advance(3_000)
+  world.group.elect(3)
+  world.clock.advance(50)
+  expect(textsOf(second)).toEqual(['x'])
+})
+
 test('only the wanted tags are delivered', () => {
   const world = worldWithGroup()
   for (const tag of ['a', 'b', undefined, 'a']) world.send(1, 't', `m-${tag ?? 'none'}-${Math.random()}`, tag === undefined ? {} : { tag })
