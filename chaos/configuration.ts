@@ -36,6 +36,8 @@ export interface ConsumerGroupPlan {
   readonly consumers: number
   readonly maxAttempts: number
   readonly invisibleMs: number
+  /** As push consumers ask for: a delivery stays theirs while they live. They forget nothing, for nothing would come again. */
+  readonly autoRenew: boolean
   /** Shares of what a consumer does with a delivery; the rest is acknowledged. */
   readonly nackShare: number
   readonly forgetShare: number
@@ -181,7 +183,8 @@ function drawTopics(random: SimRandom): readonly TopicPlan[] {
 
 function drawConsumerGroups(random: SimRandom, profile: Profile): readonly ConsumerGroupPlan[] {
   const isSlow = profile === 'deliveries'
-  const draw = (name: string, topics: readonly string[], isFifo: boolean): ConsumerGroupPlan => ({
+  const draw = (name: string, topics: readonly string[], isFifo: boolean, autoRenew = happens(random, 0.4)): ConsumerGroupPlan => ({
+    autoRenew,
     name,
     topics,
     isFifo,
@@ -189,7 +192,7 @@ function drawConsumerGroups(random: SimRandom, profile: Profile): readonly Consu
     maxAttempts: random.pick([3, 16]),
     invisibleMs: isSlow ? random.pick([10_000, 20_000]) : random.pick([1_000, 3_000, 10_000]),
     nackShare: happens(random, 0.5) ? spread(random, 0.01, 0.2) : 0,
-    forgetShare: happens(random, 0.5) ? spread(random, 0.01, 0.1) : 0,
+    forgetShare: !autoRenew && happens(random, 0.5) ? spread(random, 0.01, 0.1) : 0,
     deadLetterShare: happens(random, 0.3) ? 0.02 : 0,
     workMsMax: isSlow ? 6_000 : random.pick([5, 100, 1_500]),
   })

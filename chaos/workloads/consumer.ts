@@ -91,7 +91,7 @@ export class Consumer {
             filter: { kind: 'all' },
             max,
             invisibleMs: this.#group.invisibleMs,
-            autoRenew: false,
+            autoRenew: this.#group.autoRenew,
             attemptId,
             pollMs,
           },
@@ -111,11 +111,12 @@ export class Consumer {
   #onReceived(gateway: Gateway, attemptId: string, outcome: CallOutcome<WireBatch | Refusal>): void {
     this.#world.trace.say('client', `${attemptId} through node-${gateway.id}: ${describe(outcome)}`)
     if (outcome.kind !== 'answer') return this.#again(10 + this.#random.next() * 100)
-    this.#attemptId = undefined
     if (outcome.answer.kind === 'refused') {
       const isEmpty = outcome.answer.code === 'messageNotFound'
+      if (isEmpty) this.#attemptId = undefined
       return this.#again(isEmpty ? 1 : 50 + this.#random.next() * 200)
     }
+    this.#attemptId = undefined
     const deliveries = outcome.answer.messages.map(message => {
       const value = this.#world.delivered(this.#group.name, this.#topic, message.queueId, message.offset, message.bytes)
       return { value, topic: this.#topic, ...message }
@@ -133,9 +134,15 @@ export class Consumer {
     this.#world.scheduler.schedule(workMs, () => {
       const { messageGroup } = delivery.value
       const mustLeaveOut = this.#group.isFifo && messageGroup !== undefined && leftOut.has(messageGroup)
-      if (!mustLeaveOut && !this.#settle(delivery) && messageGroup !== undefined) leftOut.add(messageGroup)
+      if (mustLeaveOut) this.#leaveOut(delivery)
+      else if (!this.#settle(delivery) && messageGroup !== undefined) leftOut.add(messageGroup)
       this.#work(deliveries, at + 1, leftOut)
     })
+  }
+
+  /** Not worked on. What is renewed for us as long as we live must be given back; anything else comes back by itself. */
+  #leaveOut(delivery: ReceivedValue): void {
+    if (this.#group.autoRenew) this.#giveBack(delivery, 1)
   }
 
   /** Whether the message is done with. */
@@ -145,7 +152,7 @@ export class Consumer {
     const draw = this.#world.isDraining ? 1 : this.#random.next()
     if (draw < nackShare) {
       counts.nacks += 1
-      this.#giveBack(delivery)
+      this.#giveBack(delivery, 1)
       return false
     }
     if (draw < nackShare + forgetShare) {
@@ -182,7 +189,7 @@ export class Consumer {
     )
   }
 
-  #giveBack(delivery: ReceivedValue): void {
+  #giveBack(delivery: ReceivedValue, attempt: number): void {
     this.#world.ledger.counts.operations += 1
     const { receiptHandle } = delivery
     const invisibleMs = this.#random.pick([0, 100, 1_000])
@@ -195,7 +202,9 @@ export class Consumer {
         const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle, invisibleMs, suspend: false }
         side.broker.changeInvisible(request, answer => side.reply(answer))
       },
-      () => undefined,
+      outcome => {
+        if (!isSettled(outcome)) this.#retry(attempt, () => this.#giveBack(delivery, attempt + 1))
+      },
     )
   }
 
@@ -212,13 +221,14 @@ export class Consumer {
         side.broker.forwardToDeadLetterQueue(request, answer => side.reply(answer))
       },
       outcome => {
-        if (outcome.kind !== 'answer') this.#retry(attempt, () => this.#forward(delivery, attempt + 1))
+        if (!isSettled(outcome)) this.#retry(attempt, () => this.#forward(delivery, attempt + 1))
       },
     )
   }
 
   #retry(attempt: number, again: () => void): void {
-    if (attempt < settleAttemptsMax) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
+    // What is renewed for us would never come again.
+    if (attempt < settleAttemptsMax || this.#group.autoRenew) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
   }
 
   #asked(side: ServerSide<never>): { clientId: string; deadlineMs: number; consumerGroup: string; topic: string } {
@@ -226,7 +236,6 @@ export class Consumer {
   }
 }
 
-<<<<<<< HEAD
 function describe(outcome: CallOutcome<WireBatch | Refusal>): string {
   if (outcome.kind !== 'answer') return outcome.kind
   const { answer } = outcome
@@ -244,8 +253,6 @@ function isRefusal(answer: { readonly kind: string } | Refusal): answer is Refus
   return answer.kind === 'refused'
 }
 
-=======
->>>>>>> parent of a94f6b6 (chaos: push consumers whose deliveries are renewed; no seed without enough operations)
 /** The gateway's side of the stream: reads each message, then says what became of them (rule 14). */
 function stream(scheduler: ClientWorld['scheduler'], side: ServerSide<WireBatch | Refusal>, batch: ReceivedBatch, breaks: boolean): void {
   const messages: WireBatch['messages'][number][] = []
