@@ -28,7 +28,14 @@ const anyMessage: fc.Arbitrary<PlainMessage> = fc.oneof(
   fc.record({ kind: fc.constant('voteReply' as const), term, granted: fc.boolean(), isConditional: fc.boolean(), wallMs: time }),
   fc.record({ kind: fc.constant('appendConflict' as const), term, session, refusedIndex: index, hint: entry }),
   fc.record({ kind: fc.constant('appendRefused' as const), term, session }),
-  fc.record({ kind: fc.constant('heartbeat' as const), term, session, commitIndex: index, clusterTimeMs: time, round: whole }),
+  fc.record({
+    kind: fc.constant('heartbeat' as const),
+    term,
+    session,
+    commitIndex: index,
+    clusterTimeMs: fc.option(time, { nil: undefined }),
+    round: whole,
+  }),
   fc.record({ kind: fc.constant('heartbeatReply' as const), term, session, round: whole, wallMs: time, appliedIndex: index }),
   fc
     .record({ kind: fc.constant('appendAccepted' as const), term, session, matchedIndex: index, durableIndex: index })

@@ -120,7 +120,7 @@ function headerOf(message: PlainMessage): Uint8Array {
     case 'appendRefused':
       return proto.AppendRefused.encode(message).finish()
     case 'heartbeat':
-      return proto.Heartbeat.encode(message).finish()
+      return proto.Heartbeat.encode({ ...message, clusterTimeMs: message.clusterTimeMs ?? null }).finish()
     case 'heartbeatReply':
       return proto.HeartbeatReply.encode(message).finish()
     default:
@@ -176,7 +176,7 @@ function decode(kind: number, header: Uint8Array, payload: Uint8Array): PeerFram
         term: termOf(m.term),
         session: sessionOf(m.session),
         commitIndex: indexOf(m.commitIndex),
-        clusterTimeMs: timeOf(m.clusterTimeMs),
+        clusterTimeMs: optionalTimeOf(m.clusterTimeMs),
         round: count(m.round, 'round'),
       })
     }
@@ -286,6 +286,10 @@ function sessionOf(value: number): Session {
 function timeOf(value: number): number {
   if (!(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) throw new RangeError('time is out of range')
   return value
+}
+
+function optionalTimeOf(value: number | null | undefined): number | undefined {
+  return value === null || value === undefined ? undefined : timeOf(value)
 }
 
 function entryId(id: { term?: number | null; index?: number | null } | null | undefined): EntryId {

@@ -115,6 +115,15 @@ export function hearStamp(time: ClusterTime, wallMs: number, nowMs: number): voi
   if (wallMs > readClusterTime(time, nowMs)) hearClusterTime(time, wallMs, nowMs)
 }
 
+/**
+ * Entries of our log were thrown away and others came in their place, up to this stamp. What was thrown away may have been a leap: an estimate that
+ * kept it would, if we led, move the time as far without a leap's entry (regression 0003).
+ */
+export function restartClusterTime(time: ClusterTime, lastStampMs: number, nowMs: number): void {
+  hearClusterTime(time, lastStampMs, nowMs)
+  time.lastStampMs = lastStampMs
+}
+
 function settleReading(time: ClusterTime, nowMs: number): void {
   const reading = readClusterTime(time, nowMs)
   assert(reading >= time.valueMs, 'time-goes-back', reading, time.valueMs)

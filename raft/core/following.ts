@@ -4,7 +4,7 @@
  * only the verified prefix, never "my last index" (B35), and only its durable part moves the leader's commit.
  */
 import { assert } from '../../src/platform/assert.ts'
-import { hearClusterTime, hearStamp } from './cluster-time.ts'
+import { hearClusterTime, hearStamp, restartClusterTime } from './cluster-time.ts'
 import { takeAppendEpoch, takeTruncationEpoch } from './durability.ts'
 import type { LogSlice } from './entry.ts'
 import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
@@ -41,7 +41,7 @@ export function onAppend(node: NodeState, from: NodeId, request: Append): void {
 export function onHeartbeat(node: NodeState, from: NodeId, request: Heartbeat): void {
   const role = hearLeader(node, from)
   if (!joinSession(node, role, from, request.session)) return
-  hearClusterTime(node.clusterTime, request.clusterTimeMs, node.nowMs)
+  if (request.clusterTimeMs !== undefined) hearClusterTime(node.clusterTime, request.clusterTimeMs, node.nowMs)
   commitTo(node, Math.min(request.commitIndex, role.verifiedIndex) as LogIndex)
   releaseApply(node)
   const { session, round } = request
@@ -120,7 +120,8 @@ function answerConflict(node: NodeState, from: NodeId, request: Append): void {
 
 function takeEntries(node: NodeState, role: FollowerRole, slice: LogSlice, fromIndex: LogIndex): void {
   const { log, durability, output } = node
-  if (fromIndex <= log.lastIndex) {
+  const isRewritten = fromIndex <= log.lastIndex
+  if (isRewritten) {
     assert(fromIndex > node.commitIndex, 'truncate-committed', fromIndex, node.commitIndex)
     assert(fromIndex > role.verifiedIndex, 'truncate-verified', fromIndex, role.verifiedIndex)
     truncateLog(log, fromIndex)
@@ -129,7 +130,8 @@ function takeEntries(node: NodeState, role: FollowerRole, slice: LogSlice, fromI
   assert(fromIndex === log.lastIndex + 1, 'append-gap', fromIndex, log.lastIndex)
   appendSliceToLog(log, slice)
   output.persists.push({ kind: 'appendSlice', epoch: takeAppendEpoch(durability, log.lastIndex), slice, fromIndex })
-  hearStamp(node.clusterTime, slice.lastWallMs, node.nowMs)
+  if (isRewritten) restartClusterTime(node.clusterTime, slice.lastWallMs, node.nowMs)
+  else hearStamp(node.clusterTime, slice.lastWallMs, node.nowMs)
 }
 
 /** What of our log agrees with the leader's, and how much of that is on disk. */

@@ -35,6 +35,7 @@ export function becomeLeader(node: NodeState, reason: string): void {
     leaderId: config.id,
     peers: node.peers.map(peer => createProgress(peer.id, { session: nextSession(peer), nextIndex, nowMs, ...bounds })),
     firstOwnIndex: nextIndex,
+    timeSettledIndex: nextIndex,
     heartbeatDueMs: nowMs + config.heartbeatIntervalMs,
     round: 0,
   }
@@ -135,6 +136,6 @@ function maybeLeap(node: NodeState, leader: LeaderRole): void {
   const wallMs = wantedLeap(node.clusterTime, node.nowMs)
   if (wallMs === undefined) return
   leapTo(node.clusterTime, wallMs, node.nowMs)
-  appendOwn(node, EntryKind.timeLeap, ownTicket, 1)
+  leader.timeSettledIndex = appendOwn(node, EntryKind.timeLeap, ownTicket, 1).index
   feedAll(node, leader)
 }

@@ -90,8 +90,11 @@ export interface Heartbeat {
   readonly session: Session
   /** min(match of the receiver, commit): nothing that the receiver may lack. */
   readonly commitIndex: LogIndex
-  /** The cluster time at sending; a follower's gateway stamps its proposals with it (rule 7). */
-  readonly clusterTimeMs: number
+  /**
+   * The cluster time at sending; a follower's gateway stamps its proposals with it (rule 7). Not told while a leap that it rests on may still be
+   * thrown away: a follower that had heard it could come to lead without the leap's entry.
+   */
+  readonly clusterTimeMs: number | undefined
   /** Read round, echoed. For ReadIndex. */
   readonly round: number
 }

@@ -100,7 +100,7 @@ function ask(node: NodeState, progress: Progress): void {
 /** min(match, commit): nothing that the receiver may lack (catalogue B45). */
 export function sendHeartbeats(node: NodeState, leader: LeaderRole): void {
   leader.round++
-  const clusterTimeMs = readClusterTime(node.clusterTime, node.nowMs)
+  const clusterTimeMs = node.commitIndex < leader.timeSettledIndex ? undefined : readClusterTime(node.clusterTime, node.nowMs)
   const { term } = node
   for (const { peer, session, matchedIndex } of leader.peers) {
     const commitIndex = Math.min(matchedIndex, node.commitIndex) as LogIndex

@@ -51,6 +51,8 @@ export interface LeaderRole {
   readonly peers: readonly Progress[]
   /** The first entry of our own term: only from there on may copies be counted (Raft §5.4.2). */
   readonly firstOwnIndex: LogIndex
+  /** Cluster time rests on no entry beyond this one: our first entry (leaps of earlier terms stand before it), or the last leap since. */
+  timeSettledIndex: LogIndex
   heartbeatDueMs: number
   /** Of the last heartbeat; a read is confirmed by answers to a later one (reads come next). */
   round: number
