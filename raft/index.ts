@@ -7,6 +7,18 @@ export type { LogSlice, TermRun } from './core/entry.ts'
 export type { Event } from './core/event.ts'
 export { compareLogEnds, logIndex, nodeId, originId, sameEntry, term } from './core/ids.ts'
 export type { EntryId, Epoch, LogIndex, NodeId, Session, Term } from './core/ids.ts'
+export {
+  decodeMembership,
+  encodeMembership,
+  firstMembership,
+  isElector,
+  isLearner,
+  memberOf,
+  noMembership,
+  phaseOf,
+  wasRemoved,
+} from './core/membership.ts'
+export type { Member, Membership, MembershipAt, MembershipPhase } from './core/membership.ts'
 export type { Message } from './core/message.ts'
 export type { StartMoment } from './core/node-state.ts'
 export type { HardState, Outgoing, OutgoingAppend, Output, Persist, ProposalOutcome, RejectReason } from './core/output.ts'
