@@ -7,7 +7,7 @@
  * with the flag `payloadIsSelfChecked` it leaves the payload out, because log records carry checksums of their own.
  *
  * The reader takes the stream however it is cut. It hands out views of what it was given, copies only a frame that came in several pieces, and never
- * allocates more than twice what has really arrived (or 64 KiB). The first fault is final: the caller closes the connection and says why.
+ * allocates more than eight times what has really arrived (or 64 KiB). The first fault is final: the caller closes the connection and says why.
  * Which kinds there are is messages.ts.
  */
 import { assert } from '../../src/platform/assert.ts'
@@ -23,6 +23,8 @@ export const frameHeaderBytesMax = 4_096
 export const frameBytesMaxDefault = 16 * 1024 * 1024
 /** A frame in pieces starts with this much room at most. */
 const firstRoomBytes = 64 * 1024
+/** And grows so much at a time: what is thrown away on the way brings the next full garbage collection nearer. */
+const roomFactor = 8
 
 export const FrameFlag = { payloadIsSelfChecked: 1 } as const
 const knownFlags = FrameFlag.payloadIsSelfChecked
@@ -115,7 +117,7 @@ export class FrameReader {
   #hold(piece: Uint8Array, frameBytes = framePrefixBytes): void {
     const bytes = this.#heldBytes + piece.length
     if (bytes > this.#held.length) {
-      const room = Math.max(bytes, Math.min(frameBytes, Math.max(firstRoomBytes, 2 * bytes)))
+      const room = Math.max(bytes, Math.min(frameBytes, Math.max(firstRoomBytes, roomFactor * bytes)))
       const larger = new Uint8Array(room)
       larger.set(this.#held.subarray(0, this.#heldBytes))
       this.#held = larger

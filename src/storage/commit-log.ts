@@ -179,9 +179,10 @@ export class CommitLog implements LogStorage {
       assert(link.index === this.#last.index + 1, 'block-index', link.index, this.#last.index)
       assert(prevCrc === this.#last.headerCrc, 'block-chain', link.index)
       assert(link.term >= this.#last.term, 'block-term', link.term, this.#last.term)
-      const slab = this.#roomFor(link.index, size)
-      // Copied: the slab outlives the socket's read buffer.
-      slab.bytes.set(source.subarray(position, position + size), slab.used)
+      const record = source.subarray(position, position + size)
+      const slab = this.#roomFor(link.index, size, record)
+      // A large record keeps the memory that it came in; small ones are copied, so that they do not keep a whole frame each.
+      if (slab.bytes !== record) slab.bytes.set(record, slab.used)
       this.#added(slab, link, size)
     })
     assert(this.#last.index === block.lastIndex, 'block-last', this.#last.index, block.lastIndex)
@@ -338,14 +339,15 @@ export class CommitLog implements LogStorage {
   }
 
   /** A record never spans segments; a segment that is empty takes one of any size. */
-  #roomFor(index: number, size: number): Slab {
+  /** Where the next record goes; `memory` that holds it already, if that may stay. */
+  #roomFor(index: number, size: number, memory?: Uint8Array): Slab {
     let segment = this.#segments.at(-1)
     const isFull = segment !== undefined && !segment.isEmpty && segment.endPosition + size > this.#limits.segmentBytes
     if (segment === undefined || isFull) {
       segment = new Segment(this.#last, false)
       this.#segments.push(segment)
     }
-    return this.#tail.roomFor(segment, index, size)
+    return this.#tail.roomFor(segment, index, size, memory)
   }
 
   /** Memory that holds an entry of the log. */

@@ -25,12 +25,16 @@ export class TailCache {
     return this.#slabs
   }
 
-  /** The slab in which a record of this size, the next of this segment, finds room. A new one begins a new point of the segment's index. */
-  roomFor(segment: Segment, index: number, size: number): Slab {
+  /**
+   * The slab in which a record of this size, the next of this segment, finds room. A new one begins a new point of the segment's index.
+   * `memory` holds the record already and is nobody else's: of a record too large for an ordinary slab it becomes the slab.
+   */
+  roomFor(segment: Segment, index: number, size: number, memory?: Uint8Array): Slab {
     const last = this.#slabs.at(-1)
     if (last?.segment === segment && last.fits(size)) return last
     // Not zeroed: only whole records are ever looked at.
-    const slab = new Slab(segment, segment.endPosition, index, allocateUnzeroed(Math.max(this.#slabBytes, size)))
+    const bytes = size < this.#slabBytes ? allocateUnzeroed(this.#slabBytes) : (memory ?? allocateUnzeroed(size))
+    const slab = new Slab(segment, segment.endPosition, index, bytes)
     this.#slabs.push(slab)
     this.#bytes += slab.bytes.length
     segment.maybeAddPoint(index, segment.endPosition, true)
