@@ -75,6 +75,8 @@ function openOverNothing(): BenchLog {
     open: () => file,
     rename: () => undefined,
     remove: () => undefined,
+    removeLater: (_path, done) => answer(done),
+    space: () => ({ totalBytes: 2 ** 40, freeBytes: 2 ** 40 }),
   }
   const identity = { clusterName: 'bench', nodeName: 'n1', nodeId: 1 }
   const opened = openLog({ disk, clock: realClock, random: realRandom, dataDirectory: '/bench', identity })

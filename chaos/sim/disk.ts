@@ -31,6 +31,9 @@ export interface DiskLatency {
   readonly spikeMs: number
 }
 
+/** What a disk without a bound says that it has. */
+const unboundedBytes = 2 ** 42
+
 export const calmLatency: DiskLatency = { writeMs: 0.02, syncMs: 0.4, spikePpm: 2_000, spikeMs: 30 }
 export const usualOdds: PowerCutOdds = { keepLow: 0, keepHigh: 1, tear: 0.5 }
 
@@ -191,6 +194,25 @@ export class SimulatedDisk {
         if (names.find(filePath) === undefined) throw failure('ENOENT', `remove ${filePath}`)
         names.remove(filePath)
         this.#count()
+      },
+      removeLater: (filePath, done) => {
+        begin('remove', filePath)
+        if (names.find(filePath) === undefined) throw failure('ENOENT', `remove ${filePath}`)
+        names.remove(filePath)
+        this.#count()
+        this.#access.after('sync', () => {
+          if (!life.isAlive) return
+          names.syncDirectory(path.dirname(filePath))
+          this.#count()
+          this.#access.call(life, done, undefined)
+        })
+      },
+      space: anyPath => {
+        mustLive(life, anyPath)
+        const usedBytes = names.totalBytes()
+        // A disk without a bound counts as a large one.
+        const totalBytes = Number.isFinite(this.capacityBytes) ? this.capacityBytes : unboundedBytes
+        return { totalBytes, freeBytes: Math.max(0, totalBytes - usedBytes) }
       },
     }
   }

@@ -168,6 +168,11 @@ export class MemoryLog implements LogStorage {
     this.#changedFrom = Math.min(this.#changedFrom, index - 1)
   }
 
+  /** Holds everything for ever. */
+  trimTo(index: LogIndex): void {
+    assert(index <= this.#records.length + 1, 'trim-range', index)
+  }
+
   readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined {
     if (fromIndex > this.#records.length) return undefined
     const records: Uint8Array[] = []

@@ -52,7 +52,7 @@ export interface RecoveredState {
   readonly firstIndex: LogIndex
   /** The last entry, all of which is durable. */
   readonly last: EntryId
-  /** Of the whole log, ascending. */
+  /** Of the whole log, ascending; where the log was compacted also of the entry before its first. */
   readonly runs: readonly TermRun[]
   /** The state machine's checkpoint is at this index. */
   readonly appliedIndex: LogIndex

@@ -13,6 +13,7 @@ import { onCampaign, onCandidateDurable, onElectionTick, onPeerDied, onPreVote, 
 import type { Durable, Event, PeerConnected, Receive, Tick } from './event.ts'
 import { onAppend, onFollowerDurable, onHeartbeat } from './following.ts'
 import type { LogIndex, NodeId } from './ids.ts'
+import { compactLog } from './log.ts'
 import { maybeAdvanceCommit, onLeaderDurable, onLeaderTick, onPropose } from './leading.ts'
 import { makeStatus } from './make-status.ts'
 import type { Message } from './message.ts'
@@ -58,7 +59,7 @@ export class RaftCore {
   step(event: Event): void {
     const node = this.#node
     node.stepPersistsFrom = node.output.persists.length
-    if (event.kind !== 'applied' && event.nowMs > node.nowMs) node.nowMs = event.nowMs
+    if (event.kind !== 'applied' && event.kind !== 'compacted' && event.nowMs > node.nowMs) node.nowMs = event.nowMs
     dispatch(node, event)
     node.output.deadlineMs = nextDeadline(node)
   }
@@ -104,6 +105,9 @@ function dispatch(node: NodeState, event: Event): void {
       assert(event.index >= node.appliedIndex, 'applied-goes-back', event.index, node.appliedIndex)
       node.appliedIndex = event.index
       return
+    case 'compacted':
+      assert(event.firstIndex <= node.appliedIndex + 1, 'compacted-unapplied', event.firstIndex, node.appliedIndex)
+      return compactLog(node.log, event.firstIndex)
     case 'peerDied':
       return onPeerDied(node, event.peer, event.jitter)
     case 'peerConnected':

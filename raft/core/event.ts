@@ -46,6 +46,12 @@ export interface Applied {
   readonly index: LogIndex
 }
 
+/** Storage holds nothing below `firstIndex` any more: retention has deleted it. All of it was applied. */
+export interface Compacted {
+  readonly kind: 'compacted'
+  readonly firstIndex: LogIndex
+}
+
 /** Both connections to the peer closed, and an immediate redial was refused or met a new incarnation: its process died. */
 export interface PeerDied {
   readonly kind: 'peerDied'
@@ -76,4 +82,4 @@ export interface Campaign {
   readonly nowMs: number
 }
 
-export type Event = Tick | Receive | Propose | Durable | Applied | PeerDied | PeerConnected | PeerDisconnected | Campaign
+export type Event = Tick | Receive | Propose | Durable | Applied | Compacted | PeerDied | PeerConnected | PeerDisconnected | Campaign

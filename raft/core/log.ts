@@ -7,14 +7,14 @@ import { assert } from '../../src/platform/assert.ts'
 import type { EntryId, LogIndex, Term } from './ids.ts'
 import type { LogSlice } from './entry.ts'
 import type { RecoveredState } from './config.ts'
-import { createTermRuns, cutRuns, extendRuns, lastWithin, runEnd, termInRuns } from './term-runs.ts'
+import { createTermRuns, cutRuns, dropRuns, extendRuns, lastWithin, runEnd, termInRuns } from './term-runs.ts'
 import type { TermRuns } from './term-runs.ts'
 
 export interface Log {
   /** Everything below was compacted away. */
-  readonly firstIndex: LogIndex
+  firstIndex: LogIndex
   /** Term of the entry before the first, where it is known: 0 before index 1. */
-  readonly baseTerm: Term | undefined
+  baseTerm: Term | undefined
   readonly runs: TermRuns
   lastIndex: LogIndex
   lastTerm: Term
@@ -29,7 +29,7 @@ export function createLog(recovered: RecoveredState): Log {
   assert(isEmpty || (runs.firsts[0] ?? 0) <= firstIndex, 'log-runs-begin', runs.firsts[0], firstIndex)
   return {
     firstIndex,
-    baseTerm: isEmpty ? last.term : firstIndex === 1 ? (0 as Term) : undefined,
+    baseTerm: isEmpty ? last.term : firstIndex === 1 ? (0 as Term) : termInRuns(runs, (firstIndex - 1) as LogIndex),
     runs,
     lastIndex: last.index,
     lastTerm: last.term,
@@ -80,6 +80,16 @@ export function truncateLog(log: Log, index: LogIndex): void {
   const lastTerm = termAt(log, log.lastIndex)
   assert(lastTerm !== undefined, 'truncate-unknown-term', index)
   log.lastTerm = lastTerm
+}
+
+/** Forgets the entries below `firstIndex`. The term of the last of them stays known, so that a peer which ends there can be fed. */
+export function compactLog(log: Log, firstIndex: LogIndex): void {
+  assert(firstIndex >= log.firstIndex, 'compact-goes-back', firstIndex, log.firstIndex)
+  assert(firstIndex <= log.lastIndex + 1, 'compact-beyond-log', firstIndex, log.lastIndex)
+  const baseIndex = (firstIndex - 1) as LogIndex
+  log.baseTerm = termAt(log, baseIndex)
+  dropRuns(log.runs, baseIndex)
+  log.firstIndex = firstIndex
 }
 
 /** A slice as it must look, whoever sent it: runs cover its entries, terms ascend, begin no lower than prev and end no higher than the leader's. */

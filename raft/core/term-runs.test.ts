@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import fc from 'fast-check'
 import type { LogIndex, Term } from './ids.ts'
-import { createTermRuns, cutRuns, extendRuns, lastWithin, runEnd, termInRuns } from './term-runs.ts'
+import { createTermRuns, cutRuns, dropRuns, extendRuns, lastWithin, runEnd, termInRuns } from './term-runs.ts'
 import type { TermRuns } from './term-runs.ts'
 
 /** The dumb twin is the list of all terms: `terms[i]` is the term at index i + 1. */
@@ -76,4 +76,16 @@ test('an unknown term is undefined, never 0', () => {
   const runs = createTermRuns([{ firstIndex: 10 as LogIndex, term: 3 as Term }])
   expect(termInRuns(runs, 9 as LogIndex)).toBeUndefined()
   expect(termInRuns(runs, 10 as LogIndex)).toBe(3)
+})
+
+test('dropping the beginning keeps the terms of all that is left, and of nothing before', () => {
+  fc.assert(
+    fc.property(terms, fc.integer({ min: 1, max: 30 }), (list, from) => {
+      fc.pre(from <= list.length)
+      const runs = runsOf(list)
+      dropRuns(runs, from as LogIndex)
+      list.forEach((term, i) => expect(termInRuns(runs, (i + 1) as LogIndex)).toBe(i + 1 < from ? undefined : term))
+      expect(runs.firsts.length).toBe(new Set(list.slice(from - 1)).size)
+    }),
+  )
 })

@@ -37,6 +37,15 @@ export function cutRuns(runs: TermRuns, index: LogIndex): void {
   }
 }
 
+/** Drops everything below `index`; the run that holds it begins there from now on. */
+export function dropRuns(runs: TermRuns, index: LogIndex): void {
+  const first = runOf(runs, index)
+  if (first < 0) return
+  runs.firsts.splice(0, first)
+  runs.terms.splice(0, first)
+  runs.firsts[0] = index
+}
+
 /** Position of the run that holds `index`; -1 when it lies before all of them. The last run is looked at first: almost every question is about it. */
 function runOf(runs: TermRuns, index: LogIndex): number {
   const { firsts } = runs

@@ -46,6 +46,7 @@ export type BlockCheck =
   | { readonly kind: 'corrupt'; readonly problem: string }
 
 export interface LogStorage {
+  /** Everything below was deleted; 1 for a log that never was. */
   readonly firstIndex: LogIndex
   readonly lastId: EntryId
   /** Of what is in the log now. */
@@ -60,6 +61,11 @@ export interface LogStorage {
   appendBlock(block: RecordBlock, fromIndex: LogIndex): void
   /** Drops everything from `index` on. */
   truncateFrom(index: LogIndex): void
+  /**
+   * Whole segments that end below `index` go: from memory at once, from the disk in the background, the oldest first, each for good before the next.
+   * The newest segment stays. Raises `firstIndex`, never beyond `index`.
+   */
+  trimTo(index: LogIndex): void
   /** Records from `fromIndex`, at most about `bytesMax` but at least one; undefined when the log ends before it or begins after it. */
   readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined
   /** One entry, from memory or by a synchronous read. Asserts that the log holds it. */

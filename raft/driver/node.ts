@@ -128,6 +128,16 @@ export class RaftNode {
     return this.#options.log.entry(index)
   }
 
+  /** Entries below `index`, all applied, may be deleted: storage drops what whole segments hold of them. Returns where the log begins now. */
+  compactTo(index: LogIndex): LogIndex {
+    const { log } = this.#options
+    if (this.#loop.isStopped) return log.firstIndex
+    assert(index <= this.appliedIndex + 1, 'compact-unapplied', index, this.appliedIndex)
+    log.trimTo(index)
+    if (log.firstIndex > this.#core.inspect().log.firstIndex) this.#core.step({ kind: 'compacted', firstIndex: log.firstIndex })
+    return log.firstIndex
+  }
+
   get role(): Role {
     return this.#core.inspect().role.kind
   }

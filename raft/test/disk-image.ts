@@ -23,6 +23,8 @@ export interface DiskImage {
   log: TestEntry[]
   incarnation: number
   appliedIndex: number
+  /** Raft sees nothing below; kept here all the same, for those who compare logs. */
+  firstIndex: number
   /** Also of a new directory, until a leader has verified its log once. */
   isTornUnverified: boolean
   isVoteWithheld: boolean
@@ -39,6 +41,7 @@ export function createDisk(): DiskImage {
     log: [],
     incarnation: 1,
     appliedIndex: 0,
+    firstIndex: 1,
     isTornUnverified: true,
     isVoteWithheld: false,
     written: [],
@@ -107,9 +110,10 @@ export function recover(disk: DiskImage): RecoveredState {
   const last = disk.log.at(-1)
   return {
     hardState: disk.hardState,
-    firstIndex: 1 as LogIndex,
+    firstIndex: disk.firstIndex as LogIndex,
     last: { index: disk.log.length as LogIndex, term: (last?.term ?? 0) as Term },
-    runs: runsOf(disk.log),
+    // With the entry before the first: its term is known.
+    runs: runsOf(disk.log.slice(Math.max(0, disk.firstIndex - 2))),
     appliedIndex: disk.appliedIndex as LogIndex,
     lastWallMs: last?.wallMs ?? 0,
     hasTornTail: disk.isTornUnverified,

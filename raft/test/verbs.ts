@@ -99,6 +99,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
       if (words.has('withheld')) node.disk.isVoteWithheld = true
       stage.cluster.start(node.id)
     }),
+  /** `compact 1 below=4`: storage holds nothing below entry 4 any more. */
+  compact: (stage, words) =>
+    eachNode(stage, words, node => {
+      node.disk.firstIndex = words.number('below', 1)
+      stage.cluster.step(node, { kind: 'compacted', firstIndex: node.disk.firstIndex as LogIndex })
+    }),
   /** `died 1 seen-by=2,3 [jitter=0.5]`: these see the process of 1 die. */
   died(stage, words) {
     const peer = (words.numbers[0] ?? 1) as NodeId

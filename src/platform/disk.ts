@@ -42,6 +42,16 @@ export interface Disk {
   open(path: string, options: { readonly create: boolean }): DiskFile
   rename(from: string, to: string): void
   remove(path: string): void
+  /** Removes a file, however large, without holding up the caller, and makes that durable. `done` never runs before this call has returned. */
+  removeLater(path: string, done: DiskCallback): void
+  /** Room on the file system that holds `path`. */
+  space(path: string): DiskSpace
+}
+
+export interface DiskSpace {
+  readonly totalBytes: number
+  /** What we may still write. */
+  readonly freeBytes: number
 }
 
 /** Writes up to this size go to the page cache on the calling thread: cheaper than a thread's hop, and far below 1 ms. */
@@ -162,6 +172,13 @@ function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] 
   return rest
 }
 
+function syncDirectoryLater(directory: string, done: DiskCallback): void {
+  fs.open(directory, 'r', (openError, fd) => {
+    if (openError !== null) return done(openError)
+    fs.fsync(fd, syncError => fs.close(fd, closeError => done(syncError ?? closeError ?? undefined)))
+  })
+}
+
 /** The machine's disk. */
 export const realDisk: Disk = {
   list(directory) {
@@ -194,4 +211,11 @@ export const realDisk: Disk = {
   },
   rename: (from, to) => fs.renameSync(from, to),
   remove: filePath => fs.unlinkSync(filePath),
+  removeLater(filePath, done) {
+    fs.unlink(filePath, error => (error === null ? syncDirectoryLater(path.dirname(filePath), done) : done(error)))
+  },
+  space(anyPath) {
+    const { blocks, bavail, bsize } = fs.statfsSync(anyPath)
+    return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
+  },
 }

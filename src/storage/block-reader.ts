@@ -54,6 +54,11 @@ export class BlockReader {
     for (const [firstIndex, block] of [...this.#blocks.entries()]) if (block.lastIndex >= index) this.#blocks.delete(firstIndex)
   }
 
+  /** Forgets every block with entries below `index`. */
+  dropBelow(index: number): void {
+    for (const firstIndex of [...this.#blocks.keys()]) if (firstIndex < index) this.#blocks.delete(firstIndex)
+  }
+
   clear(): void {
     this.#blocks.clear()
   }

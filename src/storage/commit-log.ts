@@ -38,7 +38,7 @@ import { Segment, segmentHeaderBytes } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import type { Slab } from './slab.ts'
 import { TailCache } from './tail-cache.ts'
-import { noteTerm, sliceRuns, termAt, truncateRuns } from './term-runs.ts'
+import { dropRuns, noteTerm, sliceRuns, termAt, truncateRuns } from './term-runs.ts'
 
 /** What recovery has found and made whole. */
 export interface RecoveredLog {
@@ -203,6 +203,23 @@ export class CommitLog implements LogStorage {
     if (index <= this.#plannedIndex) this.#mustTruncate = true
     this.#plannedIndex = Math.min(this.#plannedIndex, link.index)
     this.#writtenIndex = Math.min(this.#writtenIndex, link.index)
+  }
+
+  trimTo(index: LogIndex): void {
+    const count = this.#segments.findIndex((segment, i) => !this.#mayGo(segment, this.#segments[i + 1], index))
+    if (count <= 0) return
+    const base = mustExist(this.#segments[count], 'segment-kept').prev
+    const gone = this.#segments.splice(0, count)
+    for (const segment of gone) this.#files.close(segment)
+    dropRuns(this.#runs, base.index)
+    this.#tail.dropBelow(base.index + 1)
+    this.#blocks.dropBelow(base.index + 1)
+    this.#writer.removeLater(gone, base)
+  }
+
+  /** A whole segment below `index`, on disk to its end, with its successor beside it. */
+  #mayGo(segment: Segment, next: Segment | undefined, index: number): boolean {
+    return next?.isOnDisk === true && segment.lastIndex < index && next.prev.index <= this.#writtenIndex
   }
 
   readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined {

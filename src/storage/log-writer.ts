@@ -12,7 +12,9 @@ import type { TermRun } from '../../raft/index.ts'
 import { assert, mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { FlushPlan, SegmentWrite, TruncationPlan } from './flush-plan.ts'
+import { LogTrim } from './log-trim.ts'
 import { recordHeaderBytes } from './record.ts'
+import type { ChainLink } from './record.ts'
 import { encodeSegmentHeader, preparedName, segmentHeaderBytes } from './segment.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
@@ -49,6 +51,7 @@ export class LogWriter {
   readonly #options: LogWriterOptions
   readonly #fill: ZeroFill
   readonly #sidecars: Sidecars
+  readonly #trim: LogTrim
   #current: Segment | undefined
   /** Up to here the current segment's file may hold bytes of records that count no more: writes below it carry a header of zeros behind them. */
   #staleTo = 0
@@ -59,10 +62,11 @@ export class LogWriter {
 
   constructor(options: LogWriterOptions) {
     this.#options = options
-    const { disk, directory, segmentBytes, fillStepBytes: stepBytes } = options
+    const { disk, directory, directoryId, segmentBytes, fillStepBytes: stepBytes } = options
     const failed = (error: Error): void => this.#setPoison(error)
     this.#fill = new ZeroFill({ disk, directory, segmentBytes, stepBytes, failed })
     this.#sidecars = new Sidecars(disk, directory, failed)
+    this.#trim = new LogTrim({ disk, directory, directoryId, failed })
   }
 
   /** Set by the first error; final. */
@@ -83,6 +87,13 @@ export class LogWriter {
   resumeIn(segment: Segment): void {
     this.#setCurrent(segment)
     this.#fill.reserve(segment.endPosition, () => this.#fill.pump())
+  }
+
+  /** The oldest segments go from the disk, in the background; the log begins behind `base`. */
+  removeLater(segments: readonly Segment[], base: ChainLink): void {
+    if (this.#poison !== undefined) return
+    for (const segment of segments) this.#sidecars.forget(segment)
+    this.#trim.removeLater(segments, base)
   }
 
   /** Carries out the plan. `done` never runs inside this call, for every plan has at least one asynchronous step. */
@@ -115,7 +126,7 @@ export class LogWriter {
     this.#isBusy = true
     this.#fill.hold(() => {
       this.#fill.close()
-      this.#sidecars.stop(done)
+      this.#trim.stop(() => this.#sidecars.stop(done))
     })
   }
 

@@ -34,8 +34,6 @@ export interface OpenLogOptions {
   readonly dataDirectory: string
   readonly identity: DataIdentity
   readonly limits?: LogLimits
-  /** The log may begin here or before; 1 for one that was never trimmed. */
-  readonly keptFrom?: number
 }
 
 export interface OpenedLog {
@@ -58,7 +56,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   if (directoryId === undefined) return openNew(options, limits, directory)
   const { record: before, isSlotLost } = mustReadHardState(disk, dataDirectory, directoryId)
   const { flushBytesMax } = limits
-  const recovery = { disk, directory, directoryId, mark: before.mark, keptFrom: options.keptFrom ?? 1, flushBytesMax }
+  const recovery = { disk, directory, directoryId, mark: before.mark, flushBytesMax }
   const found = findLog(recovery)
   const { tornAt } = found
   const record: HardStateRecord = {
@@ -74,6 +72,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   settleLog(recovery, found)
   if (found.last.index > record.mark) hardState.writeBothSync({ ...hardState.record, mark: found.last.index })
   const notes: string[] = []
+  if (found.baseProblem !== undefined) notes.push(found.baseProblem)
   if (tornAt !== undefined) notes.push(tornAt.sentence)
   if (isSlotLost)
     notes.push(`${dataDirectory}/${hardStateName}: one of its two slots is unreadable; no vote until a leader of a higher term is heard`)

@@ -6,14 +6,16 @@
 import type { TermRun } from '../../raft/index.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { RecoveredLog } from './commit-log.ts'
+import { baseName, encodeBase, newBaseName, readBase, writeBaseSync } from './log-base.ts'
 import { chainOrigin, describeProblem, recordHeaderBytes } from './record.ts'
 import type { ChainLink } from './record.ts'
 import { judge } from './recovery-verdict.ts'
 import { decodeSegmentHeader, parseSegmentName, preparedName, Segment, segmentHeaderBytes, segmentName } from './segment.ts'
 import type { ScanEnd } from './segment-scan.ts'
 import { scanSegment } from './segment-scan.ts'
-import { readSidecar } from './sidecar.ts'
+import { readSidecar, sidecarName } from './sidecar.ts'
 import { StorageError } from './storage-error.ts'
+import { noteTerm } from './term-runs.ts'
 
 export interface RecoverLogOptions {
   readonly disk: Disk
@@ -21,8 +23,6 @@ export interface RecoverLogOptions {
   readonly directoryId: Uint8Array
   /** The durable mark from the hard state. */
   readonly mark: number
-  /** The first segment begins here or before; 1 for a log that was never trimmed. */
-  readonly keptFrom: number
   readonly flushBytesMax: number
 }
 
@@ -30,6 +30,10 @@ export interface RecoverLogOptions {
 export interface FoundLog extends RecoveredLog {
   /** Where the last segment is to be cut off; undefined when its end is in order. */
   readonly tornAt: TornTail | undefined
+  /** Segments that a trim had not removed yet. */
+  readonly leftovers: readonly string[]
+  /** The record of where the log begins must be written anew; a sentence about it. */
+  readonly baseProblem: string | undefined
 }
 
 export interface TornTail {
@@ -41,12 +45,18 @@ export interface TornTail {
 
 export function findLog(options: RecoverLogOptions): FoundLog {
   const { disk, directory, mark } = options
-  const firsts = listSegments(disk, directory)
+  const base = readBase(disk, directory, options.directoryId)
+  const all = listSegments(disk, directory)
+  const keptFrom = base.kind === 'found' ? base.link.index + 1 : base.kind === 'none' ? 1 : (all[0] ?? 1)
+  const firsts = all.filter(first => first >= keptFrom)
+  const leftovers = all.filter(first => first < keptFrom).map(segmentName)
   const segments: Segment[] = []
   const runs: TermRun[] = []
   const prevs = firsts.map(firstIndex => readPrev(options, firstIndex))
-  checkBegin(options, firsts)
-  let last: ChainLink = prevs[0] ?? chainOrigin
+  checkBegin(options, firsts, keptFrom)
+  let last: ChainLink = base.kind === 'found' ? base.link : (prevs[0] ?? chainOrigin)
+  // The place before the first entry has a term too: a peer that ends there can be fed.
+  if (last.index > 0) noteTerm(runs, last.index, last.term)
   let tornAt: TornTail | undefined
   for (const [number, prev] of prevs.entries()) {
     checkFollows(options, last, prev)
@@ -62,13 +72,17 @@ export function findLog(options: RecoverLogOptions): FoundLog {
     }
     segments.push(segment)
   }
-  if (segments.length === 0 && mark > 0) {
+  if (segments.length === 0 && mark > last.index) {
     throw new StorageError(
-      `${directory}: the log is gone; entries 1..${mark} were on this disk; restore the directory or join as a new node`,
+      `${directory}: the log is gone; entries ${keptFrom}..${mark} were on this disk; restore the directory or join as a new node`,
       directory,
     )
   }
-  return { segments, last, runs, tornAt }
+  const baseProblem =
+    base.kind === 'bad'
+      ? `${directory}/${baseName}: it ${base.problem}; the log begins with entry ${keptFrom}, which is put on record again`
+      : undefined
+  return { segments, last, runs, tornAt, leftovers, baseProblem }
 }
 
 /**
@@ -84,8 +98,21 @@ export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
       file.syncSync()
     })
   }
-  for (const name of disk.list(directory)) if (name === preparedName || name.endsWith('.idx.tmp')) disk.remove(`${directory}/${name}`)
+  const first = found.segments[0]
+  if (found.baseProblem !== undefined && first !== undefined) writeBaseSync(disk, directory, encodeBase(first.prev, options.directoryId))
+  // Oldest first, each for good before the next: a crash in between leaves no gap.
+  for (const name of found.leftovers) {
+    disk.remove(`${directory}/${name}`)
+    disk.syncDirectory(directory)
+  }
+  for (const name of disk.list(directory)) if (isUseless(name, found)) disk.remove(`${directory}/${name}`)
   disk.syncDirectory(directory)
+}
+
+/** What never got its name, and sidecars without a segment. */
+function isUseless(name: string, found: FoundLog): boolean {
+  if (name === preparedName || name === newBaseName || name.endsWith('.idx.tmp')) return true
+  return name.endsWith('.idx') && !found.segments.some(segment => sidecarName(segment) === name)
 }
 
 function listSegments(disk: Disk, directory: string): number[] {
@@ -120,7 +147,7 @@ function readPrev(options: RecoverLogOptions, firstIndex: number): ChainLink {
   return header.prev
 }
 
-function checkBegin({ directory, keptFrom }: RecoverLogOptions, firsts: readonly number[]): void {
+function checkBegin({ directory }: RecoverLogOptions, firsts: readonly number[], keptFrom: number): void {
   const first = firsts[0]
   if (first === undefined || first <= keptFrom) return
   throw new StorageError(

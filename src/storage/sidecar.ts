@@ -130,12 +130,17 @@ export class Sidecars {
 
   /** The segment is gone or open again. Durable when this returns. */
   remove(segment: Segment): void {
-    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]?.segment === segment) this.#jobs.splice(i, 1)
-    if (this.#present?.segment === segment) this.#isPresentWanted = false
+    this.forget(segment)
     const path = `${this.#directory}/${sidecarName(segment)}`
     if (!this.#disk.exists(path)) return
     this.#disk.remove(path)
     this.#disk.syncDirectory(this.#directory)
+  }
+
+  /** Nothing is written for this segment any more. */
+  forget(segment: Segment): void {
+    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]?.segment === segment) this.#jobs.splice(i, 1)
+    if (this.#present?.segment === segment) this.#isPresentWanted = false
   }
 
   /** Starts nothing more; `done` runs when nothing is under way. */

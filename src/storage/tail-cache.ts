@@ -67,6 +67,14 @@ export class TailCache {
     if (last !== undefined && last.lastIndex >= index) last.truncate(index)
   }
 
+  /** Gives up the slabs that end below `index`. */
+  dropBelow(index: number): void {
+    for (let first = this.#slabs[0]; first !== undefined && first.lastIndex < index && this.#slabs.length > 1; first = this.#slabs[0]) {
+      this.#slabs.shift()
+      this.#bytes -= first.bytes.length
+    }
+  }
+
   /** Gives up the oldest slabs until at most `bytesMax` are held; never what is not yet on disk, that is above `writtenIndex`, nor the slab in use. */
   shrink(bytesMax: number, writtenIndex: number): void {
     let count = 0

@@ -29,6 +29,14 @@ export function truncateRuns(runs: TermRun[], index: number): void {
   while (mustLastFirst(runs) >= index) runs.pop()
 }
 
+/** Forgets the entries below `index`; the run that holds it begins there from now on. */
+export function dropRuns(runs: TermRun[], index: number): void {
+  const first = runOf(runs, index)
+  if (first < 0) return
+  const { term } = mustExist(runs[first], 'run')
+  runs.splice(0, first + 1, { firstIndex: index as LogIndex, term })
+}
+
 function mustLastFirst(runs: readonly TermRun[]): number {
   return runs.at(-1)?.firstIndex ?? -1
 }
