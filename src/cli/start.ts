@@ -31,11 +31,17 @@ export async function start(options: StartOptions): Promise<void> {
   running.onLeadership(view => tellParent({ kind: 'leadership', ...view }))
   tellParent({ kind: 'ready', clientPort: running.clientPort, peerPort: running.peerPort })
   const end = await Promise.race([signals.first, running.failed])
-  if (end instanceof Error) throw new CliError(ExitCode.diskFailed, `${node.name} stops: ${end.message}`)
+  if (end instanceof Error) endAtOnce(node.name, end)
   await running.close()
   signals.dispose()
   // Whatever still holds the process (a client that does not let go of its socket) must not.
   process.exit(ExitCode.ok)
+}
+
+/** Nothing is closed in order: what the node holds can't be trusted with it. Its open ports and files would keep the process, and its supervisor waiting. */
+function endAtOnce(name: string, error: Error): never {
+  process.stderr.write(`${name} stops: ${error.message}\n`)
+  process.exit(isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed)
 }
 
 /** Reads and checks a configuration file; a problem is a sentence and exit code 2. */

@@ -283,6 +283,8 @@ export class BrokerNode {
   }
 
   #apply(entry: StoredEntry): void {
+    // Halted earlier in this turn: what comes behind an entry that was not applied must not be either.
+    if (this.#isStopped) return
     this.#logBytesApplied += this.#opened.log.recordBytes(entry.body.length)
     try {
       const applied = this.#state.machine.apply(entry)
@@ -298,6 +300,8 @@ export class BrokerNode {
     this.#isStopped = true
     this.#hooks.close()
     this.#raft.stop()
+    // The entry that halted us may be applied in half.
+    this.#checkpointer.abandon()
     this.#options.onFatal(error)
   }
 

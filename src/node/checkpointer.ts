@@ -78,6 +78,13 @@ export class Checkpointer {
     else this.#options.clock.soon(finish)
   }
 
+  /** Begins no further save: the state is not to be trusted any more. */
+  abandon(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
   #save(): void {
     const { machine, index, store, clock, logBytesApplied } = this.#options
     if (this.#isSaving || this.#isStopped || machine.appliedIndex === this.#savedIndex) return

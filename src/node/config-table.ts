@@ -60,7 +60,7 @@ export const configKeys = {
     'empty at the first start, or of this cluster and this node; relative to this file',
     /^[^\0]{1,4096}$/,
   ),
-  segmentBytes: size('log.segment_size', GiB, { min: MiB, max: 4 * GiB }, 'a file of the log; filled with zeros ahead of the writes'),
+  segmentBytes: size('log.segment_size', GiB, { min: MiB, max: 2 * GiB }, 'a file of the log; filled with zeros ahead of the writes'),
   heartbeatMs: duration('raft.heartbeat', 50, { min: 10, max: 5 * second }, 'equal on all nodes'),
   electionTimeoutMs: duration('raft.election_timeout', 300, { min: 50, max: minute }, 'randomised up to twice this; at least 4 heartbeats'),
   inflightBytes: size(

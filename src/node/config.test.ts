@@ -86,6 +86,7 @@ test.each([
   ['raft:\n  heartbeat:\n', 'cluster.yaml:7: raft.heartbeat has no value; give it one or remove the line'],
   ['raft:\n', 'cluster.yaml:6: raft has no value; give it one or remove the line'],
   ['raft: 5\n', 'cluster.yaml:6: raft is 5; it takes keys of its own'],
+  ['log: { segment_size: 4GiB }\n', 'cluster.yaml:6: log.segment_size: 4GiB is too large; from 1MiB to 2GiB'],
   ['log: { segment_size: 1GB }\n', 'cluster.yaml:6: log.segment_size: "1GB": there is no size unit GB; use B, KiB, MiB, GiB, TiB'],
   [
     'log: { segment_size: 1073741824 }\n',
