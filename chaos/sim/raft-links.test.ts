@@ -267,4 +267,17 @@ describe('a Raft node', () => {
     expect(group.leader).toBe(leader)
     expect(group.elections()).toBe(1)
   })
+
+  it('acts though it comes late to every turn: a process that is always slow still calls an election', () => {
+    const { group, leader, followers } = settled('always late')
+    group.kill(leader.id)
+    for (let i = 0; i < 20 && followers.every(({ node }) => node.role === 'follower'); i++) {
+      for (const { process } of followers) process.pause()
+      group.run(150)
+      for (const { process } of followers) group.scheduler.resume(process)
+      // What waited runs, and asks for the next turn; before that one comes, the process is away again.
+      group.scheduler.runUntil(group.scheduler.nowMs)
+    }
+    expect(followers.map(({ node }) => node.role)).toContain('preCandidate')
+  })
 })

@@ -128,4 +128,9 @@ describe('messages between peers', () => {
     expect(readOne(backwards).kind).toBe('malformed')
     expect(decodeFrame(FrameKind.vote, new Uint8Array(0), new Uint8Array(3)).kind).toBe('malformed')
   })
+
+  it.each([0, 2 ** 30])('are malformed in a hello of a process that has the incarnation %d', incarnation => {
+    const hello = { clusterName: 'c', node: 3, incarnation, featureLevel: 1, channel: 'data' as const, targetNode: 2 }
+    expect(readOne(encodeHello(hello)).kind).toBe('malformed')
+  })
 })

@@ -9,6 +9,7 @@ import { assertNever } from '../../src/platform/assert.ts'
 import type { EntryId, LogIndex, Session, Term } from '../core/ids.ts'
 import { originId } from '../core/ids.ts'
 import type { Append, Message } from '../core/message.ts'
+import { incarnationMax } from '../core/session.ts'
 import { frameHead } from './frame.ts'
 
 const proto = raftmq.v1
@@ -250,6 +251,8 @@ function decodeHello(header: Uint8Array): PeerFrame {
   const { CONTROL, DATA } = proto.Hello.Channel
   if (m.channel !== CONTROL && m.channel !== DATA) return malformed('a hello for no channel')
   if (m.node < 1 || m.node > 65_535) return malformed('a hello from no node')
+  // A session has to hold it; 0 would say that it is not known.
+  if (m.incarnation < 1 || m.incarnation >= incarnationMax) return malformed('a hello from no process')
   const hello: Hello = {
     clusterName: m.clusterName.slice(0, maxNameLength),
     node: m.node,

@@ -8,7 +8,8 @@ import type { Session } from './ids.ts'
 
 /** Sessions that one process opens with one incarnation of a peer. */
 const countMax = 2 ** 22
-const incarnationMax = 2 ** 30
+/** A restart counter is below this. */
+export const incarnationMax = 2 ** 30
 
 /** `incarnation` 0: the leader has not heard which one it talks to. */
 export function makeSession(incarnation: number, count: number): Session {

@@ -71,8 +71,10 @@ export class Loop {
   #timer: Timer | undefined
   #timerDueMs = Infinity
   #lastWakeMs: number
-  /** Turns that the tick still waits after a stall. */
-  #ticksHeld = 0
+  /** After a stall the tick waits for the next turn … */
+  #isTickHeld = false
+  /** … but not for a second one: a process that is late every time would never hear what time it is (catalogue B160). */
+  #wasTickHeld = false
   #lastLinkCheckMs = -Infinity
   #steppedEpoch = 0 as Epoch
   /** Proposed in this turn, until the output is drained. */
@@ -143,7 +145,7 @@ export class Loop {
     if (gapMs <= this.#stallMs || this.#isStopped) return
     metrics.stalls++
     metrics.stallMsLongest = Math.max(metrics.stallMsLongest, gapMs)
-    this.#ticksHeld = 1
+    this.#isTickHeld = true
     trace?.({ kind: 'stall', gapMs })
     if (gapMs <= absenceMsMax) return
     this.inbox.dropFrames()
@@ -233,11 +235,9 @@ export class Loop {
 
   #maybeTick(): void {
     const { core, clock, random, transport } = this.#options
-    if (this.#ticksHeld > 0) {
-      this.#ticksHeld--
-      this.requestTurn()
-      return
-    }
+    this.#wasTickHeld = this.#isTickHeld && !this.#wasTickHeld
+    this.#isTickHeld = false
+    if (this.#wasTickHeld) return this.requestTurn()
     const nowMs = clock.nowMs()
     if (nowMs - this.#lastLinkCheckMs >= linkCheckIntervalMs) {
       this.#lastLinkCheckMs = nowMs
