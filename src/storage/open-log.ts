@@ -6,6 +6,7 @@
  *   no               any           some           refused: these are somebody's entries
  *   yes              missing, lost any            refused: a vote may have been given that we no longer know (rule 12)
  *   yes              one slot lost any            opened, vote withheld
+ *   yes              good          of later term  opened, vote withheld
  *   yes              good          recovered      opened
  *
  * Before this returns, the incarnation has been raised and stored, and the reasons for reserve are on disk before a torn tail is cut off.
@@ -59,14 +60,15 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const recovery = { disk, directory, directoryId, mark: before.mark, flushBytesMax }
   const found = findLog(recovery)
   const { tornAt } = found
+  // The hard state is synced before any entry of its term: one that is older than the log has been lost, and perhaps a vote with it.
+  const isBehindLog = before.term < found.last.term
   const record: HardStateRecord = {
     ...before,
-    // A lost hard-state write can't lower the term below what the log proves.
     term: Math.max(before.term, found.last.term),
-    votedFor: found.last.term > before.term ? undefined : before.votedFor,
+    votedFor: isBehindLog ? undefined : before.votedFor,
     incarnation: before.incarnation + 1,
     hasTornTail: before.hasTornTail || tornAt !== undefined,
-    isVoteWithheld: before.isVoteWithheld || isSlotLost,
+    isVoteWithheld: before.isVoteWithheld || isSlotLost || isBehindLog,
   }
   const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record })
   settleLog(recovery, found)
@@ -76,6 +78,8 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   if (tornAt !== undefined) notes.push(tornAt.sentence)
   if (isSlotLost)
     notes.push(`${dataDirectory}/${hardStateName}: one of its two slots is unreadable; no vote until a leader of a higher term is heard`)
+  if (isBehindLog)
+    notes.push(`${dataDirectory}/${hardStateName}: it is older than the log; no vote until a leader of a higher term is heard`)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
   const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered: found })
   return { log, hardState, directoryId, recovered: recoveredState(log, hardState), notes }

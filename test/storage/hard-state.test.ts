@@ -157,6 +157,17 @@ describe('the hard state', () => {
     expect(rig.open().recovered.hardState).toEqual({ term: 7, votedFor: undefined })
   })
 
+  it('that is older than the log may have forgotten a vote: it is withheld', () => {
+    const rig = new StorageRig('older')
+    const opened = rig.open()
+    append(opened, 7, 1)
+    rig.flush(opened)
+    rig.kill()
+    expect(rig.open().recovered.isVoteWithheld).toBe(true)
+    rig.kill()
+    expect(rig.open().recovered.isVoteWithheld).toBe(true)
+  })
+
   it.each(['write', 'sync'] as const)('tells a failed %s, and nothing is saved any more', operation => {
     const rig = new StorageRig('poison')
     const opened = rig.open()

@@ -1,6 +1,6 @@
 /** The decision table of recovery on a disk: one row, one test; and what a start refuses. */
 import { describe, expect, it } from 'vitest'
-import type { LogIndex } from '../../raft/index.ts'
+import type { LogIndex, Term } from '../../raft/index.ts'
 import type { Disk } from '../../src/platform/disk.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
@@ -21,6 +21,8 @@ function positionOf(index: number): number {
 function rigWith(count: number, mark: number): StorageRig {
   const rig = new StorageRig('recovery', limits)
   const opened = rig.open()
+  opened.hardState.save({ term: 1 as Term, votedFor: undefined }, () => undefined)
+  rig.settle()
   append(opened, 1, mark, bodyBytes)
   if (mark > 0) rig.flush(opened)
   opened.log.noteDurable(mark as LogIndex)
