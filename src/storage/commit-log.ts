@@ -34,19 +34,12 @@ import type { FlushPlan, TruncationPlan } from './flush-plan.ts'
 import type { LogLimits } from './log-limits.ts'
 import { chainId, linkOf, recordBodyBytes, recordHeaderBytes, recordKind, recordTerm, recordWallMs, writeRecordHeader } from './record.ts'
 import type { ChainLink } from './record.ts'
+import type { RecoveredLog } from './recovery.ts'
 import { Segment, segmentHeaderBytes } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import type { Slab } from './slab.ts'
 import { TailCache } from './tail-cache.ts'
 import { dropRuns, noteTerm, sliceRuns, termAt, truncateRuns } from './term-runs.ts'
-
-/** What recovery has found and made whole. */
-export interface RecoveredLog {
-  /** Ascending, without a gap; empty for a new log. */
-  readonly segments: Segment[]
-  readonly last: ChainLink
-  readonly runs: TermRun[]
-}
 
 export interface CommitLogOptions {
   readonly disk: Disk
@@ -111,9 +104,7 @@ export class CommitLog implements LogStorage {
     this.#tail = new TailCache(limits.slabBytes)
     const sealedRuns = (sealed: Segment, next: Segment): readonly TermRun[] | undefined =>
       this.#segments.includes(next) ? sliceRuns(this.#runs, sealed.firstIndex, sealed.lastIndex) : undefined
-    const { segmentBytes, fillStepBytes, flushBytesMax } = limits
-    const { directory } = files
-    this.#writer = new LogWriter({ disk, directory, directoryId, files, marks, sealedRuns, segmentBytes, fillStepBytes, flushBytesMax })
+    this.#writer = new LogWriter({ disk, directory: files.directory, directoryId, files, marks, sealedRuns, limits })
     const open = this.#segments.at(-1)
     if (open !== undefined) this.#writer.resumeIn(open)
   }
@@ -273,6 +264,7 @@ export class CommitLog implements LogStorage {
         // What was truncated meanwhile is not on disk, or not for long.
         this.#writtenIndex = Math.min(flushedIndex, this.#plannedIndex)
         for (const write of plan.writes) this.#flushedBytes += write.bytes
+        this.#maybeNoteBeginning()
         this.#tail.shrink(this.#limits.tailBytesMax, this.#writtenIndex)
         this.#watchIdle()
       }
@@ -323,6 +315,16 @@ export class CommitLog implements LogStorage {
     const writes = planWrites(this.#tail.slabs, this.#plannedIndex)
     this.#plannedIndex = this.#last.index
     return { truncation, writes }
+  }
+
+  /** Once in a while the open segment's sidecar learns how far it is on disk. */
+  #maybeNoteBeginning(): void {
+    const segment = this.#segments.at(-1)
+    if (segment === undefined || this.#writtenIndex < segment.firstIndex) return
+    const position = this.#cutPosition(segment, this.#writtenIndex)
+    if (!this.#writer.isNoteDue(segment, position)) return
+    const last = mustExist(this.#linkAt(this.#writtenIndex), 'written-link', this.#writtenIndex)
+    this.#writer.noteBeginning(segment, { last, position }, sliceRuns(this.#runs, segment.firstIndex, this.#writtenIndex))
   }
 
   /** Where the entry after `lastIndex` begins, or would begin, in this segment. */

@@ -18,6 +18,8 @@ export interface LogLimits {
   /** Older parts that were read back. */
   readonly blockCacheBytesMax: number
   readonly openFilesMax: number
+  /** A start reads at most about so much of the last segment. */
+  readonly unmarkedBytesMax: number
 }
 
 const kiB = 1024
@@ -36,6 +38,7 @@ export function logLimits(segmentBytes = 1024 * miB, changes: Partial<LogLimits>
     tailBytesIdle: 4 * miB,
     blockCacheBytesMax: 16 * miB,
     openFilesMax: 64,
+    unmarkedBytesMax: Math.min(32 * miB, Math.max(4 * kiB, Math.floor(segmentBytes / 8))),
     ...changes,
   }
 }

@@ -11,6 +11,7 @@
 import type { TermRun } from '../../raft/index.ts'
 import { assert, mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
+import type { LogLimits } from './log-limits.ts'
 import type { FlushPlan, SegmentWrite, TruncationPlan } from './flush-plan.ts'
 import { LogTrim } from './log-trim.ts'
 import { recordHeaderBytes } from './record.ts'
@@ -19,6 +20,7 @@ import { encodeSegmentHeader, preparedName, segmentHeaderBytes } from './segment
 import type { Segment } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { Sidecars } from './sidecar.ts'
+import type { RecordsEnd } from './sidecar.ts'
 import { StorageError } from './storage-error.ts'
 import { ZeroFill } from './zero-fill.ts'
 
@@ -40,9 +42,7 @@ export interface LogWriterOptions {
   readonly marks: DurableMarks
   /** The terms of a segment that `next` follows; undefined when memory has already gone back behind `next` again. */
   readonly sealedRuns: (sealed: Segment, next: Segment) => readonly TermRun[] | undefined
-  readonly segmentBytes: number
-  readonly fillStepBytes: number
-  readonly flushBytesMax: number
+  readonly limits: Pick<LogLimits, 'segmentBytes' | 'fillStepBytes' | 'flushBytesMax' | 'unmarkedBytesMax'>
 }
 
 const zeroHeader = new Uint8Array(recordHeaderBytes)
@@ -55,6 +55,8 @@ export class LogWriter {
   #current: Segment | undefined
   /** Up to here the current segment's file may hold bytes of records that count no more: writes below it carry a header of zeros behind them. */
   #staleTo = 0
+  /** What the current segment's sidecar was told last. */
+  #notedTo = 0
   #isBusy = false
   #quiesceWaiting: (() => void) | undefined
   #poison: Error | undefined
@@ -62,7 +64,8 @@ export class LogWriter {
 
   constructor(options: LogWriterOptions) {
     this.#options = options
-    const { disk, directory, directoryId, segmentBytes, fillStepBytes: stepBytes } = options
+    const { disk, directory, directoryId } = options
+    const { segmentBytes, fillStepBytes: stepBytes } = options.limits
     const failed = (error: Error): void => this.#setPoison(error)
     this.#fill = new ZeroFill({ disk, directory, segmentBytes, stepBytes, failed })
     this.#sidecars = new Sidecars(disk, directory, failed)
@@ -94,6 +97,17 @@ export class LogWriter {
     if (this.#poison !== undefined) return
     for (const segment of segments) this.#sidecars.forget(segment)
     this.#trim.removeLater(segments, base)
+  }
+
+  /** The open segment's records up to `end` are on disk: a start may begin there. */
+  noteBeginning(segment: Segment, end: RecordsEnd, runs: readonly TermRun[]): void {
+    this.#notedTo = end.position
+    this.#sidecars.writeLater(segment, end, runs)
+  }
+
+  /** Whether so much of the open segment has been written since its sidecar was last told that it should be told again. */
+  isNoteDue(segment: Segment, position: number): boolean {
+    return segment === this.#current && this.#poison === undefined && position - this.#notedTo >= this.#options.limits.unmarkedBytesMax
   }
 
   /** Carries out the plan. `done` never runs inside this call, for every plan has at least one asynchronous step. */
@@ -151,8 +165,8 @@ export class LogWriter {
     this.#fill.reserve(
       write.position + bytes,
       this.#guard(finished, () => {
-        if (bytes <= this.#options.flushBytesMax) return this.#writeRound(file, write.position, buffers, next, finished)
-        const rounds = cutRounds(buffers, this.#options.flushBytesMax)
+        if (bytes <= this.#options.limits.flushBytesMax) return this.#writeRound(file, write.position, buffers, next, finished)
+        const rounds = cutRounds(buffers, this.#options.limits.flushBytesMax)
         let position = write.position
         const nextRound = this.#guard(finished, () => {
           const round = rounds.shift()
@@ -182,7 +196,8 @@ export class LogWriter {
       const sealed = this.#current
       this.#setCurrent(segment, prepared.filledTo)
       const runs = sealed === undefined ? undefined : sealedRuns(sealed, segment)
-      if (sealed !== undefined && runs !== undefined) this.#sidecars.writeLater(sealed, segment.prev, runs)
+      if (sealed !== undefined && runs !== undefined)
+        this.#sidecars.writeLater(sealed, { last: segment.prev, position: sealed.endPosition }, runs)
       next()
     })
     this.#fill.hold(
@@ -227,6 +242,7 @@ export class LogWriter {
   #setCurrent(segment: Segment, newFilledTo?: number): void {
     const file = this.#options.files.pin(segment)
     this.#current = segment
+    this.#notedTo = 0
     this.#staleTo = newFilledTo === undefined ? file.sizeBytes() : 0
     this.#fill.setCurrent(file, newFilledTo ?? file.sizeBytes(), segmentHeaderBytes)
   }

@@ -1,19 +1,20 @@
 /**
  * The log as it is found at the start: segments listed, checked and chained, the end decided (recovery-verdict.ts), a torn tail cut off.
- * Sealed segments with a good sidecar are not read; the last one always is, from its first record to its end.
+ * Sealed segments with a good sidecar are not read; the last one is read from where its sidecar ends, which is at most some megabytes from the end.
  * What was synced and is damaged or missing is never cut off: the start is refused with one sentence.
  */
 import type { TermRun } from '../../raft/index.ts'
+import { mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
-import type { RecoveredLog } from './commit-log.ts'
 import { baseName, encodeBase, newBaseName, readBase, writeBaseSync } from './log-base.ts'
 import { chainOrigin, describeProblem, recordHeaderBytes } from './record.ts'
 import type { ChainLink } from './record.ts'
 import { judge } from './recovery-verdict.ts'
 import { decodeSegmentHeader, parseSegmentName, preparedName, Segment, segmentHeaderBytes, segmentName } from './segment.ts'
 import type { ScanEnd } from './segment-scan.ts'
-import { scanSegment } from './segment-scan.ts'
-import { readSidecar, sidecarName } from './sidecar.ts'
+import { endsAsTold, scanSegment } from './segment-scan.ts'
+import { isWholeSegment, readSidecar, sidecarName } from './sidecar.ts'
+import type { RecordsEnd } from './sidecar.ts'
 import { StorageError } from './storage-error.ts'
 import { noteTerm } from './term-runs.ts'
 
@@ -24,6 +25,14 @@ export interface RecoverLogOptions {
   /** The durable mark from the hard state. */
   readonly mark: number
   readonly flushBytesMax: number
+}
+
+/** What recovery has found and made whole. */
+export interface RecoveredLog {
+  /** Ascending, without a gap; empty for a new log. */
+  readonly segments: Segment[]
+  readonly last: ChainLink
+  readonly runs: TermRun[]
 }
 
 /** What was found; nothing has been changed yet. */
@@ -62,9 +71,10 @@ export function findLog(options: RecoverLogOptions): FoundLog {
     checkFollows(options, last, prev)
     const segment = new Segment(prev, true)
     const next = prevs[number + 1]
-    if (next !== undefined && useSidecar(options, segment, next, runs)) last = next
+    const known = useSidecar(options, segment, next, runs)
+    if (known === 'whole') last = mustExist(next, 'sealed-next')
     else {
-      const end = scan(options, segment, runs)
+      const end = scan(options, segment, runs, known)
       last = end.last
       // A segment that ends in order, and before the next one begins: a file in between is gone.
       if (next !== undefined && end.problem === 'end') checkFollows(options, last, next)
@@ -172,20 +182,33 @@ function isComplete(end: ScanEnd, next: ChainLink): boolean {
   return end.last.index === next.index && end.last.headerCrc === next.headerCrc
 }
 
-function useSidecar(options: RecoverLogOptions, segment: Segment, next: ChainLink, runs: TermRun[]): boolean {
-  const sidecar = readSidecar(options.disk, options.directory, segment, next)
-  if (sidecar === undefined) return false
-  const size = withFile(options.disk, `${options.directory}/${segment.name}`, file => file.sizeBytes())
-  if (size < sidecar.endPosition) return false
+/** What the sidecar spares: all of a sealed segment, the beginning of any, nothing (then the segment is as if it had none). */
+function useSidecar(
+  options: RecoverLogOptions,
+  segment: Segment,
+  next: ChainLink | undefined,
+  runs: TermRun[],
+): 'whole' | RecordsEnd | undefined {
+  const sidecar = readSidecar(options.disk, options.directory, segment)
+  if (sidecar === undefined) return undefined
+  const isWhole = next !== undefined && isWholeSegment(sidecar, next)
+  const { last, endPosition } = sidecar
+  const end = { last, position: endPosition }
+  const isThere = withFile(options.disk, `${options.directory}/${segment.name}`, file => {
+    if (file.sizeBytes() < endPosition) return false
+    const point = sidecar.points.at(-1)
+    return isWhole || (point !== undefined && endsAsTold(file, point, end))
+  })
+  if (!isThere) return undefined
   for (const point of sidecar.points) segment.maybeAddPoint(point.index, point.position, true)
-  for (const run of sidecar.runs) if (runs.at(-1)?.term !== run.term) runs.push(run)
-  segment.lastIndex = sidecar.last.index
-  segment.endPosition = sidecar.endPosition
-  return true
+  for (const run of sidecar.runs) noteTerm(runs, run.firstIndex, run.term)
+  segment.lastIndex = last.index
+  segment.endPosition = endPosition
+  return isWhole ? 'whole' : end
 }
 
-function scan(options: RecoverLogOptions, segment: Segment, runs: TermRun[]): ScanEnd {
-  return withFile(options.disk, `${options.directory}/${segment.name}`, file => scanSegment(file, segment, runs))
+function scan(options: RecoverLogOptions, segment: Segment, runs: TermRun[], from: RecordsEnd | undefined): ScanEnd {
+  return withFile(options.disk, `${options.directory}/${segment.name}`, file => scanSegment(file, segment, runs, from))
 }
 
 /** Throws for rot; the place of a torn tail; undefined for a clean end. */

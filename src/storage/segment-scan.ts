@@ -5,10 +5,11 @@
 import type { TermRun } from '../../raft/index.ts'
 import { viewOf } from '../platform/bytes.ts'
 import type { DiskFile } from '../platform/disk.ts'
-import { checkRecordBody, checkRecordHeader, linkOf, recordBytes, recordHeaderBytes } from './record.ts'
+import { chainOrigin, checkRecordAlone, checkRecordBody, checkRecordHeader, linkOf, recordBytes, recordHeaderBytes } from './record.ts'
 import type { ChainLink, RecordProblem } from './record.ts'
 import { segmentHeaderBytes } from './segment.ts'
-import type { Segment } from './segment.ts'
+import type { Segment, SegmentPoint } from './segment.ts'
+import type { RecordsEnd } from './sidecar.ts'
 import { noteTerm } from './term-runs.ts'
 
 const windowBytes = 1024 * 1024
@@ -24,11 +25,14 @@ export interface ScanEnd {
   readonly chainedBytesBehind: number
 }
 
-/** Scans the segment from its first record and fills in its points, end and last index; `runs` learns the terms. */
-export function scanSegment(file: DiskFile, segment: Segment, runs: TermRun[]): ScanEnd {
+/**
+ * Scans the segment and fills in its points, end and last index; `runs` learns the terms. From its first record, or from where a trusted sidecar ends,
+ * whose points, end and terms have been taken over.
+ */
+export function scanSegment(file: DiskFile, segment: Segment, runs: TermRun[], from?: RecordsEnd): ScanEnd {
   const window = new ReadWindow(file)
-  let link = segment.prev
-  let position = segmentHeaderBytes
+  let link = from?.last ?? segment.prev
+  let position = from?.position ?? segmentHeaderBytes
   for (;;) {
     const step = window.recordAt(position, link)
     if (step.problem !== undefined) {
@@ -42,6 +46,21 @@ export function scanSegment(file: DiskFile, segment: Segment, runs: TermRun[]): 
     segment.lastIndex = link.index
     segment.endPosition = position
   }
+}
+
+/** Whether good records stand from `point` up to exactly `end`, the last one with `end`'s link. */
+export function endsAsTold(file: DiskFile, point: SegmentPoint, end: RecordsEnd): boolean {
+  const window = new ReadWindow(file)
+  let step = window.recordAlone(point.position)
+  let position = point.position
+  while (step.problem === undefined && position + step.size < end.position) {
+    position += step.size
+    step = window.recordAt(position, step.link)
+  }
+  if (step.problem !== undefined || position + step.size !== end.position) return false
+  const { last } = end
+  const { index, term, headerCrc, wallMs } = step.link
+  return index === last.index && term === last.term && headerCrc === last.headerCrc && wallMs === last.wallMs
 }
 
 /** How many bytes of good records follow `link` at `position`. */
@@ -78,7 +97,19 @@ class ReadWindow {
   recordAt(position: number, prev: ChainLink): Step {
     const headEnd = this.#cover(position, recordHeaderBytes)
     const problem = checkRecordHeader(this.#bytes, this.#view, position - this.#start, headEnd, prev)
-    if (problem !== undefined) return { problem, size: 0, link: prev }
+    return problem === undefined ? this.#bodyAt(position) : { problem, size: 0, link: prev }
+  }
+
+  /** A record whose predecessor is not known. */
+  recordAlone(position: number): Step {
+    const headEnd = this.#cover(position, recordHeaderBytes)
+    const isCut = headEnd - (position - this.#start) < recordHeaderBytes
+    const problem = isCut ? 'cut' : checkRecordAlone(this.#bytes, this.#view, position - this.#start)
+    return problem === undefined ? this.#bodyAt(position) : { problem, size: 0, link: chainOrigin }
+  }
+
+  /** The header there is good. */
+  #bodyAt(position: number): Step {
     const size = recordBytes(this.#view, position - this.#start)
     const end = this.#cover(position, size)
     const at = position - this.#start

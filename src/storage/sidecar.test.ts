@@ -12,7 +12,7 @@ const runs = [
   { firstIndex: 42, term: 3 },
   { firstIndex: 100, term: 5 },
 ] as unknown as readonly TermRun[]
-const bytes = encodeSidecar(segment, last, runs)
+const bytes = encodeSidecar(segment, { last, position: 90_000 }, runs)
 
 describe('a sidecar', () => {
   it('has exactly these bytes', () => {
@@ -43,6 +43,12 @@ describe('a sidecar', () => {
       { index: 99, position: 70_000 },
     ]
     expect(decodeSidecar(bytes)).toEqual({ firstIndex: 42, endPosition: 90_000, last, runs, points })
+  })
+
+  it('of a beginning knows only the points in front of its end', () => {
+    const middle = { index: 98, term: 3, headerCrc: 5, wallMs: 8 }
+    const told = decodeSidecar(encodeSidecar(segment, { last: middle, position: 70_000 }, runs.slice(0, 1)))
+    expect(told).toMatchObject({ endPosition: 70_000, last: middle, points: [{ index: 42, position: 512 }] })
   })
 
   it('is refused with any bit flipped, or cut', () => {

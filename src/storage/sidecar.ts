@@ -1,7 +1,9 @@
 /**
- * Sidecars: what a start must know of a sealed segment, so that it need not be read again: where it ends, its last link, its terms, its sparse index.
- * Written in the background when a segment is sealed, next to it (`….idx`). Derived and expendable: a missing, damaged or unfitting sidecar means
- * that the segment is scanned. It must fit twice: its own checksum, and the header of the following segment, which repeats the last link.
+ * Sidecars: what a start must know of a segment, so that it need not be read again: where it ends, its last link, its terms, its sparse index.
+ * Written in the background next to the segment (`….idx`): of the whole one when it is sealed, of its synced beginning every now and then while it is
+ * open. Derived and expendable: a missing, damaged or unfitting sidecar means that the segment is scanned. It must fit twice: its own checksum, and
+ * for a sealed segment the header of the following one, which repeats the last link; for a beginning the records in front of its end, which are read.
+ * A truncation removes the sidecar durably before the first byte is changed: what it tells of was synced and has not been cut since.
  *
  * Layout, little endian:  0 magic u32 | 4 format u32 | 8 first index u64 | 16 last index u64 | 24 end position u64 | 32 last term u64
  * | 40 last wallMs u64 | 48 last headerCrc u32 | 52 runs u32 | 56 points u32 | 60 zero u32 | runs × (first index u64, term u64)
@@ -27,30 +29,40 @@ export interface Sidecar {
   readonly points: readonly { readonly index: number; readonly position: number }[]
 }
 
+/** Where a segment's records end, or some first part of them. */
+export interface RecordsEnd {
+  readonly last: ChainLink
+  /** Behind the last record. */
+  readonly position: number
+}
+
 export function sidecarName(segment: Segment): string {
   return segment.name.replace(/\.log$/, '.idx')
 }
 
-export function encodeSidecar(segment: Segment, last: ChainLink, runs: readonly TermRun[]): Uint8Array {
-  const bytes = new Uint8Array(headBytes + runs.length * runBytes + segment.points * pointBytes + 4)
+/** Of the records up to `end.last`, which end at byte `end.position`. */
+export function encodeSidecar(segment: Segment, end: RecordsEnd, runs: readonly TermRun[]): Uint8Array {
+  const { last } = end
+  const pointCount = pointsBelow(segment, end.position)
+  const bytes = new Uint8Array(headBytes + runs.length * runBytes + pointCount * pointBytes + 4)
   const view = viewOf(bytes)
   view.setUint32(0, sidecarMagic, true)
   view.setUint32(4, sidecarFormat, true)
   writeU64(view, 8, segment.firstIndex)
   writeU64(view, 16, last.index)
-  writeU64(view, 24, segment.endPosition)
+  writeU64(view, 24, end.position)
   writeU64(view, 32, last.term)
   writeU64(view, 40, last.wallMs)
   view.setUint32(48, last.headerCrc, true)
   view.setUint32(52, runs.length, true)
-  view.setUint32(56, segment.points, true)
+  view.setUint32(56, pointCount, true)
   let position = headBytes
   for (const run of runs) {
     writeU64(view, position, run.firstIndex)
     writeU64(view, position + 8, run.term)
     position += runBytes
   }
-  for (let i = 0; i < segment.points; i++) {
+  for (let i = 0; i < pointCount; i++) {
     const point = segment.point(i)
     view.setUint32(position, point.index - segment.firstIndex, true)
     view.setUint32(position + 4, point.position, true)
@@ -58,6 +70,12 @@ export function encodeSidecar(segment: Segment, last: ChainLink, runs: readonly 
   }
   view.setUint32(position, crc32c(bytes.subarray(0, position)), true)
   return bytes
+}
+
+function pointsBelow(segment: Segment, position: number): number {
+  let count = segment.points
+  while (count > 0 && segment.point(count - 1).position >= position) count--
+  return count
 }
 
 /** Undefined when the bytes are no whole, undamaged sidecar. */
@@ -85,8 +103,8 @@ export function decodeSidecar(bytes: Uint8Array): Sidecar | undefined {
   return { firstIndex, endPosition: readU64(view, 24), last, runs, points }
 }
 
-/** The sidecar of a segment that ends with `last`, if there is a good one. */
-export function readSidecar(disk: Disk, directory: string, segment: Segment, last: ChainLink): Sidecar | undefined {
+/** The sidecar of a segment, if there is an undamaged one. How far it can be trusted is the caller's question. */
+export function readSidecar(disk: Disk, directory: string, segment: Segment): Sidecar | undefined {
   const path = `${directory}/${sidecarName(segment)}`
   if (!disk.exists(path)) return undefined
   const file = disk.open(path, { create: false })
@@ -94,10 +112,12 @@ export function readSidecar(disk: Disk, directory: string, segment: Segment, las
   const count = file.readSync(bytes, 0)
   file.close()
   const sidecar = decodeSidecar(bytes.subarray(0, count))
-  if (sidecar?.firstIndex !== segment.firstIndex) return undefined
-  const end = sidecar.last
-  const fits = end.index === last.index && end.headerCrc === last.headerCrc && end.term === last.term && end.wallMs === last.wallMs
-  return fits ? sidecar : undefined
+  return sidecar?.firstIndex === segment.firstIndex ? sidecar : undefined
+}
+
+/** Whether it is the sidecar of a segment that ends with `last`. */
+export function isWholeSegment({ last: told }: Sidecar, last: ChainLink): boolean {
+  return told.index === last.index && told.headerCrc === last.headerCrc && told.term === last.term && told.wallMs === last.wallMs
 }
 
 interface Job {
@@ -122,9 +142,10 @@ export class Sidecars {
     this.#failed = failed
   }
 
-  /** The segment is sealed and ends with `last`. */
-  writeLater(segment: Segment, last: ChainLink, runs: readonly TermRun[]): void {
-    this.#jobs.push({ segment, bytes: encodeSidecar(segment, last, runs) })
+  /** The segment's records up to `end` are on disk. Takes the place of an earlier one. */
+  writeLater(segment: Segment, end: RecordsEnd, runs: readonly TermRun[]): void {
+    this.#dropJobs(segment)
+    this.#jobs.push({ segment, bytes: encodeSidecar(segment, end, runs) })
     this.#pump()
   }
 
@@ -139,7 +160,7 @@ export class Sidecars {
 
   /** Nothing is written for this segment any more. */
   forget(segment: Segment): void {
-    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]?.segment === segment) this.#jobs.splice(i, 1)
+    this.#dropJobs(segment)
     if (this.#present?.segment === segment) this.#isPresentWanted = false
   }
 
@@ -148,6 +169,10 @@ export class Sidecars {
     this.#isStopped = true
     if (this.#present === undefined) done()
     else this.#waiting.push(done)
+  }
+
+  #dropJobs(segment: Segment): void {
+    for (let i = this.#jobs.length - 1; i >= 0; i--) if (this.#jobs[i]?.segment === segment) this.#jobs.splice(i, 1)
   }
 
   #pump(): void {

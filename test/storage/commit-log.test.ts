@@ -3,7 +3,7 @@ import type { LogIndex, RecordBlock } from '../../raft/index.ts'
 import { originId } from '../../raft/index.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
-import { append, bodyOf, entryBody, StorageRig } from './rig.ts'
+import { append, bodyOf, entryBody, StorageRig, rigLimits } from './rig.ts'
 
 function index(n: number): LogIndex {
   return n as LogIndex
@@ -279,7 +279,7 @@ describe('a truncation', () => {
   })
 
   it.each([30, 2, 1])('takes an empty segment along that a crash in the middle of a roll has left (cut %i entries further back)', back => {
-    const rig = new StorageRig(27)
+    const rig = new StorageRig(27, { ...rigLimits, unmarkedBytesMax: Infinity })
     const opened = rig.open()
     append(opened, 1, 35, 400)
     rig.flush(opened)
