@@ -1,8 +1,7 @@
 /** Carries out a plan: strikes each fault at its time, undoes it when its time is over, and undoes everything before the drain. */
 import type { Auditor } from './audit.ts'
-import { faultCatalog } from './faults/catalog.ts'
+import { faultCatalog, type FaultKind } from './faults/catalog.ts'
 import type { FaultPowers, LinkWeather, Target, Undo } from './faults/fault.ts'
-import type { FaultKind } from './faults/kinds.ts'
 import { hostName } from './host.ts'
 import type { PlanItem } from './schedule.ts'
 import type { LinkProfile, SimNetwork } from './sim/network.ts'
@@ -23,7 +22,7 @@ export interface FaultRunnerParts {
 
 export class FaultRunner {
   readonly #parts: FaultRunnerParts
-  readonly #active = new Map<number, Undo>()
+  readonly #active = new Map<string, Undo>()
   readonly #counts = new Map<FaultKind, number>()
   /** By directed link: how many faults cut it. */
   readonly #cuts = new Map<string, number>()
@@ -64,14 +63,14 @@ export class FaultRunner {
     if (this.#isOver) return
     const { scheduler } = this.#parts
     const say = (who: string, text: string): void => this.#parts.say(who, text)
-    const undo = faultCatalog[item.kind](this.#powers(item), item)
+    const undo = faultCatalog[item.kind].strike(this.#powers(item))
     if (undo === undefined) return
-    say('fault', `${item.kind} for ${item.durationMs} ms (item ${item.number})`)
+    say('fault', `${item.key} for ${item.durationMs} ms: ${faultCatalog[item.kind].about}`)
     this.#counts.set(item.kind, (this.#counts.get(item.kind) ?? 0) + 1)
-    this.#active.set(item.number, undo)
+    this.#active.set(item.key, undo)
     scheduler.schedule(item.durationMs, () => {
-      if (!this.#active.delete(item.number)) return
-      say('fault', `${item.kind} is over (item ${item.number})`)
+      if (!this.#active.delete(item.key)) return
+      say('fault', `${item.key} is over`)
       undo()
     })
   }
@@ -81,7 +80,7 @@ export class FaultRunner {
     return {
       targets,
       leader: () => this.#parts.leader(),
-      random: random.stream('fault', item.number),
+      random: random.stream('fault', item.key),
       syncMs,
       disconnect: (from, to) => this.#cut(from, to, 1),
       connect: (from, to) => this.#cut(from, to, -1),

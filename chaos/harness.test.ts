@@ -1,8 +1,9 @@
 /** The parts around the world: plans, payloads, traps, verdicts. */
 import { describe, expect, it } from 'vitest'
-import { drawConfiguration, profiles } from './configuration.ts'
+import { drawConfiguration } from './configuration.ts'
 import { markNames } from './marks.ts'
 import type { SeedOutcome } from './outcome.ts'
+import { profiles } from './profiles.ts'
 import { Report, replayCommand } from './report.ts'
 import { drawPlan } from './schedule.ts'
 import { withTraps } from './trap.ts'

@@ -123,7 +123,7 @@ export class Host implements NodeView, Gateway, Target {
     }
     this.#parts.disk.cutPower()
     this.#parts.checkpoints.losePower()
-    if (this.#world.random.chance(500_000)) this.#world.network.hostLost(life.process, this.name)
+    if (this.#world.random.stream('crash', this.name, this.#lives).chance(500_000)) this.#world.network.hostLost(life.process, this.name)
     else this.#world.network.processDied(life.process)
   }
 

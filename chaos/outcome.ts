@@ -1,8 +1,8 @@
 /** What one seed came to. Plain data: it travels between threads and into JSON. */
-import type { Profile } from './configuration.ts'
-import type { FaultKind } from './faults/kinds.ts'
+import type { FaultKind } from './faults/catalog.ts'
 import type { LedgerCounts } from './ledger.ts'
 import type { Mark } from './marks.ts'
+import type { Profile } from './profiles.ts'
 import type { TraceLine } from './trace.ts'
 import type { ViolationId } from './violation.ts'
 

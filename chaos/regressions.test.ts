@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { profiles, type Profile } from './configuration.ts'
+import { profiles, type Profile } from './profiles.ts'
 import { batchTimeoutMs } from './seed-batch.ts'
 import { runSeed } from './world.ts'
 

@@ -3,8 +3,8 @@
  * is done with one. The only part of the simulator that knows real time and threads.
  */
 import { Worker } from 'node:worker_threads'
-import type { Profile } from './configuration.ts'
 import type { SeedOutcome } from './outcome.ts'
+import type { Profile } from './profiles.ts'
 import { Report, type Summary } from './report.ts'
 import { runSeed } from './world.ts'
 

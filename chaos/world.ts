@@ -8,13 +8,14 @@
 import type { RaftTraceEvent } from '../raft/index.ts'
 import { AssertionError } from '../src/platform/assert.ts'
 import { Auditor } from './audit.ts'
-import { drawConfiguration, type Profile, type WorldConfiguration } from './configuration.ts'
+import { drawConfiguration, hasFeature, type WorldConfiguration } from './configuration.ts'
 import { FaultRunner } from './fault-runner.ts'
 import { Judges } from './judges.ts'
 import { diskLatency, Host } from './host.ts'
 import { Ledger, type Value } from './ledger.ts'
 import { Marks } from './marks.ts'
 import type { SeedOutcome } from './outcome.ts'
+import type { Profile } from './profiles.ts'
 import { operationsMin } from './report.ts'
 import { drawPlan, type PlanItem } from './schedule.ts'
 import { CheckpointDisk } from './sim/checkpoint-store.ts'
@@ -185,7 +186,8 @@ class World implements ClientWorld {
     const { configuration } = this
     const floors = new Map<string, (number | undefined)[]>()
     for (let i = 0; i < configuration.producers; i += 1) {
-      const clientId = configuration.hasTwins && i < 2 ? 'twin' : i === 2 && !configuration.hasPlainBodies ? undefined : `producer-${i}`
+      const clientId =
+        hasFeature(configuration, 'twins') && i < 2 ? 'twin' : i === 2 && !configuration.hasPlainBodies ? undefined : `producer-${i}`
       new Producer(this, { name: `${i}`, clientId }, floors).start()
     }
     for (const group of configuration.consumerGroups) {
@@ -242,7 +244,7 @@ class World implements ClientWorld {
       counts: { ...this.ledger.counts },
       marks: this.#marks.counts(),
       lines: this.trace.lines,
-      configuration: JSON.stringify({ ...this.configuration, faults: Object.fromEntries(this.configuration.faults) }),
+      configuration: JSON.stringify(this.configuration),
     }
   }
 }

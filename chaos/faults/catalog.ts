@@ -1,11 +1,10 @@
-/** All faults by name: the one table that a new fault is added to. */
-import type { Strike } from './fault.ts'
-import type { FaultKind } from './kinds.ts'
+/** All kinds of faults by name: the one table that a new one is added to. Their order means nothing: each draws from a stream of its own name. */
+import type { Fault } from './fault.ts'
 import * as links from './links.ts'
 import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
 
-export const faultCatalog: Readonly<Record<FaultKind, Strike>> = {
+const catalog = {
   crashLeader: processes.crashLeader,
   crashNode: processes.crashNode,
   crashPair: processes.crashPair,
@@ -31,4 +30,9 @@ export const faultCatalog: Readonly<Record<FaultKind, Strike>> = {
   clockYearLeader: processes.clockYearLeader,
   clockMajority: processes.clockMajority,
   clientCut: processes.clientCut,
-}
+} satisfies Readonly<Record<string, Fault>>
+
+export type FaultKind = keyof typeof catalog
+
+export const faultCatalog: Readonly<Record<FaultKind, Fault>> = catalog
+export const faultKinds = Object.keys(catalog) as readonly FaultKind[]

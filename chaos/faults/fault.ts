@@ -1,10 +1,12 @@
 /**
- * What a fault is and what it may do to the world. A fault strikes and gives back how it is undone; the world undoes it when its time is over, and
+ * What a fault is and what it may do to the world. A kind of fault is one `Fault`, in a file of its own or in that of its family, and one line in
+ * catalog.ts; nothing else needs to know of it. A fault strikes and gives back how it is undone; the world undoes it when its time is over, and
  * all of them before the drain. A fault that finds nobody to strike (no leader, the node is down already) gives nothing and is not counted.
+ * Everything it leaves to chance comes from `powers.random`, a stream of that plan item alone.
  */
-import type { PlanItem } from '../schedule.ts'
-import type { SimRandom } from '../sim/random.ts'
 import type { Glance } from '../checkers/checker.ts'
+import type { Feature } from '../features.ts'
+import type { SimRandom } from '../sim/random.ts'
 
 /** A machine of the group as faults see it. Every act on a process that is not there does nothing. */
 export interface Target {
@@ -53,4 +55,16 @@ export interface FaultPowers {
 
 export type Undo = () => void
 
-export type Strike = (powers: FaultPowers, item: PlanItem) => Undo | undefined
+export type Strike = (powers: FaultPowers) => Undo | undefined
+
+export interface Fault {
+  /** In half a sentence. */
+  readonly about: string
+  /** Shortest and longest time from its strike to its undoing, drawn log-evenly: short ones end before an election, long ones after several. */
+  readonly lastsMs: (electionTimeoutMs: number) => readonly [low: number, high: number]
+  /** Range of the mean time between two strikes in a seed that draws it (6–30 s unless told). */
+  readonly everyMs?: readonly [low: number, high: number]
+  /** Strikes only in seeds where these features are on. */
+  readonly needs?: readonly Feature[]
+  readonly strike: Strike
+}

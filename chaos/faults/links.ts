@@ -1,6 +1,7 @@
 /** Faults of the network between nodes. */
 import { spread } from '../chance.ts'
-import type { FaultPowers, Strike, Target } from './fault.ts'
+import type { Fault, FaultPowers, Target } from './fault.ts'
+import { cutMs, waitMs } from './times.ts'
 
 /** Cuts the directed links, and gives back how they are mended. */
 function cut(powers: FaultPowers, links: readonly (readonly [number, number])[]): () => void {
@@ -19,38 +20,58 @@ export function isolate(powers: FaultPowers, target: Target | undefined): (() =>
   )
 }
 
-export const isolateLeader: Strike = powers => isolate(powers, powers.leader())
+export const isolateLeader: Fault = {
+  about: 'nothing gets to the leader or from it',
+  lastsMs: cutMs,
+  strike: powers => isolate(powers, powers.leader()),
+}
 
 /** Lies in wait for the next leader, and cuts it off before anything of its term gets out. */
-export const isolateNewLeader: Strike = powers => {
-  let isSprung = false
-  return powers.watch((target, now, before) => {
-    if (isSprung || now.role !== 'leader' || before.role === 'leader') return
-    isSprung = true
-    const mend = isolate(powers, target)
-    powers.after(spread(powers.random, 300, 5_000), () => mend?.())
-  })
+export const isolateNewLeader: Fault = {
+  about: 'a leader is cut off at the moment it wins its election',
+  lastsMs: waitMs,
+  strike: powers => {
+    let isSprung = false
+    return powers.watch((target, now, before) => {
+      if (isSprung || now.role !== 'leader' || before.role === 'leader') return
+      isSprung = true
+      const mend = isolate(powers, target)
+      powers.after(spread(powers.random, 300, 5_000), () => mend?.())
+    })
+  },
 }
 
-export const isolateNode: Strike = powers => isolate(powers, powers.random.pick(powers.targets))
-
-export const oneWay: Strike = powers => {
-  const deaf = powers.random.pick(powers.targets)
-  const others = powers.targets.filter(other => other !== deaf)
-  const isMute = powers.random.chance(500_000)
-  return cut(
-    powers,
-    others.map(other => (isMute ? ([deaf.id, other.id] as const) : ([other.id, deaf.id] as const))),
-  )
+export const isolateNode: Fault = {
+  about: 'nothing gets to a node or from it',
+  lastsMs: cutMs,
+  strike: powers => isolate(powers, powers.random.pick(powers.targets)),
 }
 
-export const bridge: Strike = powers => {
-  const [left, right] = powers.random.shuffle(powers.targets)
-  if (left === undefined || right === undefined) return undefined
-  return cut(powers, [
-    [left.id, right.id],
-    [right.id, left.id],
-  ])
+export const oneWay: Fault = {
+  about: 'a node hears nothing, but is heard; or the other way round',
+  lastsMs: cutMs,
+  strike: powers => {
+    const deaf = powers.random.pick(powers.targets)
+    const others = powers.targets.filter(other => other !== deaf)
+    const isMute = powers.random.chance(500_000)
+    return cut(
+      powers,
+      others.map(other => (isMute ? ([deaf.id, other.id] as const) : ([other.id, deaf.id] as const))),
+    )
+  },
+}
+
+export const bridge: Fault = {
+  about: 'two nodes see each other only through the third',
+  lastsMs: cutMs,
+  strike: powers => {
+    const [left, right] = powers.random.shuffle(powers.targets)
+    if (left === undefined || right === undefined) return undefined
+    return cut(powers, [
+      [left.id, right.id],
+      [right.id, left.id],
+    ])
+  },
 }
 
 function pair(powers: FaultPowers): readonly [number, number] {
@@ -59,34 +80,50 @@ function pair(powers: FaultPowers): readonly [number, number] {
   return [left.id, right.id]
 }
 
-export const reset: Strike = powers => {
-  const [left, right] = pair(powers)
-  powers.reset(left, right)
-  return () => undefined
-}
-
-export const resetStorm: Strike = powers => {
-  let isOver = false
-  const [left, right] = pair(powers)
-  const again = (): void => {
-    if (isOver) return
+export const reset: Fault = {
+  about: 'all connections of two nodes break',
+  lastsMs: () => [1, 1],
+  strike: powers => {
+    const [left, right] = pair(powers)
     powers.reset(left, right)
-    powers.after(200, again)
-  }
-  again()
-  return () => {
-    isOver = true
-  }
+    return () => undefined
+  },
 }
 
-export const lossyLink: Strike = powers => {
-  const [left, right] = pair(powers)
-  powers.weather(left, right, { lossShare: 0.3, extraDelayMs: 0 })
-  return () => powers.weather(left, right, undefined)
+export const resetStorm: Fault = {
+  about: 'the connections of two nodes break every 200 ms',
+  lastsMs: () => [1_000, 6_000],
+  strike: powers => {
+    let isOver = false
+    const [left, right] = pair(powers)
+    const again = (): void => {
+      if (isOver) return
+      powers.reset(left, right)
+      powers.after(200, again)
+    }
+    again()
+    return () => {
+      isOver = true
+    }
+  },
 }
 
-export const slowLink: Strike = powers => {
-  const [left, right] = pair(powers)
-  powers.weather(left, right, { lossShare: 0, extraDelayMs: powers.random.pick([20, 100, 400]) })
-  return () => powers.weather(left, right, undefined)
+export const lossyLink: Fault = {
+  about: 'a third of the chunks is lost for a while',
+  lastsMs: () => [200, 6_000],
+  strike: powers => {
+    const [left, right] = pair(powers)
+    powers.weather(left, right, { lossShare: 0.3, extraDelayMs: 0 })
+    return () => powers.weather(left, right, undefined)
+  },
+}
+
+export const slowLink: Fault = {
+  about: 'a link is far away for a while',
+  lastsMs: () => [200, 6_000],
+  strike: powers => {
+    const [left, right] = pair(powers)
+    powers.weather(left, right, { lossShare: 0, extraDelayMs: powers.random.pick([20, 100, 400]) })
+    return () => powers.weather(left, right, undefined)
+  },
 }

@@ -1,8 +1,9 @@
 /** Faults of processes and machines: power cuts, stops, pauses. */
 import { spread } from '../chance.ts'
 import type { Glance } from '../checkers/checker.ts'
-import type { FaultPowers, Strike, Target } from './fault.ts'
+import type { Fault, FaultPowers, Target } from './fault.ts'
 import { isolate } from './links.ts'
+import { cutMs, downMs, waitMs } from './times.ts'
 
 /**
  * Most crashes are power cuts: they show all that a killed process would, and more. But only a killed process is missed at once.
@@ -45,46 +46,74 @@ function upTargets(powers: FaultPowers): readonly Target[] {
 
 const killPpm = 300_000
 
-export const crashLeader: Strike = powers =>
-  crashes(
-    powers,
-    [powers.leader()].filter(target => target !== undefined),
-    powers.random.chance(killPpm) ? 'kill' : 'power',
-  )
-
-export const crashNode: Strike = powers => {
-  const up = upTargets(powers)
-  return up.length === 0 ? undefined : crashes(powers, [powers.random.pick(up)], powers.random.chance(killPpm) ? 'kill' : 'power')
+export const crashLeader: Fault = {
+  about: 'power cut of the leader, or a kill',
+  lastsMs: downMs,
+  strike: powers =>
+    crashes(
+      powers,
+      [powers.leader()].filter(target => target !== undefined),
+      powers.random.chance(killPpm) ? 'kill' : 'power',
+    ),
 }
 
-export const crashPair: Strike = powers => crashes(powers, powers.random.shuffle(upTargets(powers)).slice(0, 2))
+export const crashNode: Fault = {
+  about: 'power cut of any node, or a kill',
+  lastsMs: downMs,
+  strike: powers => {
+    const up = upTargets(powers)
+    return up.length === 0 ? undefined : crashes(powers, [powers.random.pick(up)], powers.random.chance(killPpm) ? 'kill' : 'power')
+  },
+}
+
+export const crashPair: Fault = {
+  about: 'power cut of two nodes at the same moment',
+  lastsMs: downMs,
+  strike: powers => crashes(powers, powers.random.shuffle(upTargets(powers)).slice(0, 2)),
+}
 
 /** They come back one by one, in any order. */
-export const crashAll: Strike = powers => crashes(powers, powers.random.shuffle(upTargets(powers)), 'power', 400)
+export const crashAll: Fault = {
+  about: 'power cut of the whole group',
+  lastsMs: downMs,
+  strike: powers => crashes(powers, powers.random.shuffle(upTargets(powers)), 'power', 400),
+}
 
 /** A node that has just taken part in an election loses power a moment later, and is back while votes are still being asked for. */
-export const crashVoter: Strike = powers => ambush(powers, (now, before) => now.term > before.term && before.term > 0)
+export const crashVoter: Fault = {
+  about: 'a node loses power just after it voted, and is back while the election still runs',
+  lastsMs: waitMs,
+  strike: powers => ambush(powers, (now, before) => now.term > before.term && before.term > 0),
+}
 
 /** A leader has just counted its votes: whoever gave one loses power before much else can be written, and must still know of it. */
-export const crashVoters: Strike = powers => {
-  let isSprung = false
-  return powers.watch((target, now, before) => {
-    if (isSprung || now.role !== 'leader' || before.role === 'leader') return
-    isSprung = true
-    const mend = isolate(powers, target)
-    powers.after(powers.random.next() * 2, () => {
-      const voters = powers.targets.filter(other => other !== target && other.isUp)
-      for (const voter of voters) voter.crash('power')
-      powers.after(spread(powers.random, 2, 100), () => {
-        for (const voter of voters) voter.start()
+export const crashVoters: Fault = {
+  about: 'a leader has just been elected: all others lose power, and it is cut off',
+  lastsMs: waitMs,
+  strike: powers => {
+    let isSprung = false
+    return powers.watch((target, now, before) => {
+      if (isSprung || now.role !== 'leader' || before.role === 'leader') return
+      isSprung = true
+      const mend = isolate(powers, target)
+      powers.after(powers.random.next() * 2, () => {
+        const voters = powers.targets.filter(other => other !== target && other.isUp)
+        for (const voter of voters) voter.crash('power')
+        powers.after(spread(powers.random, 2, 100), () => {
+          for (const voter of voters) voter.start()
+        })
       })
+      powers.after(spread(powers.random, 500, 4_000), () => mend?.())
     })
-    powers.after(spread(powers.random, 500, 4_000), () => mend?.())
-  })
+  },
 }
 
 /** A node whose log was just cut back and written anew loses power within that write. */
-export const crashRewriting: Strike = powers => ambush(powers, now => now.rewroteFrom > 0)
+export const crashRewriting: Fault = {
+  about: 'a node loses power just after its log was cut back',
+  lastsMs: waitMs,
+  strike: powers => ambush(powers, now => now.rewroteFrom > 0),
+}
 
 /** Lies in wait for a moment, then crashes that node within a few milliseconds, and has it back soon. */
 function ambush(powers: FaultPowers, isMoment: (now: Glance, before: Glance) => boolean): () => void {
@@ -100,12 +129,16 @@ function ambush(powers: FaultPowers, isMoment: (now: Glance, before: Glance) => 
   })
 }
 
-export const stopNode: Strike = powers => {
-  const up = upTargets(powers)
-  if (up.length === 0) return undefined
-  const target = powers.random.pick(up)
-  target.stop()
-  return () => target.start()
+export const stopNode: Fault = {
+  about: 'orderly stop and start',
+  lastsMs: downMs,
+  strike: powers => {
+    const up = upTargets(powers)
+    if (up.length === 0) return undefined
+    const target = powers.random.pick(up)
+    target.stop()
+    return () => target.start()
+  },
 }
 
 function pauses(target: Target | undefined): (() => void) | undefined {
@@ -114,40 +147,67 @@ function pauses(target: Target | undefined): (() => void) | undefined {
   return () => target.resume()
 }
 
-export const pauseNode: Strike = powers => {
-  const up = upTargets(powers)
-  return up.length === 0 ? undefined : pauses(powers.random.pick(up))
+export const pauseNode: Fault = {
+  about: 'the process stands still, then goes on as if nothing had been',
+  lastsMs: cutMs,
+  strike: powers => {
+    const up = upTargets(powers)
+    return up.length === 0 ? undefined : pauses(powers.random.pick(up))
+  },
 }
 
-export const pauseLeader: Strike = powers => pauses(powers.leader())
-
-export const slowDisk: Strike = powers => {
-  const target = powers.random.pick(powers.targets)
-  target.slowDisk(powers.random.pick([5, 20, 60]))
-  return () => target.slowDisk(1)
+export const pauseLeader: Fault = {
+  about: 'the leader stands still',
+  lastsMs: cutMs,
+  strike: powers => pauses(powers.leader()),
 }
 
-export const clientCut: Strike = powers => {
-  const target = powers.random.pick(powers.targets)
-  if (target.isCutOff) return undefined
-  target.isCutOff = true
-  return () => {
-    target.isCutOff = false
-  }
+export const slowDisk: Fault = {
+  about: 'every sync takes long',
+  lastsMs: () => [200, 6_000],
+  strike: powers => {
+    const target = powers.random.pick(powers.targets)
+    target.slowDisk(powers.random.pick([5, 20, 60]))
+    return () => target.slowDisk(1)
+  },
+}
+
+export const clientCut: Fault = {
+  about: 'a gateway that clients can not reach',
+  lastsMs: () => [200, 6_000],
+  strike: powers => {
+    const target = powers.random.pick(powers.targets)
+    if (target.isCutOff) return undefined
+    target.isCutOff = true
+    return () => {
+      target.isCutOff = false
+    }
+  },
 }
 
 const hourMs = 3_600_000
 const yearMs = 365 * 24 * hourMs
 
-export const clockHour: Strike = powers => jumps([powers.random.pick(powers.targets)], powers.random.pick([hourMs, -hourMs]))
-
-export const clockYearLeader: Strike = powers => {
-  const leader = powers.leader()
-  return leader === undefined ? undefined : jumps([leader], powers.random.pick([yearMs, -yearMs]))
+export const clockHour: Fault = {
+  about: 'a calendar clock jumps by an hour',
+  lastsMs: () => [500, 15_000],
+  strike: powers => jumps([powers.random.pick(powers.targets)], powers.random.pick([hourMs, -hourMs])),
 }
 
-export const clockMajority: Strike = powers =>
-  jumps(powers.random.shuffle(powers.targets).slice(0, 2), powers.random.pick([hourMs, -hourMs]))
+export const clockYearLeader: Fault = {
+  about: 'the calendar clock of the leader jumps by a year',
+  lastsMs: () => [500, 15_000],
+  strike: powers => {
+    const leader = powers.leader()
+    return leader === undefined ? undefined : jumps([leader], powers.random.pick([yearMs, -yearMs]))
+  },
+}
+
+export const clockMajority: Fault = {
+  about: 'the calendar clocks of two nodes jump by an hour, together',
+  lastsMs: () => [500, 15_000],
+  strike: powers => jumps(powers.random.shuffle(powers.targets).slice(0, 2), powers.random.pick([hourMs, -hourMs])),
+}
 
 function jumps(targets: readonly Target[], byMs: number): () => void {
   for (const target of targets) target.jumpWall(byMs)

@@ -9,10 +9,15 @@
  */
 import { spread } from '../chance.ts'
 import type { Glance } from '../checkers/checker.ts'
-import type { FaultPowers, Strike, Target } from './fault.ts'
+import type { Fault, FaultPowers, Target } from './fault.ts'
 import { isolate } from './links.ts'
+import { waitMs } from './times.ts'
 
-export const rivals: Strike = powers => new Rivals(powers).begin()
+export const rivals: Fault = {
+  about: 'two nodes with suffixes of different terms; the older one wins',
+  lastsMs: waitMs,
+  strike: powers => new Rivals(powers).begin(),
+}
 
 class Rivals {
   readonly #powers: FaultPowers

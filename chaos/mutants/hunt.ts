@@ -3,7 +3,7 @@
  * output is the hunt as JSON.
  */
 import { exit } from 'node:process'
-import type { Profile } from '../configuration.ts'
+import type { Profile } from '../profiles.ts'
 import type { ViolationId } from '../violation.ts'
 import { runSeed } from '../world.ts'
 import type { Hunt } from './mutant.ts'

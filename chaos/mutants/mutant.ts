@@ -1,5 +1,5 @@
 /** A known mistake, as data: where it goes, and which broken promise must name it. */
-import type { Profile } from '../configuration.ts'
+import type { Profile } from '../profiles.ts'
 import type { ViolationId } from '../violation.ts'
 
 export interface Mutant {

@@ -71,6 +71,7 @@ export class SimulatedDisk {
   capacityBytes = Infinity
   #life: Life | undefined
   #operations = 0
+  #ends = 0
   #crashAfter = Infinity
 
   constructor(options: SimulatedDiskOptions) {
@@ -93,15 +94,18 @@ export class SimulatedDisk {
     const life = this.#life
     if (life?.isAlive !== true) return
     life.isAlive = false
-    for (const land of life.flying) if (this.#random.chance(500_000)) land()
+    const random = this.#random.stream('end', (this.#ends += 1))
+    for (const land of life.flying) if (random.chance(500_000)) land()
     life.flying.clear()
   }
 
   /** The machine loses its power: what was not synced stays in part. */
   cutPower(): void {
     this.kill()
-    this.#names.cutPower(this.#random, this.#random.next())
-    for (const image of this.#names.images()) image.cutPower(this.#random, this.#odds)
+    // A stream of its own for each cut: what it keeps does not shift how long later writes take.
+    const random = this.#random.stream('cut', this.#ends)
+    this.#names.cutPower(random, random.next())
+    for (const image of this.#names.images()) image.cutPower(random, this.#odds)
   }
 
   /** The next matching operation fails. */

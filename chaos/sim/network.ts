@@ -130,7 +130,8 @@ export class SimNetwork {
   /** The process is gone and its host is not: the kernel closes what was open. Its peers learn of it as soon as the links let them. */
   processDied(process: SimProcess): void {
     for (const [key, listener] of this.#listeners) if (listener.process === process) this.#listeners.delete(key)
-    for (const end of [...this.#ends]) if (end.process === process) end.dieWithProcess(this.#random.chance(500_000))
+    for (const end of [...this.#ends])
+      if (end.process === process) end.dieWithProcess(this.#random.stream('death', process.name).chance(500_000))
   }
 
   /** The host lost power: nobody is told anything; its connections are half-open until somebody writes to them after it is back. */

@@ -7,7 +7,7 @@
 import type { Refusal } from '../../src/broker/refusal.ts'
 import type { AckAnswer, ChangeInvisibleAnswer, ForwardToDeadLetterQueueAnswer, ReceivedBatch } from '../../src/broker/requests.ts'
 import { happens } from '../chance.ts'
-import type { ConsumerGroupPlan } from '../configuration.ts'
+import { hasFeature, type ConsumerGroupPlan } from '../configuration.ts'
 import type { SimRandom } from '../sim/random.ts'
 import type { ClientWorld, ReceivedValue } from './client-world.ts'
 import { call, type CallOutcome, type Gateway, type ServerSide } from './rpc.ts'
@@ -73,7 +73,8 @@ export class Consumer {
     const attemptId = this.#attemptId
     const max = this.#random.pick([1, 4, 16])
     const gateway = this.#gateway()
-    const breaksStream = !this.#world.isDraining && happens(this.#random, brokenStreamShare)
+    const breaksStream =
+      !this.#world.isDraining && happens(this.#random, brokenStreamShare) && hasFeature(this.#world.configuration, 'brokenStreams')
     ledger.counts.receives += 1
     ledger.counts.operations += 1
     call<WireBatch | Refusal>(

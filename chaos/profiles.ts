@@ -1,0 +1,67 @@
+/** What a batch of seeds is about. A profile decides which faults and features a seed must have, may have or may not have; the rest is drawn. */
+import { faultKinds, type FaultKind } from './faults/catalog.ts'
+import type { Feature } from './features.ts'
+
+export interface ProfilePlan {
+  readonly about: string
+  /** In every seed: mean milliseconds between two strikes. */
+  readonly faults: Readonly<Partial<Record<FaultKind, number>>>
+  /** Each of these is on in half of the seeds, as often as it is drawn. */
+  readonly drawn: readonly FaultKind[]
+  /** On or off in every seed; the others are drawn. */
+  readonly features: Readonly<Partial<Record<Feature, boolean>>>
+}
+
+/** Calm of the network and the clocks: only what happens to processes and their disks. */
+const crashKinds = [
+  'crashLeader',
+  'crashNode',
+  'crashPair',
+  'crashAll',
+  'crashVoter',
+  'crashVoters',
+  'crashRewriting',
+  'stopNode',
+  'pauseNode',
+  'pauseLeader',
+  'slowDisk',
+] as const satisfies readonly FaultKind[]
+
+const noLinkFaults = { loss: false, duplicates: false, reorders: false } as const
+
+const plans = {
+  swarm: { about: 'everything, drawn anew for each seed', faults: {}, drawn: faultKinds, features: {} },
+  crash: { about: 'crashes, power cuts and slow disks on a good network', faults: {}, drawn: crashKinds, features: noLinkFaults },
+  elections: {
+    about: 'elections are forced close together, with crashes around them',
+    faults: { crashLeader: 5_000, crashVoter: 3_000, crashVoters: 3_000, bridge: 5_000, isolateLeader: 9_000 },
+    drawn: [],
+    features: {},
+  },
+  rewrites: {
+    about: 'equal records, leaders cut off as they are elected, crashes while logs are rewritten; no consumers',
+    faults: { rivals: 5_000, isolateNewLeader: 9_000, crashRewriting: 2_500, crashLeader: 12_000 },
+    drawn: [],
+    features: { events: false },
+  },
+  power: {
+    about: 'power is cut on two or three nodes at once, again and again',
+    faults: { crashAll: 4_500, crashPair: 4_000, crashLeader: 9_000 },
+    drawn: [],
+    features: {},
+  },
+  deliveries: {
+    about: 'slow consumers and long invisible times across changes of leader',
+    faults: { crashLeader: 7_000, pauseNode: 12_000 },
+    drawn: [],
+    features: {},
+  },
+} as const satisfies Readonly<Record<string, ProfilePlan>>
+
+export type Profile = keyof typeof plans
+
+export const profiles = Object.keys(plans) as readonly Profile[]
+
+export function profilePlan(profile: Profile): ProfilePlan {
+  return plans[profile]
+}
