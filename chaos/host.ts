@@ -3,7 +3,7 @@
  * is the production BrokerNode on seams that die with it. Here a node is started, crashed, stopped and paused; why and when is the world's business.
  */
 import { createHash } from 'node:crypto'
-import type { RaftTraceEvent } from '../raft/index.ts'
+import { nodeId, type RaftTraceEvent } from '../raft/index.ts'
 import { BrokerNode, type MemberSettings } from '../src/node/broker-node.ts'
 import type { NodeView } from './checkers/checker.ts'
 import type { WorldConfiguration } from './configuration.ts'
@@ -43,6 +43,8 @@ export interface HostParts {
 export const dataDirectory = '/data'
 const peerPort = 9_000
 const clientPort = 8_000
+/** For the target to catch up. */
+const handOverPatienceMs = 2_000
 
 export function hostName(id: number): string {
   return `node-${id}`
@@ -135,6 +137,15 @@ export class Host implements NodeView, Gateway, Target {
       if (this.#life !== life) return
       this.#leave(life)
       this.#world.network.processDied(life.process)
+    })
+  }
+
+  handOverTo(member: number): void {
+    const life = this.#life
+    if (life === undefined || life.process.isPaused) return
+    this.#world.say(this.name, `is asked to hand over to ${hostName(member)}`)
+    life.node.raft.transferLeadership(nodeId(member), handOverPatienceMs, end => {
+      this.#world.say(this.name, `hand-over to ${hostName(end.to)}: ${end.kind === 'handedOver' ? 'done' : end.reason}`)
     })
   }
 

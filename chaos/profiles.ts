@@ -24,6 +24,7 @@ const crashKinds = [
   'stopNode',
   'pauseNode',
   'pauseLeader',
+  'transferLeader',
   'slowDisk',
 ] as const satisfies readonly FaultKind[]
 
@@ -34,7 +35,7 @@ const plans = {
   crash: { about: 'crashes, power cuts and slow disks on a good network', faults: {}, drawn: crashKinds, features: noLinkFaults },
   elections: {
     about: 'elections are forced close together, with crashes around them',
-    faults: { crashLeader: 5_000, crashVoter: 3_000, crashVoters: 3_000, bridge: 5_000, isolateLeader: 9_000 },
+    faults: { transferLeader: 2_500, crashLeader: 5_000, crashVoter: 3_000, crashVoters: 3_000, bridge: 5_000, isolateLeader: 9_000 },
     drawn: [],
     features: {},
   },

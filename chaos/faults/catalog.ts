@@ -15,6 +15,7 @@ const catalog = {
   stopNode: processes.stopNode,
   pauseNode: processes.pauseNode,
   pauseLeader: processes.pauseLeader,
+  transferLeader: processes.transferLeader,
   isolateLeader: links.isolateLeader,
   isolateNewLeader: links.isolateNewLeader,
   isolateNode: links.isolateNode,

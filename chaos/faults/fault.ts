@@ -18,6 +18,8 @@ export interface Target {
   crash(how: 'power' | 'kill'): void
   /** Orderly stop. */
   stop(): void
+  /** The leadership goes to another member, if we have it. */
+  handOverTo(member: number): void
   /** A new process life, from what is on the disk. */
   start(): void
   pause(): void

@@ -141,6 +141,17 @@ export const stopNode: Fault = {
   },
 }
 
+export const transferLeader: Fault = {
+  about: 'the leader hands over, to anybody, dead or alive',
+  lastsMs: () => [1, 1],
+  strike: powers => {
+    const leader = powers.leader()
+    if (leader === undefined) return undefined
+    leader.handOverTo(powers.random.pick(powers.targets).id)
+    return () => undefined
+  },
+}
+
 function pauses(target: Target | undefined): (() => void) | undefined {
   if (target === undefined || !target.isUp || target.isPaused) return undefined
   target.pause()

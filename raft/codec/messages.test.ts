@@ -24,7 +24,8 @@ const time = fc.double({ min: 0, max: 4e12, noNaN: true }).map(x => x + 0)
 const anyMessage: fc.Arbitrary<PlainMessage> = fc.oneof(
   fc.record({ kind: fc.constant('preVote' as const), term, last: entry, leaderLost: fc.boolean(), round: whole }),
   fc.record({ kind: fc.constant('preVoteReply' as const), term, granted: fc.boolean(), round: whole, isConditional: fc.boolean() }),
-  fc.record({ kind: fc.constant('vote' as const), term, last: entry }),
+  fc.record({ kind: fc.constant('vote' as const), term, last: entry, isTransfer: fc.boolean() }),
+  fc.record({ kind: fc.constant('timeoutNow' as const), term, session }),
   fc.record({ kind: fc.constant('voteReply' as const), term, granted: fc.boolean(), isConditional: fc.boolean(), wallMs: time }),
   fc.record({ kind: fc.constant('appendConflict' as const), term, session, refusedIndex: index, hint: entry }),
   fc.record({ kind: fc.constant('appendRefused' as const), term, session }),

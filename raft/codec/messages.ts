@@ -30,6 +30,7 @@ export const FrameKind = {
   appendRefused: 23,
   heartbeat: 24,
   heartbeatReply: 25,
+  timeoutNow: 26,
   application: 32,
 } as const
 
@@ -124,6 +125,8 @@ function headerOf(message: PlainMessage): Uint8Array {
       return proto.Heartbeat.encode({ ...message, clusterTimeMs: message.clusterTimeMs ?? null }).finish()
     case 'heartbeatReply':
       return proto.HeartbeatReply.encode(message).finish()
+    case 'timeoutNow':
+      return proto.TimeoutNow.encode(message).finish()
     default:
       return assertNever(message)
   }
@@ -215,6 +218,10 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
       const m = proto.AppendRefused.decode(header)
       return said({ kind: 'appendRefused', term: termOf(m.term), session: sessionOf(m.session) })
     }
+    case FrameKind.timeoutNow: {
+      const m = proto.TimeoutNow.decode(header)
+      return said({ kind: 'timeoutNow', term: termOf(m.term), session: sessionOf(m.session) })
+    }
     case FrameKind.preVote: {
       const m = proto.PreVote.decode(header)
       const round = count(m.round, 'round')
@@ -227,7 +234,7 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
     }
     case FrameKind.vote: {
       const m = proto.Vote.decode(header)
-      return said({ kind: 'vote', term: termOf(m.term), last: entryId(m.last) })
+      return said({ kind: 'vote', term: termOf(m.term), last: entryId(m.last), isTransfer: m.isTransfer })
     }
     case FrameKind.voteReply: {
       const m = proto.VoteReply.decode(header)

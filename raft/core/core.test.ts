@@ -189,7 +189,7 @@ test('a heartbeat tells no commit index that its receiver may lack', () => {
 
 test('a new term and the vote in it are one write of the hard state', () => {
   const core = aCore()
-  receive(core, 2, { kind: 'vote', term: 7 as Term, last: { term: 0 as Term, index: 0 as LogIndex } })
+  receive(core, 2, { kind: 'vote', term: 7 as Term, last: { term: 0 as Term, index: 0 as LogIndex }, isTransfer: false })
   expect(core.output.persists).toEqual([{ kind: 'hardState', epoch: 1, state: { term: 7, votedFor: 2 } }])
   expect(core.output.messages).toMatchObject([{ kind: 'message', to: 2, after: 1, message: { kind: 'voteReply', granted: true } }])
 })
@@ -229,7 +229,7 @@ test('a log that is ahead of the hard state betrays a lost slot: the vote is wit
 
 test('a sender outside the group is not heard', () => {
   const core = aCore()
-  receive(core, 9, { kind: 'vote', term: 5 as Term, last: { term: 4 as Term, index: 4 as LogIndex } })
+  receive(core, 9, { kind: 'vote', term: 5 as Term, last: { term: 4 as Term, index: 4 as LogIndex }, isTransfer: false })
   expect(core.output.refusals).toEqual(['R-01-not-a-voter'])
   expect(core.status(0).term).toBe(0)
 })

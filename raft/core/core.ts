@@ -9,7 +9,17 @@ import { noteClock, readClusterTime } from './cluster-time.ts'
 import type { RaftConfig, RecoveredState } from './config.ts'
 import { validateConfig } from './config.ts'
 import { completeEpoch } from './durability.ts'
-import { onCampaign, onCandidateDurable, onElectionTick, onPeerDied, onPreVote, onPreVoteReply, onVote, onVoteReply } from './election.ts'
+import {
+  onCampaign,
+  onCandidateDurable,
+  onElectionTick,
+  onPeerDied,
+  onPreVote,
+  onPreVoteReply,
+  onTimeoutNow,
+  onVote,
+  onVoteReply,
+} from './election.ts'
 import type { Durable, Event, PeerConnected, Receive, Tick } from './event.ts'
 import { onAppend, onFollowerDurable, onHeartbeat } from './following.ts'
 import type { LogIndex, NodeId } from './ids.ts'
@@ -32,6 +42,7 @@ import {
   onSentUpTo,
 } from './replication.ts'
 import type { RaftStatus } from './status.ts'
+import { moveTransfer, onTransfer, onTransferPeerLost } from './transfer.ts'
 
 export class RaftCore {
   readonly #node: NodeState
@@ -72,6 +83,7 @@ export class RaftCore {
     const { role } = this.#node
     assert(role.kind === 'leader', 'sent-without-leading', peer)
     onSentUpTo(this.#node, role, peer, lastIndex, bytes)
+    moveTransfer(this.#node, role)
   }
 
   /** Seen from outside; `nowMs` monotonic, as in the events. */
@@ -109,12 +121,17 @@ function dispatch(node: NodeState, event: Event): void {
       assert(event.firstIndex <= node.appliedIndex + 1, 'compacted-unapplied', event.firstIndex, node.appliedIndex)
       return compactLog(node.log, event.firstIndex)
     case 'peerDied':
+      if (node.role.kind === 'leader') onTransferPeerLost(node, node.role, event.peer)
       return onPeerDied(node, event.peer, event.jitter)
     case 'peerConnected':
       return onConnected(node, event)
     case 'peerDisconnected':
-      if (node.role.kind === 'leader') onPeerDisconnected(node, node.role, event.peer)
+      if (node.role.kind !== 'leader') return
+      onTransferPeerLost(node, node.role, event.peer)
+      onPeerDisconnected(node, node.role, event.peer)
       return
+    case 'transfer':
+      return onTransfer(node, event)
     case 'campaign':
       return onCampaign(node)
     default:
@@ -172,6 +189,9 @@ function onReceive(node: NodeState, event: Receive): void {
     case 'heartbeat':
       if (message.term < node.term) return refuseOldLeader(node, from, message)
       return onHeartbeat(node, from, message)
+    case 'timeoutNow':
+      if (message.term < node.term) return refuse(node, 'R-02-stale-term')
+      return onTimeoutNow(node, from, message)
     case 'preVoteReply':
       // A granting voter may be behind our term: the round is what counts.
       return onPreVoteReply(node, from, message)
@@ -182,14 +202,14 @@ function onReceive(node: NodeState, event: Receive): void {
 }
 
 function isFromLeader(message: Message): boolean {
-  return message.kind === 'append' || message.kind === 'heartbeat'
+  return message.kind === 'append' || message.kind === 'heartbeat' || message.kind === 'timeoutNow'
 }
 
 /** An answer in our own term. */
 function onReply(
   node: NodeState,
   from: NodeId,
-  message: Exclude<Message, { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' }>,
+  message: Exclude<Message, { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' | 'timeoutNow' }>,
 ): void {
   if (message.kind === 'voteReply') return onVoteReply(node, from, message)
   const { role } = node
@@ -197,7 +217,7 @@ function onReply(
   switch (message.kind) {
     case 'appendAccepted':
       if (onAppendAccepted(node, role, from, message)) maybeAdvanceCommit(node, role)
-      return
+      return moveTransfer(node, role)
     case 'appendConflict':
       return onAppendConflict(node, role, from, message)
     case 'appendRefused':
@@ -219,7 +239,7 @@ function refuseOldLeader(node: NodeState, from: NodeId, message: Extract<Message
 function nextDeadline(node: NodeState): number {
   const { role } = node
   const routine = node.lastTickMs + node.config.heartbeatIntervalMs
-  if (role.kind === 'leader') return Math.min(routine, role.heartbeatDueMs)
+  if (role.kind === 'leader') return Math.min(routine, role.heartbeatDueMs, role.transfer?.deadlineMs ?? Infinity)
   const wanted = role.kind === 'follower' ? Math.min(role.electionDeadlineMs, role.earlyDeadlineMs) : role.electionDeadlineMs
   return Math.min(routine, Math.max(wanted, Math.min(node.graceUntilMs, routine)))
 }

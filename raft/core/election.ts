@@ -10,7 +10,7 @@ import { compareLogEnds } from './ids.ts'
 import type { EntryId, NodeId } from './ids.ts'
 import { becomeLeader } from './leading.ts'
 import { lastId } from './log.ts'
-import type { PreVote, PreVoteReply, Vote, VoteReply } from './message.ts'
+import type { PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply } from './message.ts'
 import { adoptTerm, castVote, changeRole, nextElectionDeadline, peerOf, refuse, send, startTerm, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import { isVoteWon } from './quorum.ts'
@@ -174,27 +174,39 @@ export function onPreVoteReply(node: NodeState, from: NodeId, reply: PreVoteRepl
 
 function maybeCampaign(node: NodeState, role: PreCandidateRole): void {
   assert(node.role === role, 'campaign-of-old-round')
-  if (!isVoteWon(role.ballots)) return
+  if (isVoteWon(role.ballots)) campaign(node, `won the pre-vote for term ${node.term + 1}${role.isEarly ? ', early' : ''}`, false)
+}
+
+function campaign(node: NodeState, reason: string, isTransfer: boolean): void {
   startTerm(node)
   forgetClocks(node.clusterTime, node.ownSlot)
-  const { config } = node
-  const ballots = config.voters.map((): Ballot => 'open')
-  changeRole(
-    node,
-    { kind: 'candidate', leaderId: undefined, ballots, electionDeadlineMs: nextElectionDeadline(node) },
-    `won the pre-vote for term ${node.term}${role.isEarly ? ', early' : ''}`,
-  )
+  const ballots = node.config.voters.map((): Ballot => 'open')
+  changeRole(node, { kind: 'candidate', leaderId: undefined, ballots, electionDeadlineMs: nextElectionDeadline(node) }, reason)
   const last = lastId(node.log)
-  for (const peer of node.peers) send(node, peer.id, { kind: 'vote', term: node.term, last })
+  for (const peer of node.peers) send(node, peer.id, { kind: 'vote', term: node.term, last, isTransfer })
+}
+
+/**
+ * Our leader hands over to us: no pre-vote, for it asks others whether they miss the leader, and they don't. The requests wait for our own term on
+ * disk, and with it for all of our log before it (catalogue B80). After a standstill of our own the word may be an old one, of a hand-over long given
+ * up: we would depose a leader that we may not be able to replace.
+ */
+export function onTimeoutNow(node: NodeState, from: NodeId, request: TimeoutNow): void {
+  const { role } = node
+  if (role.kind !== 'follower' || role.leaderId !== from || role.session !== request.session) return refuse(node, 'R-42-not-our-transfer')
+  if (node.voteWithheldAt !== undefined) return refuse(node, 'R-05-vote-withheld')
+  if (node.nowMs - node.lastTickMs > node.config.electionTimeoutMs / 2) return refuse(node, 'R-23-stalled')
+  campaign(node, `told by ${from} to take over in term ${node.term + 1}`, true)
 }
 
 /**
  * Raft §5.2, §5.4.1. While we hear from a leader the question is not even answered, and its term not taken (thesis 4.2.3); unless we saw that leader
- * die: the candidate has a majority of pre-votes behind it.
+ * die: the candidate has a majority of pre-votes behind it. Or unless it told the candidate to take over: then the very next term is the candidate's,
+ * and the leader itself knows to whom it has said so.
  */
 export function onVote(node: NodeState, from: NodeId, request: Vote): void {
   if (request.term > node.term) {
-    if (isLeaseAlive(node, from) && !node.hasLostLeader) return refuse(node, 'R-04-lease')
+    if (isLeaseAlive(node, from) && !node.hasLostLeader && !isHandover(node, from, request)) return refuse(node, 'R-04-lease')
     // Terms are not taken from candidates while a vote may be forgotten: once written, the flag would be gone at the next start.
     if (node.voteWithheldAt !== undefined) return refuse(node, 'R-05-vote-withheld')
     adoptTerm(node, request.term, `asked by ${from} for a vote in term ${request.term}`)
@@ -207,6 +219,11 @@ export function onVote(node: NodeState, from: NodeId, request: Vote): void {
   } else refuse(node, reason)
   const isConditional = isConditionalFor(node, request.last)
   send(node, from, { kind: 'voteReply', term: node.term, granted, isConditional, wallMs: wallNow(node) })
+}
+
+function isHandover({ role, term }: NodeState, from: NodeId, request: Vote): boolean {
+  if (!request.isTransfer || request.term !== term + 1) return false
+  return role.kind !== 'leader' || (role.transfer?.to === from && role.transfer.phase === 'told')
 }
 
 function whyNoVote(node: NodeState, from: NodeId, request: Vote): Refusal | undefined {

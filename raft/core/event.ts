@@ -82,4 +82,14 @@ export interface Campaign {
   readonly nowMs: number
 }
 
-export type Event = Tick | Receive | Propose | Durable | Applied | Compacted | PeerDied | PeerConnected | PeerDisconnected | Campaign
+/** Hand the leadership to `to`. How it ended comes in the output's `transfers`. */
+export interface Transfer {
+  readonly kind: 'transfer'
+  readonly nowMs: number
+  readonly to: NodeId
+  /** Given up at this moment if the target has not caught up by then; proposals are taken until it has. */
+  readonly giveUpMs: number
+}
+
+export type Event =
+  Transfer | Tick | Receive | Propose | Durable | Applied | Compacted | PeerDied | PeerConnected | PeerDisconnected | Campaign

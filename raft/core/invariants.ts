@@ -102,6 +102,10 @@ function checkLeader(node: NodeState, leader: LeaderRole): void {
   assert(isGone || ownTerm === node.term, 'I8-first-own-entry', leader.firstOwnIndex)
   assert(node.voteWithheldAt === undefined, 'leads-withheld', node.voteWithheldAt)
   for (const progress of leader.peers) checkProgress(node, progress)
+  const { transfer } = leader
+  if (transfer?.phase !== 'told') return
+  const target = leader.peers.find(progress => progress.peer === transfer.to)
+  assert(target?.matchedIndex === node.log.lastIndex || target?.flow.kind === 'probe', 'told-without-the-whole-log', transfer.to)
 }
 
 function checkProgress(node: NodeState, progress: Progress): void {

@@ -18,6 +18,7 @@ import { addProposal, settleProposals } from './proposals.ts'
 import { majorityOf, reachedBy } from './quorum.ts'
 import { feedAll, nextSession, sendHeartbeats } from './replication.ts'
 import type { LeaderRole } from './role.ts'
+import { isHandingOver, onTransferTick } from './transfer.ts'
 
 /** Ticket of entries that the core makes for itself: no-op, first configuration, leap of time. Nobody waits for their outcome. */
 const ownTicket = 0
@@ -37,6 +38,7 @@ export function becomeLeader(node: NodeState, reason: string): void {
     firstOwnIndex: nextIndex,
     timeSettledIndex: nextIndex,
     heartbeatDueMs: nowMs + config.heartbeatIntervalMs,
+    transfer: undefined,
     round: 0,
   }
   changeRole(node, leader, reason)
@@ -56,6 +58,10 @@ export function onPropose(node: NodeState, event: Propose): void {
   if (role.kind !== 'leader') {
     output.outcomes.push({ kind: 'rejected', ticket, reason: 'notLeader' })
     return refuse(node, 'R-19-not-leader')
+  }
+  if (isHandingOver(role)) {
+    output.outcomes.push({ kind: 'rejected', ticket, reason: 'transferring' })
+    return refuse(node, 'R-40-transferring')
   }
   if (!tryReserve(node.uncommitted, bytes)) {
     output.outcomes.push({ kind: 'rejected', ticket, reason: 'busy' })
@@ -111,6 +117,7 @@ export function onLeaderTick(node: NodeState, leader: LeaderRole): void {
     if (nowMs < node.graceUntilMs) refuse(node, 'R-23-stalled')
     else return becomeFollower(node, undefined, `gave up: no majority heard for ${Math.round(nowMs - heardByMajority(node, leader))} ms`)
   }
+  if (leader.transfer !== undefined && nowMs >= Math.min(leader.transfer.deadlineMs, leader.heartbeatDueMs)) onTransferTick(node, leader)
   followMedian(clusterTime, nowMs)
   maybeLeap(node, leader)
   if (nowMs < leader.heartbeatDueMs) return
@@ -133,6 +140,7 @@ function heardByMajority(node: NodeState, leader: LeaderRole): number {
 
 /** A majority of clocks is far ahead of cluster time: an entry of its own takes it there. One at a time. */
 function maybeLeap(node: NodeState, leader: LeaderRole): void {
+  if (isHandingOver(leader)) return
   const wallMs = wantedLeap(node.clusterTime, node.nowMs)
   if (wallMs === undefined) return
   leapTo(node.clusterTime, wallMs, node.nowMs)

@@ -3,7 +3,8 @@ import { readClusterTime } from './cluster-time.ts'
 import { lastId } from './log.ts'
 import type { NodeState } from './node-state.ts'
 import type { Progress } from './progress.ts'
-import type { PeerStatus, RaftStatus } from './status.ts'
+import type { LeaderTransfer } from './role.ts'
+import type { PeerStatus, RaftStatus, TransferStatus } from './status.ts'
 
 export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
   const { role, config, log } = node
@@ -21,11 +22,16 @@ export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
     voters: config.voters,
     peers: role.kind === 'leader' ? role.peers.map(progress => peerStatus(progress, nowMs)) : [],
     clusterTimeMs: readClusterTime(node.clusterTime, nowMs),
+    transfer: role.kind === 'leader' ? transferStatus(role.transfer, nowMs) : undefined,
     uncommittedBytes: node.uncommitted.used,
     isVoteWithheld: node.voteWithheldAt !== undefined,
     isVoteConditional: node.logTrust !== 'whole',
     roleChanges: [...node.roleChanges],
   }
+}
+
+function transferStatus(transfer: LeaderTransfer | undefined, nowMs: number): TransferStatus | undefined {
+  return transfer && { to: transfer.to, phase: transfer.phase, leftMs: Math.max(0, transfer.deadlineMs - nowMs) }
 }
 
 function peerStatus(progress: Progress, nowMs: number): PeerStatus {

@@ -30,6 +30,8 @@ export interface Vote {
   readonly kind: 'vote'
   readonly term: Term
   readonly last: EntryId
+  /** The leader of the term before told the candidate to take over: its lease does not stand in the way (thesis 4.2.3). */
+  readonly isTransfer: boolean
 }
 
 export interface VoteReply {
@@ -110,5 +112,22 @@ export interface HeartbeatReply {
   readonly appliedIndex: LogIndex
 }
 
+/** Take over: you hold all that I have, and I take no more proposals. Thesis 3.10. */
+export interface TimeoutNow {
+  readonly kind: 'timeoutNow'
+  readonly term: Term
+  readonly session: Session
+}
+
 export type Message =
-  PreVote | PreVoteReply | Vote | VoteReply | Append | AppendAccepted | AppendConflict | AppendRefused | Heartbeat | HeartbeatReply
+  | TimeoutNow
+  | PreVote
+  | PreVoteReply
+  | Vote
+  | VoteReply
+  | Append
+  | AppendAccepted
+  | AppendConflict
+  | AppendRefused
+  | Heartbeat
+  | HeartbeatReply

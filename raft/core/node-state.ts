@@ -19,7 +19,7 @@ import { abandonProposals, createProposals } from './proposals.ts'
 import type { Proposals } from './proposals.ts'
 import type { Refusal } from './refusal.ts'
 import { assertSuccessor } from './role.ts'
-import type { RoleState } from './role.ts'
+import type { LeaderRole, RoleState } from './role.ts'
 import type { RoleChange } from './status.ts'
 
 export const roleChangesKept = 20
@@ -210,7 +210,7 @@ function newFollower(leaderId: NodeId | undefined, electionDeadlineMs: number): 
 export function changeRole(node: NodeState, next: RoleState, reason: string): void {
   const previous = node.role
   assertSuccessor(previous.kind, next.kind)
-  if (previous.kind === 'leader') leaveLeadership(node)
+  if (previous.kind === 'leader') leaveLeadership(node, previous)
   node.role = next
   if (previous.kind !== next.kind || previous.leaderId !== next.leaderId) recordRoleChange(node, previous.kind, reason)
 }
@@ -228,7 +228,11 @@ export function becomeFollower(node: NodeState, leaderId: NodeId | undefined, re
 }
 
 /** What a leader owes when it ends: its proposals' ends, its unsent appends withdrawn (their entries may be other ones by the time they are read). */
-function leaveLeadership(node: NodeState): void {
+function leaveLeadership(node: NodeState, { transfer }: LeaderRole): void {
+  if (transfer !== undefined) {
+    const { to } = transfer
+    node.output.transfers.push(transfer.phase === 'told' ? { kind: 'handedOver', to } : { kind: 'failed', to, reason: 'leadershipLost' })
+  }
   abandonProposals(node.proposals, node.uncommitted, node.output.outcomes)
   const { messages } = node.output
   let kept = 0

@@ -70,12 +70,23 @@ export type ProposalOutcome =
   /** We lost the leadership before its fate was known: may be in the log. */
   | { readonly kind: 'unknown'; readonly ticket: number; readonly cause: 'leadershipLost' }
 
-export type RejectReason = 'notLeader' | 'busy' | 'storageFailed' | 'overwritten'
+/** `transferring`: we are handing over; the next leader is a few milliseconds away. */
+export type RejectReason = 'notLeader' | 'busy' | 'transferring' | 'storageFailed' | 'overwritten'
+
+/** How a wish to hand over the leadership ended. */
+export type TransferEnd =
+  /** The target was told and we do not lead any more. Who leads now, if anybody, the log's next entries say. */
+  | { readonly kind: 'handedOver'; readonly to: NodeId }
+  /** Nothing was begun. */
+  | { readonly kind: 'refused'; readonly to: NodeId; readonly reason: 'notLeader' | 'notAVoter' | 'alreadyLeads' | 'inProgress' }
+  /** We go on leading (but for `leadershipLost`), and take proposals again. */
+  | { readonly kind: 'failed'; readonly to: NodeId; readonly reason: 'deadline' | 'targetLost' | 'leadershipLost' }
 
 export interface Output {
   readonly persists: Persist[]
   readonly messages: (Outgoing | OutgoingAppend)[]
   readonly outcomes: ProposalOutcome[]
+  readonly transfers: TransferEnd[]
   readonly roleChanges: RoleChange[]
   /** Reason codes of what was refused or ignored in this step (`R-11-stale-term`), for trace and tests. */
   readonly refusals: string[]
@@ -86,7 +97,7 @@ export interface Output {
 }
 
 export function createOutput(applyTo: LogIndex, deadlineMs: number): Output {
-  return { persists: [], messages: [], outcomes: [], roleChanges: [], refusals: [], applyTo, deadlineMs }
+  return { persists: [], messages: [], outcomes: [], transfers: [], roleChanges: [], refusals: [], applyTo, deadlineMs }
 }
 
 /** Empties the lists; the two cursors stay. */
@@ -94,6 +105,7 @@ export function emptyOutput(output: Output): void {
   output.persists.length = 0
   output.messages.length = 0
   output.outcomes.length = 0
+  output.transfers.length = 0
   output.roleChanges.length = 0
   output.refusals.length = 0
 }

@@ -44,6 +44,18 @@ export interface CandidateRole {
   electionDeadlineMs: number
 }
 
+/** Handing over, as the leader sees it. Changed in transfer.ts. */
+export interface LeaderTransfer {
+  readonly to: NodeId
+  /**
+   * `catchingUp`: the target lacks more than what is in flight; proposals are taken as ever. `draining`: none are, and what is in flight is the last
+   * that it lacks. `told`: it has all, and was told to take over.
+   */
+  phase: 'catchingUp' | 'draining' | 'told'
+  /** Of the whole while it catches up; then of the time without proposals. */
+  deadlineMs: number
+}
+
 export interface LeaderRole {
   readonly kind: 'leader'
   readonly leaderId: NodeId
@@ -54,6 +66,7 @@ export interface LeaderRole {
   /** Cluster time rests on no entry beyond this one: our first entry (leaps of earlier terms stand before it), or the last leap since. */
   timeSettledIndex: LogIndex
   heartbeatDueMs: number
+  transfer: LeaderTransfer | undefined
   /** Of the last heartbeat; a read is confirmed by answers to a later one (reads come next). */
   round: number
 }
@@ -64,7 +77,8 @@ export type RoleState = FollowerRole | PreCandidateRole | CandidateRole | Leader
 /** From a role to the roles that may follow it. A leader never campaigns, and nobody leads without having been a candidate. */
 const successors: Record<Role, readonly Role[]> = {
   recovering: ['follower'],
-  follower: ['follower', 'preCandidate'],
+  // … to candidate only when the leader tells it to take over.
+  follower: ['follower', 'preCandidate', 'candidate'],
   preCandidate: ['follower', 'preCandidate', 'candidate'],
   candidate: ['follower', 'preCandidate', 'leader'],
   leader: ['follower'],

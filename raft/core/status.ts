@@ -29,6 +29,14 @@ export interface PeerStatus {
   readonly appliedIndex: LogIndex
 }
 
+/** A hand-over under way. */
+export interface TransferStatus {
+  readonly to: NodeId
+  readonly phase: 'catchingUp' | 'draining' | 'told'
+  /** Until it is given up. */
+  readonly leftMs: number
+}
+
 export interface RaftStatus {
   readonly id: NodeId
   readonly role: Role
@@ -43,6 +51,7 @@ export interface RaftStatus {
   readonly voters: readonly NodeId[]
   readonly peers: readonly PeerStatus[]
   readonly clusterTimeMs: number
+  readonly transfer: TransferStatus | undefined
   readonly uncommittedBytes: number
   readonly isVoteWithheld: boolean
   /** A torn tail or an empty log, and no leader has verified it yet: our votes count only when every voter grants. */

@@ -13,7 +13,7 @@ export function describeMessage(message: Message): string {
     case 'preVoteReply':
       return `${head} ${verdict(message)} round ${message.round}`
     case 'vote':
-      return `${head} last ${place(message.last)}`
+      return `${head} last ${place(message.last)}${message.isTransfer ? ', told to take over' : ''}`
     case 'voteReply':
       return `${head} ${verdict(message)}`
     case 'append':
@@ -23,6 +23,7 @@ export function describeMessage(message: Message): string {
     case 'appendConflict':
       return `${head} refused ${message.refusedIndex}, hint ${place(message.hint)}`
     case 'appendRefused':
+    case 'timeoutNow':
       return head
     case 'heartbeat':
       return `${head} commit ${message.commitIndex} round ${message.round}`

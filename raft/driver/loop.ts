@@ -2,7 +2,7 @@
  * The event loop of one node. Everything that happens (a frame, a finished sync, a proposal, a timer) only asks for a turn; a turn runs when what was
  * already waiting has come in, and does, in this order:
  *
- *   frames: control first, then data → durable → proposals → tick → one drain of the core's output: persists into the log, messages to the
+ *   frames: control first, then data → durable → proposals and wishes → tick → one drain of the core's output: persists into the log, messages to the
  *   connections → one flush, if the disk is idle → one write per connection → apply a slice
  *
  * So one flush carries everything that waited for the disk, and one write per peer everything the turn had to say. The leader's records leave before the
@@ -31,6 +31,7 @@ import { Sender } from './sender.ts'
 import { Submissions } from './submissions.ts'
 import type { Batch } from './submissions.ts'
 import type { Transport } from './transport.ts'
+import { Wishes } from './wishes.ts'
 
 export interface LoopOptions {
   readonly config: RaftConfig
@@ -60,6 +61,7 @@ const emptyBody: EntryBody = { parts: [], bytes: 0, crc: 0 }
 export class Loop {
   readonly inbox = new Inbox()
   readonly submissions: Submissions
+  readonly wishes = new Wishes()
   readonly persistence: Persistence
   readonly sender: Sender
   readonly applier: Applier
@@ -162,6 +164,7 @@ export class Loop {
     this.sender.drop()
     this.#options.transport.stop()
     this.submissions.abandon(cause)
+    this.wishes.abandon()
   }
 
   /** The disk failed, or the peer port can't be had: silence, and one sentence. */
@@ -192,6 +195,7 @@ export class Loop {
     this.#takeData()
     this.#stepDurable()
     this.#stepProposals()
+    this.#stepWishes()
     this.#maybeTick()
     this.#drain()
     this.persistence.start()
@@ -200,7 +204,7 @@ export class Loop {
     this.#apply()
     this.#tellTrust()
     transport.flush()
-    if (!this.inbox.isEmpty || this.submissions.hasWaiting) this.requestTurn()
+    if (!this.inbox.isEmpty || this.submissions.hasWaiting || this.wishes.hasWaiting) this.requestTurn()
     this.arm()
   }
 
@@ -233,6 +237,14 @@ export class Loop {
     }
   }
 
+  #stepWishes(): void {
+    const wish = this.wishes.take()
+    if (wish === undefined) return
+    const { core, clock } = this.#options
+    const nowMs = clock.nowMs()
+    core.step({ kind: 'transfer', nowMs, to: wish.to, giveUpMs: nowMs + wish.patienceMs })
+  }
+
   #maybeTick(): void {
     const { core, clock, random, transport } = this.#options
     this.#wasTickHeld = this.#isTickHeld && !this.#wasTickHeld
@@ -261,6 +273,7 @@ export class Loop {
       else if (outcome.kind === 'unknown') metrics.proposalsUnknown++
       this.submissions.onOutcome(outcome)
     }
+    for (const end of output.transfers) this.wishes.onEnd(end)
     if (trace !== undefined) {
       for (const change of output.roleChanges) trace({ kind: 'roleChange', change })
       for (const code of output.refusals) trace({ kind: 'refusal', code })

@@ -12,6 +12,7 @@ import type { EntryKind } from '../core/entry.ts'
 import type { LogIndex, NodeId, Term } from '../core/ids.ts'
 import type { RejectReason } from '../core/output.ts'
 import type { Role } from '../core/status.ts'
+import { isHandingOver } from '../core/transfer.ts'
 import { encodeApplication } from '../codec/messages.ts'
 import type { RaftApp, RaftNodeStatus, RaftTrace } from './app.ts'
 import type { EntryBody, HardStateStorage, LogStorage, StoredEntry } from './log-storage.ts'
@@ -19,6 +20,7 @@ import { Loop } from './loop.ts'
 import { createMetrics } from './metrics.ts'
 import type { ProposeDone } from './submissions.ts'
 import { Transport } from './transport.ts'
+import type { TransferDone } from './wishes.ts'
 
 export interface RaftNodeOptions {
   readonly config: RaftConfig
@@ -107,6 +109,7 @@ export class RaftNode {
     if (loop.isStopped) return this.#loop.isFailed ? 'storageFailed' : 'notLeader'
     const node = this.#core.inspect()
     if (node.role.kind !== 'leader') return 'notLeader'
+    if (isHandingOver(node.role)) return 'transferring'
     const { log, config } = this.#options
     let bytes = 0
     for (const body of bodies) bytes += log.recordBytes(body.bytes)
@@ -115,6 +118,16 @@ export class RaftNode {
     loop.submissions.add(kind, bodies, bytes, done)
     loop.requestTurn()
     return undefined
+  }
+
+  /**
+   * As leader: hands the leadership to a voter, which is caught up first if need be, at most `patienceMs` long; then no proposal is taken until it leads, or
+   * for an election timeout. `done` runs once, later. False: another hand-over is under way, or the node is stopped.
+   */
+  transferLeadership(to: NodeId, patienceMs: number, done: TransferDone): boolean {
+    if (this.#loop.isStopped || !this.#loop.wishes.add(to, patienceMs, done)) return false
+    this.#loop.requestTurn()
+    return true
   }
 
   /** Sends a frame to a peer's application over the data connection. The buffers are the network's from now on. False: not connected, or no room. */

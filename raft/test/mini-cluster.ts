@@ -10,7 +10,7 @@ import type { LogSlice } from '../core/entry.ts'
 import type { Event } from '../core/event.ts'
 import type { Epoch, LogIndex, NodeId } from '../core/ids.ts'
 import type { Message } from '../core/message.ts'
-import type { Outgoing, OutgoingAppend, Persist, ProposalOutcome } from '../core/output.ts'
+import type { Outgoing, OutgoingAppend, Persist, ProposalOutcome, TransferEnd } from '../core/output.ts'
 import type { RoleChange } from '../core/status.ts'
 import { createDisk, loseUnsynced, recover, runsOf, syncSome, write } from './disk-image.ts'
 import type { DiskImage, TestEntry } from './disk-image.ts'
@@ -49,6 +49,7 @@ export interface Watcher {
   roleChange?(node: TestNode, change: RoleChange): void
   refusal?(node: TestNode, reason: string): void
   outcome?(node: TestNode, outcome: ProposalOutcome): void
+  transfer?(node: TestNode, end: TransferEnd): void
   persist?(node: TestNode, persist: Persist): void
   commit?(node: TestNode, index: number): void
   sent?(flight: Flight): void
@@ -282,6 +283,7 @@ export class MiniCluster {
       if (change.to === 'leader') this.ledger.elected(node, change.term)
       this.#watcher.roleChange?.(node, change)
     }
+    for (const end of output.transfers) this.#watcher.transfer?.(node, end)
     for (const reason of output.refusals) this.#watcher.refusal?.(node, reason)
     for (const outcome of output.outcomes) {
       this.ledger.outcome(node, outcome)

@@ -63,7 +63,15 @@ function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile, faul
   if (draw < 970) return void (node.wallOffsetMs = chance.is(0.3) ? 0 : (chance.next() - 0.5) * 2 * 365 * 86_400_000)
   if (draw < 985) return reconnect(cluster, chance, node)
   if (draw < 990 && node.core !== undefined) return cluster.step(node, { kind: 'campaign', nowMs: cluster.nowMs })
+  if (draw < 994) return transfer(cluster, chance)
   if (chance.is(0.2)) cluster.nowMs += chance.below(500)
+}
+
+function transfer(cluster: MiniCluster, chance: Chance): void {
+  const leader = cluster.leader()
+  const to = chance.pick(cluster.nodes)
+  if (leader === undefined || to === undefined) return
+  cluster.step(leader, { kind: 'transfer', nowMs: cluster.nowMs, to: to.id, giveUpMs: cluster.nowMs + chance.below(600) })
 }
 
 function deliverSome(cluster: MiniCluster, chance: Chance): void {

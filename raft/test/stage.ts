@@ -1,7 +1,7 @@
 /** What a transcript plays on: a mini-cluster, and the lines that it has made its nodes say since the last command. */
 import type { RaftConfig } from '../core/config.ts'
 import { describeMessage } from '../core/trace.ts'
-import type { ProposalOutcome } from '../core/output.ts'
+import type { ProposalOutcome, TransferEnd } from '../core/output.ts'
 import type { RoleChange } from '../core/status.ts'
 import { MiniCluster } from './mini-cluster.ts'
 import type { Flight, TestNode } from './mini-cluster.ts'
@@ -25,6 +25,7 @@ export class Stage {
         roleChange: (node, change) => this.say(this.#roleChange(node, change)),
         refusal: (node, reason) => this.say(`${node.id} says ${reason}`),
         outcome: (node, outcome) => this.say(`${node.id} proposal ${outcome.ticket} ${describeOutcome(outcome)}`),
+        transfer: (node, end) => this.say(`${node.id} hand-over to ${end.to} ${describeEnd(end)}`),
         persist: (node, persist) => {
           if (persist.kind === 'truncateFrom') this.say(`${node.id} truncates from ${persist.index}`)
           if (persist.kind === 'appendOwn' && persist.entryKind === 4) this.say(`${node.id} leaps in time at ${persist.firstIndex}`)
@@ -64,6 +65,10 @@ export class Stage {
 
 export function describeFlight({ from, to, message }: Flight): string {
   return `${from} > ${to} ${describeMessage(message)}`
+}
+
+function describeEnd(end: TransferEnd): string {
+  return end.kind === 'handedOver' ? 'done' : `${end.kind}: ${end.reason}`
 }
 
 function describeOutcome(outcome: ProposalOutcome): string {

@@ -66,6 +66,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     const { cluster } = stage
     for (const id of words.numbers) cluster.step(cluster.node(id), { kind: 'campaign', nowMs: cluster.nowMs })
   },
+  /** `transfer 1 to=2 [ms=1000]`: leader 1 is to hand over to 2. */
+  transfer(stage, words) {
+    const { cluster } = stage
+    const giveUpMs = cluster.nowMs + words.number('ms', 1_000)
+    for (const id of words.numbers) {
+      cluster.step(cluster.node(id), { kind: 'transfer', nowMs: cluster.nowMs, to: words.number('to', 1) as NodeId, giveUpMs })
+    }
+  },
   /** `elect 2`: campaign, and settle. */
   elect(stage, words) {
     verbs['campaign']?.(stage, words)
@@ -249,7 +257,9 @@ function forged(stage: Stage, to: TestNode, words: Words): Message {
     case 'appendRefused':
       return { kind: 'appendRefused', term, session }
     case 'vote':
-      return { kind: 'vote', term, last: place(words.text('last') ?? '0/0') }
+      return { kind: 'vote', term, last: place(words.text('last') ?? '0/0'), isTransfer: words.has('transfer') }
+    case 'timeoutNow':
+      return { kind: 'timeoutNow', term, session }
     case 'preVote':
       return {
         kind: 'preVote',

@@ -1,6 +1,11 @@
 /** RaftNode as the broker floor wants to see it: numbers without brands, proposals of data entries only. */
-import { EntryKind, logIndex, nodeId, type RaftNode } from '../../raft/index.ts'
+import { EntryKind, logIndex, nodeId, type RaftNode, type RejectReason } from '../../raft/index.ts'
 import type { BrokerRaft, FollowerHealth } from '../broker/raft-view.ts'
+
+/** The same leader, or the one that it is handing over to, takes them a little later: nothing to begin anew for. */
+function isPassing(reason: RejectReason): boolean {
+  return reason === 'busy' || reason === 'transferring'
+}
 
 /** `raft` is asked for with each call: the broker is made before the node that it rides on is started. */
 export function raftView(raft: () => RaftNode): BrokerRaft {
@@ -19,10 +24,10 @@ export function raftView(raft: () => RaftNode): BrokerRaft {
     },
     propose(bodies, rejected) {
       const refused = raft().propose(EntryKind.data, bodies, outcome => {
-        if (outcome.kind === 'rejected') rejected(outcome.reason === 'busy' ? 'busy' : 'notLeader')
+        if (outcome.kind === 'rejected') rejected(isPassing(outcome.reason) ? 'busy' : 'notLeader')
       })
       if (refused === undefined) return true
-      if (refused !== 'busy') return false
+      if (!isPassing(refused)) return false
       rejected('busy')
       return true
     },
