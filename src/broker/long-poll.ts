@@ -261,7 +261,7 @@ export class LongPolls {
       // A repeated receive has its batch waiting, whatever else there is: if no pop of it came through, another one must.
       const isRepeat = !mayFind && !waiting.wasPopped && this.#isRepeat(poll, waiting.waiter.request)
       if ((mayFind || isRepeat) && !waiting.isQuiet) isWanted = true
-      else if (waiting.inPops === 0 && nowMs >= waiting.waiter.pollUntilMs) this.#refuse(waiting, nothingFound())
+      else if (waiting.inPops === 0 && nowMs >= waiting.waiter.pollUntilMs) this.#refuse(waiting, this.#nothing(waiting))
     }
     if (isWanted) this.#want(poll)
   }
@@ -271,11 +271,20 @@ export class LongPolls {
     const { waiter, poll } = waiting
     waiting.timer = this.#options.deadlines.at(waiter.pollUntilMs, () => {
       const isBeingServed = waiting.inPops > 0 || (!waiting.isQuiet && !waiting.wasPopped && (poll.isDue || poll.popping !== undefined))
-      if (!isBeingServed) return this.#refuse(waiting, nothingFound())
+      if (!isBeingServed) return this.#refuse(waiting, this.#nothing(waiting))
       waiting.timer = this.#options.deadlines.at(waiter.limitMs, () => {
         this.#refuse(waiting, waiting.wasPopped ? nothingFound() : patienceRefusal(this.#options.proposer.hasLeader))
       })
     })
+  }
+
+  /**
+   * The poll time is over and this node has nothing for it. Without a leader that proves nothing (rule 13): it may repeat a receive whose batch was
+   * given out by another gateway in entries that have not come here. "No message" would end that attempt for its client, and with it the batch.
+   */
+  #nothing(waiting: Waiting): Refusal {
+    const { hasLeader } = this.#options.proposer
+    return waiting.wasPopped || hasLeader ? nothingFound() : patienceRefusal(hasLeader)
   }
 
   #refuse(waiting: Waiting, refusal: Refusal): void {

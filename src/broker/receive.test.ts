@@ -255,6 +255,20 @@ test('a repeated receive does not end with nothing while there is no leader, and
   expect(textsOf(second)).toEqual(['x'])
 })
 
+test('a receive that ends while there is no leader is not told that there is nothing: its batch may be in entries that have not come here', () => {
+  const world = worldWithGroup()
+  world.receive(2, 't', { attemptId: 'settled', clientId: 'c', pollMs: 10 })
+  world.clock.advance(1_000)
+  world.group.elect(undefined)
+  const heard = world.receive(2, 't', { attemptId: 'attempt', clientId: 'c', pollMs: 4_000 })
+  world.clock.advance(8_000)
+  expect(codeOf(heard)).toBe('haNotAvailable')
+  world.group.elect(3)
+  const again = world.receive(2, 't', { attemptId: 'attempt', clientId: 'c', pollMs: 4_000 })
+  world.clock.advance(8_000)
+  expect(codeOf(again)).toBe('messageNotFound')
+})
+
 test('only the wanted tags are delivered', () => {
   const world = worldWithGroup()
   for (const tag of ['a', 'b', undefined, 'a']) world.send(1, 't', `m-${tag ?? 'none'}-${Math.random()}`, tag === undefined ? {} : { tag })
