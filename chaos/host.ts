@@ -15,6 +15,7 @@ import type { SimNetwork } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { Scheduler, SimProcess } from './sim/scheduler.ts'
 import { DiskLog } from './true-log.ts'
+import { DiskVote } from './true-vote.ts'
 import type { Gateway, GatewayLife } from './workloads/rpc.ts'
 
 /** What all machines share. */
@@ -63,6 +64,7 @@ export class Host implements NodeView, Gateway, Target {
   readonly id: number
   readonly name: string
   readonly trueLog: DiskLog
+  readonly trueVote: DiskVote
   isCutOff = false
   readonly #world: HostWorld
   readonly #parts: HostParts
@@ -75,6 +77,7 @@ export class Host implements NodeView, Gateway, Target {
     this.id = id
     this.name = hostName(id)
     this.trueLog = new DiskLog(parts.disk, `${dataDirectory}/log`)
+    this.trueVote = new DiskVote(parts.disk, `${dataDirectory}/hard-state`)
   }
 
   /** The process life that runs now, as clients meet it. */

@@ -4,7 +4,8 @@ import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
 import type { Checker, NodeView } from './checkers/checker.ts'
 import { conservation } from './checkers/conservation.ts'
 import { committedEntries } from './checkers/committed-entries.ts'
-import { deliveries, type Deliveries } from './checkers/deliveries.ts'
+import { coreInvariants } from './checkers/core-invariants.ts'
+import { deliveries, type Deliveries, type GroupRules } from './checkers/deliveries.ts'
 import { digests } from './checkers/digests.ts'
 import { Drained } from './checkers/drained.ts'
 import { durability } from './checkers/durability.ts'
@@ -14,11 +15,15 @@ import { logMatching } from './checkers/log-matching.ts'
 import { progress } from './checkers/progress.ts'
 import { received, type Received } from './checkers/received.ts'
 import { sameLogs } from './checkers/same-logs.ts'
+import { sessions } from './checkers/sessions.ts'
+import { votes } from './checkers/votes.ts'
 import type { WorldConfiguration } from './configuration.ts'
 import { DeadLetters } from './dead-letters.ts'
 import type { Ledger } from './ledger.ts'
 import type { Marks } from './marks.ts'
 import { ReferenceReplica } from './reference.ts'
+
+const noRules: GroupRules = { isFifo: false, maxAttempts: Infinity }
 
 export class Judges {
   readonly reference: ReferenceReplica
@@ -29,14 +34,17 @@ export class Judges {
   readonly checkers: readonly Checker[]
 
   constructor(configuration: WorldConfiguration, ledger: Ledger, views: readonly NodeView[], marks: Marks) {
-    const isFifo = (name: string): boolean => configuration.consumerGroups.some(group => group.name === name && group.isFifo)
+    const rulesOf = (name: string): GroupRules => configuration.consumerGroups.find(group => group.name === name) ?? noRules
     this.reference = new ReferenceReplica(defaultLimits)
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.received = received(configuration.seed, ledger, this.appended)
-    this.deliveries = deliveries(isFifo, new DeadLetters(this.reference), marks)
+    this.deliveries = deliveries(rulesOf, new DeadLetters(this.reference), marks)
     this.drained = new Drained(configuration, ledger, this.appended, this.received, this.deliveries)
     this.checkers = [
       progress(),
+      coreInvariants(),
+      votes(views),
+      sessions(),
       electionSafety(),
       logMatching(),
       leaderCompleteness(this.reference),

@@ -1,6 +1,6 @@
 /**
  * What the log says of sends: each value stands in the log at most once (A8), with the content its client gave it (A5, A6), at the next offset of
- * its queue (A12); "it was there already" is only ever said of the same value (A1: a swallowed send); what was refused for certain never appears (A45).
+ * its queue (A12), which is the same for all of a message group (A23); "it was there already" is only ever said of the same value (A1: a swallowed send); what was refused for certain never appears (A45).
  * And what clients were told agrees with it: an acknowledged place holds that value (A1, A10), and a send that began after another one was
  * acknowledged stands behind it in their queue (A14).
  */
@@ -31,6 +31,8 @@ export function appendedOnce(seed: number, ledger: Ledger, marks: Marks): Append
   const placeOf = new Map<number, Place>()
   const valueAt = new Map<string, number>()
   const nextOffset = new Map<string, number>()
+  /** By topic and message group: its one queue. */
+  const queueOf = new Map<string, number>()
 
   const append = (value: Value, place: Place, record: CommittedRecord): void => {
     const queue = `${place.topic}/${place.queueId}`
@@ -44,6 +46,16 @@ export function appendedOnce(seed: number, ledger: Ledger, marks: Marks): Append
       () => `value ${value.id} stands at ${name(first)} and, by entry ${record.index}, at ${name(place)}`,
     )
     expectThat(value.state !== 'failed', 'A45', () => `value ${value.id} was refused for certain, and entry ${record.index} appends it`)
+    if (value.messageGroup !== undefined) {
+      const line = `${place.topic}/${value.messageGroup}`
+      const home = queueOf.get(line) ?? place.queueId
+      queueOf.set(line, home)
+      expectThat(
+        home === place.queueId,
+        'A23',
+        () => `${line} stands in queue ${home}, and by entry ${record.index} in queue ${place.queueId}`,
+      )
+    }
     placeOf.set(value.id, place)
     valueAt.set(name(place), value.id)
   }

@@ -25,7 +25,7 @@ function idOf(act: () => void): string {
 }
 
 function record(index: number, command: unknown, result: unknown, wallMs = index * 1_000): CommittedRecord {
-  const proposer = { node: 1, incarnation: 1, sequence: index }
+  const proposer = { node: 1, incarnation: 1, sequence: index, sentAtMs: wallMs }
   return { index, term: 1, wallMs, command: command as Command, proposer, result: result as CommandResult }
 }
 
@@ -93,7 +93,7 @@ function aSettle(
 
 /** Two messages of one message group stand in the queue. */
 function aChecker(): Deliveries {
-  const checker = deliveries(() => true, { newDeadLetters: () => [] }, new Marks())
+  const checker = deliveries(() => ({ isFifo: true, maxAttempts: 16 }), { newDeadLetters: () => [] }, new Marks())
   checker.committed?.(aSend(1, 0, 0))
   checker.committed?.(aSend(2, 1, 1))
   return checker

@@ -3,7 +3,7 @@
  * incrementally, draws nothing, changes nothing, and throws a `Violation` at the first thing that may not be.
  * They see all nodes and the true disks, so they notice a mistake long before a client would.
  */
-import type { LogStorage, RaftStatus, Role } from '../../raft/index.ts'
+import type { LogStorage, RaftCore, RaftStatus, Role } from '../../raft/index.ts'
 import type { Command, Digest } from '../../src/state/command.ts'
 import type { CommandResult } from '../../src/state/result.ts'
 
@@ -14,6 +14,8 @@ export interface LiveNode {
     readonly role: Role
     readonly term: number
     readonly commitIndex: number
+    /** To look at. */
+    readonly core: RaftCore
     status(): RaftStatus
   }
   readonly machine: {
@@ -31,6 +33,8 @@ export interface NodeView {
   readonly id: number
   /** Counts its process lives, from 1. */
   readonly lifeNumber: number
+  /** Term and vote as its disk holds them. */
+  readonly trueVote: TrueVote
   /** undefined while the process is down. */
   readonly node: LiveNode | undefined
   /** The log as it is on the true disk, what was never synced left out. */
@@ -41,6 +45,17 @@ export interface NodeView {
 export interface TrueLog {
   /** The entry of this index and term, and all before it, are whole on the disk. */
   durableTo(index: number, term: number): boolean
+}
+
+export interface TermAndVote {
+  readonly term: number
+  readonly votedFor: number | undefined
+}
+
+/** Reads what would be left of a node's hard state if the power went now. */
+export interface TrueVote {
+  /** undefined while there is none. */
+  read(): TermAndVote | undefined
 }
 
 /** What can be seen of a node at a glance, after each event of the world. */
@@ -62,7 +77,8 @@ export interface CommittedRecord {
   readonly wallMs: number
   /** undefined for entries without a command. */
   readonly command: Command | undefined
-  readonly proposer: { readonly node: number; readonly incarnation: number; readonly sequence: number } | undefined
+  readonly proposer:
+    { readonly node: number; readonly incarnation: number; readonly sequence: number; readonly sentAtMs: number } | undefined
   /** undefined when apply ignored it: a copy, or no command. */
   readonly result: CommandResult | undefined
 }

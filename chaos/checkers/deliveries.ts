@@ -2,6 +2,9 @@
  * What the log says of deliveries, group by group: nothing is given out again while it is invisible (A26) or after it was acknowledged (A25);
  * attempts count up by at most one (A35); a receipt handle is good exactly as long as its delivery is (A28), and no handle is made twice;
  * a message group is worked off in the order of the queue, the next message only when all before it are done or in the same batch (A22).
+ * A message goes to the dead letters after its last attempt or because a client sent it there, and for no other reason (A34).
+ * A receive that is repeated gets what it was given; what a dead gateway had not confirmed is nobody's any more; and a gateway says within a while
+ * what became of what it was given (rule 14).
  * Times are the log's own: the entries' `wallMs`.
  */
 import type { DeliveryRef, Pop, PopRequest, Settle, SettleItem } from '../../src/state/command.ts'
@@ -26,6 +29,11 @@ interface Row {
   isSettled: boolean
   /** Its gateway or its client was declared gone: from here on it may come again. */
   liftAtMs: number
+  /** The receive it was given to, while that may be repeated. */
+  attemptName: string | undefined
+  givenAtMs: number
+  /** Index of the entry that said its gateway is gone, while the row was unconfirmed. */
+  orphanedBy: number
 }
 
 /** A client without any connection is gone after this (DESIGN rule 19). */
@@ -46,9 +54,19 @@ export interface DeadLetterView {
   newDeadLetters(consumerGroup: string): readonly { readonly logIndex: number; readonly ordinal: number }[]
 }
 
-const never = Number.POSITIVE_INFINITY
+/** Of a group, as it was configured. */
+export interface GroupRules {
+  readonly isFifo: boolean
+  readonly maxAttempts: number
+}
 
-export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLetters: DeadLetterView, marks: Marks): Deliveries {
+const never = Number.POSITIVE_INFINITY
+/** What a gateway that is gone had not confirmed is free after so many more entries: each fires 256. */
+const entriesToFree = 3
+/** A gateway that has settled other things since, twice, has had its say of a delivery this old. */
+const saidAfterMs = 8_000
+
+export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadLetters: DeadLetterView, marks: Marks): Deliveries {
   const rows = new Map<string, Row>()
   const groupNames = new Map<number, string>()
   const topicIds = new Map<string, number>()
@@ -57,6 +75,10 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
   const incarnations = new Map<number, number>()
   const downNodes = new Set<number>()
   const order = new MessageGroupOrder()
+  /** By gateway: when it settled something last. */
+  const settledAtMs = new Map<number, number>()
+  /** By the receive they were given to. */
+  const byAttempt = new Map<string, string[]>()
   let inFlight = 0
 
   const settle = (key: string, row: Row): void => {
@@ -66,7 +88,8 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
     order.done(key)
   }
 
-  const takeDeadLetters = (group: string, groupId: number): void => {
+  const takeDeadLetters = (record: CommittedRecord, group: string, groupId: number): void => {
+    const { maxAttempts } = rulesOf(group)
     for (const { logIndex, ordinal } of deadLetters.newDeadLetters(group)) {
       const place = order.placeOf(logIndex, ordinal)
       if (place === undefined)
@@ -74,8 +97,17 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       marks.hit('a message went to the dead letters')
       const key = `${groupId}/${place}`
       const row = rows.get(key)
-      if (row !== undefined) settle(key, row)
-      else order.done(key)
+      if (row === undefined) order.done(key)
+      else {
+        const wasSent =
+          record.command?.kind === 'settle' && record.command.items.some(item => item.kind === 'deadLetter' && keyOf(item.ref) === key)
+        expectThat(
+          wasSent || row.isSettled || row.attempt >= maxAttempts,
+          'A34',
+          () => `group ${group}: ${key} went to the dead letters by entry ${record.index}, after attempt ${row.attempt} of ${maxAttempts}`,
+        )
+        settle(key, row)
+      }
     }
   }
 
@@ -90,6 +122,8 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       marks.hit('a repeated attempt got the same batch')
       row.node = record.proposer?.node ?? 0
       row.isConfirmed = false
+      row.givenAtMs = record.wallMs
+      row.orphanedBy = 0
       row.deadlineMs = Math.max(row.deadlineMs, record.wallMs + request.invisibleMs)
       batch.add(key)
       return
@@ -112,7 +146,13 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       )
       marks.hit('a message was delivered again')
     }
-    if (isFifo(pop.consumerGroup)) {
+    const rules = rulesOf(pop.consumerGroup)
+    expectThat(
+      delivery.attempt <= rules.maxAttempts,
+      'A34',
+      () => `${where}: attempt ${delivery.attempt}, and there are ${rules.maxAttempts}`,
+    )
+    if (rules.isFifo) {
       const earlier = order.firstUndoneBefore(key, ref, delivery.logIndex, delivery.ordinal, batch)
       expectThat(earlier === undefined, 'A22', () => `${where}: given out while ${earlier ?? ''} of its message group is not done`)
     }
@@ -129,6 +169,9 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       isSettled: false,
       // A client whose only gateway is down in the log is as good as unconnected.
       liftAtMs: downNodes.has(record.proposer?.node ?? 0) ? record.wallMs + clientGoneMs : never,
+      attemptName: attemptNameOf(pop, request),
+      givenAtMs: record.wallMs,
+      orphanedBy: 0,
     })
   }
 
@@ -145,6 +188,11 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       return
     }
     expectThat(row !== undefined, 'A28', () => `${where}: accepted, though nothing was given out`)
+    expectThat(
+      !isCurrent || row.orphanedBy === 0 || record.index <= row.orphanedBy + entriesToFree,
+      'rule14',
+      () => `${where}: accepted, though its gateway was gone before it was confirmed (entry ${row.orphanedBy})`,
+    )
     expectThat(isCurrent || row.isSettled || item.kind === 'confirm' || item.kind === 'release', 'A28', () => {
       return `${where}: accepted, though delivery ${row.sequence} has taken its place`
     })
@@ -157,6 +205,7 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
         row.deadlineMs = record.wallMs + item.invisibleMs
         row.isConfirmed = true
         row.autoRenew = false
+        row.attemptName = undefined
         return
       case 'confirm':
         row.isConfirmed = true
@@ -165,6 +214,7 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       case 'release':
         marks.hit('a delivery was released')
         row.deadlineMs = -never
+        row.attemptName = undefined
         return
     }
   }
@@ -183,8 +233,34 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
     for (const row of rows.values()) {
       if (row.isSettled) continue
       const isUnconfirmed = row.node === node && !row.isConfirmed
+      if (isUnconfirmed && row.orphanedBy === 0 && record.wallMs < Math.min(row.deadlineMs, row.liftAtMs)) row.orphanedBy = record.index
       row.liftAtMs = Math.min(row.liftAtMs, isUnconfirmed ? record.wallMs : record.wallMs + clientGoneMs)
     }
+  }
+
+  /** What this very receive was given before, and nobody has answered, must be in what it gets now. */
+  const checkRepeat = (record: CommittedRecord, pop: Pop, request: PopRequest, given: ReadonlySet<string>): void => {
+    const name = attemptNameOf(pop, request)
+    if (name === undefined) return
+    for (const key of byAttempt.get(name) ?? []) {
+      const row = rows.get(key)
+      if (row?.attemptName !== name || row.isSettled || record.wallMs >= Math.min(row.deadlineMs, row.liftAtMs)) continue
+      expectThat(given.has(key), 'rule14', () => `entry ${record.index}: the repeated receive of ${pop.consumerGroup} was not given ${key}`)
+    }
+    byAttempt.set(name, [...given])
+  }
+
+  /** A gateway has settled something: long before that it must have said what became of this. */
+  const checkSaid = (record: CommittedRecord, node: number): void => {
+    for (const [key, row] of rows) {
+      if (row.isSettled || row.isConfirmed || row.node !== node || row.liftAtMs !== never || record.wallMs >= row.deadlineMs) continue
+      if (row.givenAtMs + saidAfterMs > (settledAtMs.get(node) ?? 0)) continue
+      throw new Violation(
+        'rule14',
+        `${key}, given to node ${node} ${record.wallMs - row.givenAtMs} ms ago, is neither confirmed nor released`,
+      )
+    }
+    settledAtMs.set(node, record.wallMs)
   }
 
   const popped = (record: CommittedRecord, pop: Pop): void => {
@@ -193,6 +269,8 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
     topicIds.set(pop.topic, record.result.topicId)
     for (const [i, request] of pop.requests.entries()) {
       const batch = new Set<string>()
+      const given = new Set((record.result.deliveries[i] ?? []).map(({ ref }) => keyOf(ref)))
+      checkRepeat(record, pop, request, given)
       for (const delivery of record.result.deliveries[i] ?? []) deliver(record, pop, request, delivery, batch)
     }
   }
@@ -207,7 +285,7 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
         incarnations.set(node, incarnation)
         if (known !== undefined && known !== incarnation) gatewayGone(record, node)
       }
-      for (const [groupId, name] of groupNames) takeDeadLetters(name, groupId)
+      for (const [groupId, name] of groupNames) takeDeadLetters(record, name, groupId)
       if (command?.kind === 'send' && record.result?.kind === 'sent') {
         topicIds.set(command.topic, record.result.topicId)
         for (const [ordinal, message] of record.result.messages.entries()) {
@@ -216,8 +294,10 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
           }
         }
       } else if (command?.kind === 'pop') popped(record, command)
-      else if (command?.kind === 'settle') settled(record, command)
-      else if (command?.kind === 'clientsChanged') {
+      else if (command?.kind === 'settle') {
+        settled(record, command)
+        if (record.proposer !== undefined && record.result?.kind === 'settled') checkSaid(record, record.proposer.node)
+      } else if (command?.kind === 'clientsChanged') {
         for (const { client, change } of command.changes) {
           if (change === 'connected') continue
           const name = `${client.high}/${client.low}`
@@ -245,6 +325,12 @@ export function deliveries(isFifo: (consumerGroup: string) => boolean, deadLette
       return false
     },
   }
+}
+
+/** Names a receive that may be repeated; undefined = it can't be. */
+function attemptNameOf(pop: Pop, { client, attempt }: PopRequest): string | undefined {
+  if (attempt === undefined || (client.low === 0 && client.high === 0)) return undefined
+  return `${pop.consumerGroup}/${pop.topic}/${client.high}/${client.low}/${attempt.high}/${attempt.low}`
 }
 
 function keyOf(ref: DeliveryRef): string {

@@ -31,7 +31,7 @@ function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest, pro
   const asDigest = (n: number): ReturnType<LiveNode['machine']['digest']> => ({ a: { low: n, high: 0 }, b: { low: 0, high: n } })
   return {
     log: storage,
-    raft: { role: 'follower', term: 1, commitIndex: log.length, status: () => undefined as never },
+    raft: { role: 'follower', term: 1, commitIndex: log.length, core: undefined as never, status: () => undefined as never },
     machine: {
       appliedIndex: log.length,
       digest: () => asDigest(digest),
@@ -42,7 +42,7 @@ function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest, pro
 }
 
 function aView(id: number, node: LiveNode | undefined, durableTo = true): NodeView {
-  return { id, lifeNumber: 1, node, trueLog: { durableTo: () => durableTo } }
+  return { id, lifeNumber: 1, node, trueLog: { durableTo: () => durableTo }, trueVote: { read: () => undefined } }
 }
 
 function aReference(log: readonly StoredEntry[], digest = 7): ReferenceReplica {

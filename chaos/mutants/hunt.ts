@@ -4,53 +4,46 @@
  */
 import { exit } from 'node:process'
 import type { Profile } from '../profiles.ts'
-import type { ViolationId } from '../violation.ts'
 import { runSeed } from '../world.ts'
-import type { Hunt } from './mutant.ts'
+import { isExpected, type Expected, type Hunt } from './mutant.ts'
 
 export interface HuntOrder {
   readonly id: string
   readonly profile: Profile
   readonly from: number
   readonly seeds: number
-  readonly expected: readonly ViolationId[]
+  readonly expected: readonly Expected[]
 }
+
+/** So many seeds that fail with something else, and nothing better will come. */
+const luckMax = 8
 
 export function hunt(order: HuntOrder): Hunt {
   const startedMs = performance.now()
   const others = new Map<string, number>()
+  const end = (kind: Hunt['end'], seedsRun: number, seed?: number, violation?: { id: string; what: string }): Hunt => ({
+    id: order.id,
+    end: kind,
+    seed,
+    violation: violation?.id,
+    what: violation?.what,
+    seedsRun,
+    seconds: (performance.now() - startedMs) / 1_000,
+    others: Object.fromEntries(others),
+  })
+  let failed = 0
   let seedsRun = 0
-  for (let seed = order.from; seed < order.from + order.seeds; seed += 1) {
+  while (seedsRun < order.seeds && failed < luckMax) {
+    const seed = order.from + seedsRun
     seedsRun += 1
     const { violation } = runSeed(seed, { profile: order.profile })
     if (violation === undefined) continue
-    if (order.expected.includes(violation.id)) {
-      const seconds = (performance.now() - startedMs) / 1_000
-      return {
-        id: order.id,
-        isCaught: true,
-        seed,
-        violation: violation.id,
-        what: violation.what,
-        seedsRun,
-        seconds,
-        others: Object.fromEntries(others),
-      }
-    }
-    const name = `${violation.id}: ${violation.what}`.slice(0, 120)
+    if (isExpected(order.expected, violation)) return end('killed', seedsRun, seed, violation)
+    failed += 1
+    const name = `${violation.id}: ${violation.what}`.slice(0, 160)
     others.set(name, (others.get(name) ?? 0) + 1)
   }
-  const seconds = (performance.now() - startedMs) / 1_000
-  return {
-    id: order.id,
-    isCaught: false,
-    seed: undefined,
-    violation: undefined,
-    what: undefined,
-    seedsRun,
-    seconds,
-    others: Object.fromEntries(others),
-  }
+  return end(failed > 0 ? 'luck' : 'survived', seedsRun)
 }
 
 const order = process.argv[2]

@@ -2,39 +2,49 @@
 import type { Profile } from '../profiles.ts'
 import type { ViolationId } from '../violation.ts'
 
-export interface Mutant {
-  /** M-numbers are those of the harness reference's list of seeded bugs. */
-  readonly id: string
-  readonly what: string
+/** A kind of violation, or one assertion of the product by its code: a mistake that runs into it has been named just as well. */
+export type Expected = ViolationId | `assertion:${string}`
+
+export interface Edit {
   /** Path from the root of the repository. */
   readonly file: string
   /** Stands in the file exactly once. */
   readonly find: string
   readonly replace: string
-  /** More places to change for the same mistake. */
-  readonly also?: readonly { readonly file: string; readonly find: string; readonly replace: string }[]
-  /** It counts as caught only when one of these is reported first by some seed. */
-  readonly expected: readonly ViolationId[]
-  /** The kind of seeds that show it best. */
-  readonly profile: Profile
-  /** Seeds that it may take. */
-  readonly seeds: number
 }
 
-export interface Edit {
-  readonly file: string
-  readonly find: string
-  readonly replace: string
+export interface Mutant extends Edit {
+  /** M-numbers are those of the harness reference's list of seeded bugs, R-numbers those of the Raft reference's; X are our own. */
+  readonly id: string
+  readonly what: string
+  /** More places to change for the same mistake. */
+  readonly also?: readonly Edit[]
+  /** It counts as killed only when one of these is reported by some seed. Anything else is luck. */
+  readonly expected: readonly Expected[]
+  /** The kind of seeds that show it best; `swarm` unless told. */
+  readonly profile?: Profile
+  /** Seeds that it may take; `seedsMax` unless told. */
+  readonly seeds?: number
 }
+
+export const seedsMax = 100
 
 export function editsOf(mutant: Mutant): readonly Edit[] {
   return [{ file: mutant.file, find: mutant.find, replace: mutant.replace }, ...(mutant.also ?? [])]
 }
 
+/** Whether this violation is one that belongs to the mutant. */
+export function isExpected(expected: readonly Expected[], violation: { readonly id: ViolationId; readonly what: string }): boolean {
+  if (expected.includes(violation.id)) return true
+  const code = violation.what.split(':')[0] ?? ''
+  return violation.id === 'assertion' && expected.includes(`assertion:${code}`)
+}
+
 /** What a hunt for a mutant came to. */
 export interface Hunt {
   readonly id: string
-  readonly isCaught: boolean
+  /** `killed` by an expected violation; by `luck`: seeds failed, none of them as expected; `survived`: no seed failed. */
+  readonly end: 'killed' | 'luck' | 'survived'
   /** The seed that named it. */
   readonly seed: number | undefined
   readonly violation: string | undefined

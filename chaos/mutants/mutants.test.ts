@@ -3,12 +3,20 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { mutants } from './list.ts'
-import { editsOf } from './mutant.ts'
+import { editsOf, isExpected } from './mutant.ts'
 import { repositoryRoot } from './run.ts'
 
 describe('the mutants', () => {
-  it('are the ten that must be caught, each with its own name', () => {
-    expect(mutants.map(mutant => mutant.id)).toEqual(['M01', 'M02', 'M07', 'M13', 'M28', 'M43', 'M46', 'M47', 'M66', 'prevCrc'])
+  it('have each a name of its own', () => {
+    expect(new Set(mutants.map(mutant => mutant.id)).size).toBe(mutants.length)
+  })
+
+  it('are named by what is expected: a kind of violation, or an assertion by its code', () => {
+    const violation = { id: 'assertion', what: 'append-gap: 4, 3' } as const
+    expect(isExpected(['assertion:append-gap'], violation)).toBe(true)
+    expect(isExpected(['assertion:append'], violation)).toBe(false)
+    expect(isExpected(['I12'], violation)).toBe(false)
+    expect(isExpected(['I12'], { id: 'I12', what: 'an entry' })).toBe(true)
   })
 
   it.each(mutants.map(mutant => [mutant.id, mutant] as const))('%s finds its place', (_id, mutant) => {

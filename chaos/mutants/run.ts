@@ -7,13 +7,21 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { SimRandom } from '../sim/random.ts'
 import type { HuntOrder } from './hunt.ts'
 import { mutants } from './list.ts'
-import { editsOf, type Edit, type Hunt, type Mutant } from './mutant.ts'
+import { editsOf, seedsMax, type Edit, type Hunt, type Mutant } from './mutant.ts'
+import { describeHunt, describeHunts, tellHunts } from './table.ts'
 
 export interface RunMutantsOptions {
-  readonly only?: string
+  /** Ids, or beginnings of ids that end in `*`. */
+  readonly only?: readonly string[] | undefined
   readonly jobs: number
+  /** No hunt begins after this. The order is then drawn from `pick`, so that every run with another number sees other mutants. */
+  readonly minutes?: number | undefined
+  readonly pick?: number | undefined
+  /** The first seed of each hunt. */
+  readonly from?: number
   readonly json?: boolean
   print(line: string): void
 }
@@ -21,39 +29,48 @@ export interface RunMutantsOptions {
 /** What a copy needs to run the simulator. */
 const copied = ['src', 'raft', 'chaos', 'proto', 'package.json', 'tsconfig.json']
 
-/** Hunts for the mutants and prints a table; 0 when all were caught, 1 when one got away, 2 when there is none of that name. */
+/** Hunts for the mutants and prints a table; 0 when all were killed, 1 when one was not, 2 when there is none of that name. */
 export async function runMutants(options: RunMutantsOptions): Promise<number> {
-  const wanted = mutants.filter(mutant => options.only === undefined || mutant.id === options.only)
+  const wanted = choose(options)
   if (wanted.length === 0) {
-    options.print(`there is no mutant ${options.only ?? ''}; there are ${mutants.map(mutant => mutant.id).join(', ')}`)
+    options.print(`there is no mutant ${options.only?.join(' ') ?? ''}; there are ${mutants.map(mutant => mutant.id).join(', ')}`)
     return 2
   }
   const root = repositoryRoot()
+  const endMs = performance.now() + (options.minutes ?? Infinity) * 60_000
   const waiting = [...wanted]
   const hunts: Hunt[] = []
   const job = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const result = await huntMutant(root, mutant)
+      const result = await huntMutant(root, mutant, options.from)
       hunts.push(result)
       options.print(options.json === true ? JSON.stringify({ kind: 'mutant', ...result }) : describeHunt(mutant, result))
+      if (performance.now() > endMs) waiting.length = 0
     }
   }
   await Promise.all(Array.from({ length: options.jobs }, job))
-  const caught = hunts.filter(result => result.isCaught).length
-  if (options.json === true) options.print(JSON.stringify({ kind: 'mutants', caught, of: hunts.length }))
-  else options.print(`${caught} of ${hunts.length} mutants caught`)
-  return caught === hunts.length ? 0 : 1
+  const summary = tellHunts(hunts)
+  options.print(options.json === true ? JSON.stringify({ kind: 'mutants', ...summary }) : describeHunts(summary))
+  return summary.killed === hunts.length ? 0 : 1
 }
 
-/** One mutant, from the copy to the verdict. */
-export async function huntMutant(root: string, mutant: Mutant): Promise<Hunt> {
+function choose({ only, minutes, pick }: RunMutantsOptions): readonly Mutant[] {
+  const isWanted = (id: string): boolean =>
+    only === undefined || only.some(name => (name.endsWith('*') ? id.startsWith(name.slice(0, -1)) : id === name))
+  const wanted = mutants.filter(mutant => isWanted(mutant.id))
+  return minutes === undefined ? wanted : new SimRandom(`mutants/${pick ?? 0}`).shuffle(wanted)
+}
+
+/** One mutant, from the copy to the verdict. Rejects when the mutated world can't even be loaded: such a mutant proves nothing. */
+export async function huntMutant(root: string, mutant: Mutant, from = 1): Promise<Hunt> {
   const directory = mkdtempSync(join(tmpdir(), `raftmq-${mutant.id.toLowerCase()}-`))
   try {
-    for (const name of copied) cpSync(join(root, name), join(directory, name), { recursive: true })
+    for (const name of copied)
+      cpSync(join(root, name), join(directory, name), { recursive: true, filter: path => !path.endsWith('.test.ts') })
     symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
     for (const edit of editsOf(mutant)) plant(directory, edit)
-    const { id, profile, seeds, expected } = mutant
-    return await huntIn(directory, { id, profile, from: 1, seeds, expected })
+    const { id, profile = 'swarm', seeds = seedsMax, expected } = mutant
+    return await huntIn(directory, { id, profile, from, seeds, expected })
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
@@ -69,8 +86,7 @@ export function plant(root: string, edit: Edit): void {
 
 function huntIn(directory: string, order: HuntOrder): Promise<Hunt> {
   return new Promise((resolve, reject) => {
-    const tsx = join(directory, 'node_modules', 'tsx', 'dist', 'cli.mjs')
-    const child = spawn(process.execPath, [tsx, 'chaos/mutants/hunt.ts', JSON.stringify(order)], {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'chaos/mutants/hunt.ts', JSON.stringify(order)], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -96,13 +112,4 @@ export function repositoryRoot(): string {
     directory = parent
   }
   return directory
-}
-
-function describeHunt(mutant: Mutant, result: Hunt): string {
-  const name = mutant.id.padEnd(8)
-  if (result.isCaught) {
-    return `${name} caught   ${result.violation ?? ''} by seed ${result.seed ?? 0} (${mutant.profile}), ${result.seconds.toFixed(1)} s: ${mutant.what}\n         ${result.what ?? ''}`
-  }
-  const others = Object.entries(result.others).map(([what, count]) => `${count} × ${what}`)
-  return `${name} GOT AWAY after ${result.seedsRun} seeds, ${result.seconds.toFixed(1)} s: ${mutant.what}${others.length === 0 ? '' : `\n         ${others.join('\n         ')}`}`
 }

@@ -91,6 +91,11 @@ export class RaftNode {
     })
   }
 
+  /** For checkers, which look and do nothing (raft/core/invariants.ts). Only the loop steps it. */
+  get core(): RaftCore {
+    return this.#core
+  }
+
   /** Listens, dials, and takes part. The application is called from the next turn on, never inside this call. */
   static start(options: RaftNodeOptions): RaftNode {
     const node = new RaftNode(options)

@@ -21,8 +21,11 @@ interface SimOptions {
 }
 
 interface MutantOptions {
-  readonly only?: string
+  readonly only?: readonly string[]
   readonly jobs: number
+  readonly minutes?: number
+  readonly pick?: number
+  readonly from: number
   readonly output: 'text' | 'json'
   readonly json?: boolean
 }
@@ -44,8 +47,11 @@ export function chaosCommand(): Command {
   chaos
     .command('mutants')
     .description('plant known mistakes in a copy of the sources and see each one named')
-    .option('--only <id>', 'one mutant')
+    .option('--only <ids...>', 'these mutants; M1* means all whose names begin so')
     .option('--jobs <n>', 'mutants at the same time', count, 1)
+    .option('--minutes <n>', 'begin no further one after so long; the order is drawn', count)
+    .option('--pick <n>', 'draws the order of --minutes', seedNumber)
+    .option('--from <seed>', 'the first seed of each hunt', seedNumber, 1)
     .addOption(output())
     .option('--json', 'the same as -o json')
     .action(mutants)

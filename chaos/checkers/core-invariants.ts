@@ -1,0 +1,23 @@
+/**
+ * What must hold of one Raft core between two events (raft/core/invariants.ts), held against every node whenever something of it has changed; and
+ * nothing is applied that the node's own disk does not hold (I13): a checkpoint would know of entries that a restart does not find.
+ */
+import { checkCore } from '../../raft/index.ts'
+import { expectThat } from '../violation.ts'
+import type { Checker } from './checker.ts'
+
+export function coreInvariants(): Checker {
+  return {
+    name: 'core invariants',
+    nodeChanged(view, node, now, before) {
+      checkCore(node.raft.core)
+      if (now.appliedIndex === before.appliedIndex || now.appliedIndex === 0) return
+      const { term } = node.log.entry(now.appliedIndex as typeof node.log.firstIndex)
+      expectThat(
+        view.trueLog.durableTo(now.appliedIndex, term),
+        'I13',
+        () => `node ${view.id} has applied entry ${now.appliedIndex}, which its own disk does not hold`,
+      )
+    },
+  }
+}

@@ -1,0 +1,100 @@
+/** The checkers of votes and of proposals' sessions are shown what they must refuse, once, and what they must let pass. */
+import { describe, expect, it } from 'vitest'
+import { Violation } from '../violation.ts'
+import type { CommittedRecord, Glance, LiveNode, NodeView, TermAndVote } from './checker.ts'
+import { sessions } from './sessions.ts'
+import { votes } from './votes.ts'
+
+const blank: Glance = { role: 'follower', term: 0, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
+
+function idOf(act: () => void): string {
+  try {
+    act()
+  } catch (error) {
+    if (error instanceof Violation) return error.id
+    throw error
+  }
+  return 'none'
+}
+
+function aNode(memory: TermAndVote): LiveNode {
+  return { raft: { core: { inspect: () => memory } } } as unknown as LiveNode
+}
+
+function aGroup(onDisk: readonly TermAndVote[]): { views: NodeView[]; disks: TermAndVote[] } {
+  const disks = [...onDisk]
+  const views = disks.map(
+    (_, i) => ({ id: i + 1, lifeNumber: 1, node: undefined, trueVote: { read: () => disks[i] } }) as unknown as NodeView,
+  )
+  return { views, disks }
+}
+
+describe('votes', () => {
+  const lead = (onDisk: readonly TermAndVote[]): string => {
+    const { views } = aGroup(onDisk)
+    const now = { ...blank, role: 'leader', term: 5 } as const
+    return idOf(() => votes(views).nodeChanged?.(views[0] as NodeView, aNode({ term: 5, votedFor: 1 }), now, blank))
+  }
+
+  it('refuse a leader without a majority of votes on disk, and count a voter that has gone on to a later term', () => {
+    expect(
+      lead([
+        { term: 5, votedFor: 1 },
+        { term: 5, votedFor: 1 },
+        { term: 4, votedFor: 2 },
+      ]),
+    ).toBe('none')
+    expect(
+      lead([
+        { term: 5, votedFor: 1 },
+        { term: 6, votedFor: undefined },
+        { term: 4, votedFor: 2 },
+      ]),
+    ).toBe('none')
+    expect(
+      lead([
+        { term: 5, votedFor: 1 },
+        { term: 5, votedFor: 3 },
+        { term: 4, votedFor: 2 },
+      ]),
+    ).toBe('I1')
+  })
+
+  it('refuse another vote in the same term, a forgotten one, and a term that goes back', () => {
+    const { views, disks } = aGroup([{ term: 5, votedFor: 2 }])
+    const view = views[0] as NodeView
+    const checker = votes(views)
+    const see = (memory: TermAndVote): string => idOf(() => checker.nodeChanged?.(view, aNode(memory), { ...blank, term: 5 }, blank))
+    expect(see({ term: 5, votedFor: undefined })).toBe('none')
+    expect(see({ term: 5, votedFor: 2 })).toBe('none')
+    expect(see({ term: 5, votedFor: 3 })).toBe('I2')
+    expect(see({ term: 5, votedFor: undefined })).toBe('I2')
+    disks[0] = { term: 4, votedFor: undefined }
+    expect(see({ term: 5, votedFor: 2 })).toBe('I2')
+  })
+})
+
+describe('sessions', () => {
+  const record = (sequence: number, ageMs: number, result: unknown, incarnation = 1): CommittedRecord => {
+    const proposer = { node: 1, incarnation, sequence, sentAtMs: 100_000 - ageMs }
+    return { index: sequence, term: 1, wallMs: 100_000, command: { kind: 'barrier' }, proposer, result } as CommittedRecord
+  }
+  const done = { kind: 'done' }
+  const late = { kind: 'refused', reason: 'late' }
+
+  it('refuse a copy that was taken and a new proposal that was ignored', () => {
+    const checker = sessions()
+    expect(idOf(() => checker.committed?.(record(4, 0, done)))).toBe('none')
+    expect(idOf(() => checker.committed?.(record(4, 0, undefined)))).toBe('none')
+    expect(idOf(() => checker.committed?.(record(4, 0, done)))).toBe('rule6')
+    expect(idOf(() => checker.committed?.(record(5, 0, undefined)))).toBe('rule6')
+    expect(idOf(() => checker.committed?.(record(1, 0, done, 2)))).toBe('none')
+    expect(idOf(() => checker.committed?.(record(9, 0, done, 1)))).toBe('rule6')
+  })
+
+  it('refuse a late command that was taken, and one called late that was not', () => {
+    expect(idOf(() => sessions().committed?.(record(1, 15_001, late)))).toBe('none')
+    expect(idOf(() => sessions().committed?.(record(1, 15_001, done)))).toBe('rule7')
+    expect(idOf(() => sessions().committed?.(record(1, 15_000, late)))).toBe('rule7')
+  })
+})

@@ -1,0 +1,43 @@
+/**
+ * Votes are given once and kept. Who leads a term has the votes of a majority on their disks (I1: a voter may have gone on to a later term since);
+ * a node's vote in a term never changes, neither in its memory nor on its disk, through all its lives, and its term on disk never goes back (I2, Raft §5.2).
+ */
+import { Violation } from '../violation.ts'
+import type { Checker, NodeView, TermAndVote } from './checker.ts'
+
+export function votes(views: readonly NodeView[]): Checker {
+  const majority = Math.floor(views.length / 2) + 1
+  const kept = new Map<number, TermAndVote>()
+  const remembered = new Map<number, TermAndVote>()
+
+  const compare = (where: string, known: TermAndVote | undefined, now: TermAndVote): void => {
+    if (known === undefined || now.term > known.term) return
+    if (now.term < known.term) throw new Violation('I2', `${where}: term ${known.term} went back to ${now.term}`)
+    if (known.votedFor === undefined || known.votedFor === now.votedFor) return
+    throw new Violation('I2', `${where}: the vote of term ${now.term}, given to node ${known.votedFor}, is ${now.votedFor ?? 'gone'}`)
+  }
+
+  return {
+    name: 'votes',
+    nodeStarted(view) {
+      remembered.delete(view.id)
+    },
+    nodeChanged(view, node, now, before) {
+      const { term, votedFor } = node.raft.core.inspect()
+      compare(`node ${view.id}`, remembered.get(view.id), { term, votedFor })
+      remembered.set(view.id, { term, votedFor })
+      const onDisk = view.trueVote.read()
+      if (onDisk !== undefined) {
+        compare(`the disk of node ${view.id}`, kept.get(view.id), onDisk)
+        kept.set(view.id, onDisk)
+      }
+      if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term)) return
+      const supporters = views.filter(other => {
+        const vote = other.trueVote.read()
+        return vote !== undefined && (vote.term > now.term || (vote.term === now.term && vote.votedFor === view.id))
+      })
+      if (supporters.length < majority)
+        throw new Violation('I1', `node ${view.id} leads term ${now.term} with ${supporters.length} votes of ${views.length} on disk`)
+    },
+  }
+}
