@@ -2,7 +2,10 @@
  * How long does an unmodified client wait when the leader dies? Three real processes, the official Node client sending at a steady rate, and the
  * leader killed (or frozen) again and again. A pause is the longest time without an accepted send around a kill.
  *
- *     npm run bench:failover -- --kills 20 [--signal SIGKILL|SIGSTOP] [-o json]
+ *     npm run bench:failover -- --kills 20 [--signal SIGKILL|SIGSTOP] [--old-producers] [-o json]
+ *
+ * Each kill meets producers that have seen no other: this client remembers for ever which endpoints failed it, so that after two kills of different
+ * nodes the third is the only one it tries. `--old-producers` keeps the same ones, and their users see errors at such a kill.
  */
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
@@ -17,6 +20,7 @@ const silent = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {
 const topic = 'failover'
 const senders = 16
 const pauseBetweenSendsMs = 5
+const allUpMsMax = 20_000
 
 export interface FailoverReport {
   readonly kind: 'failover'
@@ -38,6 +42,7 @@ export interface FailoverReport {
 export async function measureFailover(
   kills: number,
   signal: 'SIGKILL' | 'SIGSTOP',
+  keepsProducers: boolean,
   progress: (line: string) => void,
 ): Promise<FailoverReport> {
   const cluster = await LocalCluster.start()
@@ -47,16 +52,20 @@ export async function measureFailover(
   try {
     const endpoints = cluster.endpoint('n1')
     await run(process.execPath, [cliPath(), 'topic', 'create', topic, '-e', endpoints])
-    const producers = await Promise.all(
-      cluster.nodes.map(async node => {
-        const producer = new Producer({ endpoints: cluster.endpoint(node.name), namespace: '', topic, logger: silent })
-        await producer.startup()
-        return producer
-      }),
-    )
+    const startProducers = (): Promise<Producer[]> =>
+      Promise.all(
+        cluster.nodes.map(async node => {
+          const producer = new Producer({ endpoints: cluster.endpoint(node.name), namespace: '', topic, logger: silent })
+          await producer.startup()
+          return producer
+        }),
+      )
+    let producers = await startProducers()
+    const retired: Promise<unknown>[] = []
     const loops = Array.from({ length: senders }, async (_, i) => {
-      const producer = producers[i % producers.length]
-      for (let n = 0; !isStopping && producer !== undefined; n++) {
+      for (let n = 0; !isStopping; n++) {
+        const producer = producers[i % producers.length]
+        if (producer === undefined) return
         try {
           await producer.send({ topic, body: Buffer.from(`${i}-${n}`) })
           accepted.push(performance.now())
@@ -83,13 +92,20 @@ export async function measureFailover(
       if (signal === 'SIGSTOP') await cluster.signal(leader, 'SIGCONT')
       else await cluster.startNode(leader)
       await sleep(1_500)
+      if (!keepsProducers) {
+        await allUp(cluster)
+        const old = producers
+        producers = await startProducers()
+        // After the sends that are under way.
+        retired.push(sleep(5_000).then(() => Promise.allSettled(old.map(producer => producer.shutdown()))))
+      }
     }
     isStopping = true
     await Promise.all([...loops, ...doorLoops])
     const { stdout } = await run(process.execPath, [cliPath(), 'topic', 'get', topic, '-o', 'json', '-e', cluster.endpoint('n2')])
     const appended = (JSON.parse(stdout) as { messages: number }).messages
     // A client that was just cut off from a node may fail to say goodbye to it.
-    await Promise.allSettled(producers.map(producer => producer.shutdown()))
+    await Promise.allSettled([...retired, ...producers.map(producer => producer.shutdown())])
     const sorted = [...pausesMs].sort((a, b) => a - b)
     const at = (share: number): number => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)
     return {
@@ -108,6 +124,18 @@ export async function measureFailover(
   } finally {
     isStopping = true
     await cluster.stop()
+  }
+}
+
+/** Waits until every node is in the routes again: a client that starts before knows only some of them. */
+async function allUp(cluster: LocalCluster): Promise<void> {
+  const untilMs = performance.now() + allUpMsMax
+  const arguments_ = [cliPath(), 'cluster', 'status', '-o', 'json', '-e', cluster.nodes.map(({ name }) => cluster.endpoint(name)).join(';')]
+  for (;;) {
+    const { stdout } = await run(process.execPath, arguments_)
+    if ((JSON.parse(stdout) as { nodes: readonly { isUp: boolean }[] }).nodes.every(({ isUp }) => isUp)) return
+    if (performance.now() > untilMs) throw new Error(`not all nodes are up ${allUpMsMax} ms after one was started again`)
+    await sleep(500)
   }
 }
 
@@ -160,11 +188,12 @@ if (process.argv[1] === import.meta.filename) {
     options: {
       kills: { type: 'string', default: '20' },
       signal: { type: 'string', default: 'SIGKILL' },
+      'old-producers': { type: 'boolean', default: false },
       output: { type: 'string', short: 'o', default: 'text' },
     },
   })
   const signal = values.signal === 'SIGSTOP' ? 'SIGSTOP' : 'SIGKILL'
-  const report = await measureFailover(Number(values.kills), signal, line => process.stderr.write(`${line}\n`))
+  const report = await measureFailover(Number(values.kills), signal, values['old-producers'], line => process.stderr.write(`${line}\n`))
   if (values.output === 'json') process.stdout.write(`${JSON.stringify(report)}\n`)
   else {
     process.stdout.write(
