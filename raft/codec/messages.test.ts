@@ -29,6 +29,7 @@ const anyMessage: fc.Arbitrary<PlainMessage> = fc.oneof(
   fc.record({ kind: fc.constant('voteReply' as const), term, granted: fc.boolean(), isConditional: fc.boolean(), wallMs: time }),
   fc.record({ kind: fc.constant('appendConflict' as const), term, session, refusedIndex: index, hint: entry }),
   fc.record({ kind: fc.constant('appendRefused' as const), term, session }),
+  fc.record({ kind: fc.constant('snapshotOffer' as const), term, session, commitIndex: index }),
   fc.record({
     kind: fc.constant('heartbeat' as const),
     term,

@@ -31,11 +31,12 @@ export const FrameKind = {
   heartbeat: 24,
   heartbeatReply: 25,
   timeoutNow: 26,
+  snapshotOffer: 27,
   application: 32,
 } as const
 
-/** Control: votes, heartbeats and their replies. Data: appends and their replies, application frames. */
-export type Channel = 'control' | 'data'
+/** Control: votes, heartbeats, snapshot offers and replies. Data: appends and their replies, application frames. Bulk: files, on demand (driver/bulk.ts). */
+export type Channel = 'control' | 'data' | 'bulk'
 
 export interface Hello {
   readonly clusterName: string
@@ -73,9 +74,16 @@ export type PeerFrame =
 const noBytes = new Uint8Array(0)
 const maxNameLength = 255
 
+const { CONTROL, DATA, BULK } = proto.Hello.Channel
+const channelNumbers: Readonly<Record<Channel, raftmq.v1.Hello.Channel>> = { control: CONTROL, data: DATA, bulk: BULK }
+const channelNames = new Map<number, Channel>([
+  [CONTROL, 'control'],
+  [DATA, 'data'],
+  [BULK, 'bulk'],
+])
+
 export function encodeHello(hello: Hello): Uint8Array {
-  const channel = hello.channel === 'control' ? proto.Hello.Channel.CONTROL : proto.Hello.Channel.DATA
-  return frameHead(FrameKind.hello, proto.Hello.encode({ ...hello, channel }).finish())
+  return frameHead(FrameKind.hello, proto.Hello.encode({ ...hello, channel: channelNumbers[hello.channel] }).finish())
 }
 
 export function encodeHelloRefused(reason: string): Uint8Array {
@@ -121,6 +129,8 @@ function headerOf(message: PlainMessage): Uint8Array {
       return proto.AppendConflict.encode(message).finish()
     case 'appendRefused':
       return proto.AppendRefused.encode(message).finish()
+    case 'snapshotOffer':
+      return proto.SnapshotOffer.encode(message).finish()
     case 'heartbeat':
       return proto.Heartbeat.encode({ ...message, clusterTimeMs: message.clusterTimeMs ?? null }).finish()
     case 'heartbeatReply':
@@ -214,6 +224,11 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
         hint: entryId(m.hint),
       })
     }
+    case FrameKind.snapshotOffer: {
+      const m = proto.SnapshotOffer.decode(header)
+      const offered = { term: termOf(m.term), session: sessionOf(m.session), commitIndex: indexOf(m.commitIndex) }
+      return said({ kind: 'snapshotOffer', ...offered })
+    }
     case FrameKind.appendRefused: {
       const m = proto.AppendRefused.decode(header)
       return said({ kind: 'appendRefused', term: termOf(m.term), session: sessionOf(m.session) })
@@ -255,8 +270,8 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
 
 function decodeHello(header: Uint8Array): PeerFrame {
   const m = proto.Hello.decode(header)
-  const { CONTROL, DATA } = proto.Hello.Channel
-  if (m.channel !== CONTROL && m.channel !== DATA) return malformed('a hello for no channel')
+  const channel = channelNames.get(m.channel)
+  if (channel === undefined) return malformed('a hello for no channel')
   if (m.node < 1 || m.node > 65_535) return malformed('a hello from no node')
   // A session has to hold it; 0 would say that it is not known.
   if (m.incarnation < 1 || m.incarnation >= incarnationMax) return malformed('a hello from no process')
@@ -265,7 +280,7 @@ function decodeHello(header: Uint8Array): PeerFrame {
     node: m.node,
     incarnation: count(m.incarnation, 'incarnation'),
     featureLevel: m.featureLevel,
-    channel: m.channel === CONTROL ? 'control' : 'data',
+    channel,
     targetNode: m.targetNode,
   }
   return { kind: 'hello', hello }

@@ -18,6 +18,8 @@ export interface RaftConfig {
   readonly inflightBytesMax: number
   /** Proposals beyond this many uncommitted bytes are rejected as `busy`. */
   readonly uncommittedBytesMax: number
+  /** A peer that lacks more applied entries than this gets files instead: above it they are faster than appends and applying them. Infinity = only where it must. */
+  readonly snapshotLagEntries: number
   /** How far the cluster time may be moved at once without its own entry (rule 4). */
   readonly timeLeapMs: number
 }
@@ -36,7 +38,14 @@ export function validateConfig(config: RaftConfig): readonly string[] {
   if (config.earlyElectionSpreadMs < 0 || config.earlyElectionSpreadMs > config.electionTimeoutMs) {
     problems.push(`earlyElectionSpreadMs is ${config.earlyElectionSpreadMs}, must be between 0 and electionTimeoutMs`)
   }
-  for (const key of ['sliceBytesMax', 'inflightSlicesMax', 'inflightBytesMax', 'uncommittedBytesMax', 'timeLeapMs'] as const) {
+  for (const key of [
+    'sliceBytesMax',
+    'inflightSlicesMax',
+    'inflightBytesMax',
+    'uncommittedBytesMax',
+    'snapshotLagEntries',
+    'timeLeapMs',
+  ] as const) {
     if (!(config[key] >= 1)) problems.push(`${key} is ${config[key]}, must be at least 1`)
   }
   return problems

@@ -19,6 +19,7 @@ const aConfig = (change: Partial<RaftConfig> = {}): RaftConfig => ({
   inflightSlicesMax: 4,
   inflightBytesMax: 4_000,
   uncommittedBytesMax: 100_000,
+  snapshotLagEntries: Infinity,
   timeLeapMs: 5_000,
   ...change,
 })
@@ -202,7 +203,7 @@ test('a pre-vote changes nothing that is kept on disk', () => {
   expect(core.status(0)).toMatchObject({ term: 3, votedFor: 2 })
 })
 
-test('a peer that needs what was compacted away is left in probe, with R-25-needs-snapshot', () => {
+test('a peer that needs what was compacted away is offered a snapshot, with R-25-needs-snapshot', () => {
   const last = { term: 2 as Term, index: 10 as LogIndex }
   const runs = [{ firstIndex: 8 as LogIndex, term: 2 as Term }]
   const core = aLeader(
@@ -215,7 +216,7 @@ test('a peer that needs what was compacted away is left in probe, with R-25-need
   if (session === undefined) throw new Error('not leading')
   receive(core, 2, { kind: 'appendConflict', term, session, refusedIndex: 10 as LogIndex, hint: { term: 1 as Term, index: 3 as LogIndex } })
   expect(core.output.refusals).toEqual(['R-25-needs-snapshot'])
-  expect(core.status(0).peers[0]?.state).toBe('probe')
+  expect(core.status(0).peers[0]?.state).toBe('snapshot')
 })
 
 test('a log that is ahead of the hard state betrays a lost slot: the vote is withheld', () => {

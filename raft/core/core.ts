@@ -21,8 +21,9 @@ import {
   onVoteReply,
 } from './election.ts'
 import type { Durable, Event, PeerConnected, Receive, Tick } from './event.ts'
-import { onAppend, onFollowerDurable, onHeartbeat } from './following.ts'
-import type { LogIndex, NodeId } from './ids.ts'
+import { judgeSnapshot, onAppend, onFollowerDurable, onHeartbeat, onSnapshotOffer } from './following.ts'
+import type { SnapshotVerdict } from './following.ts'
+import type { EntryId, LogIndex, NodeId } from './ids.ts'
 import { compactLog } from './log.ts'
 import { maybeAdvanceCommit, onLeaderDurable, onLeaderTick, onPropose } from './leading.ts'
 import { makeStatus } from './make-status.ts'
@@ -84,6 +85,11 @@ export class RaftCore {
     assert(role.kind === 'leader', 'sent-without-leading', peer)
     onSentUpTo(this.#node, role, peer, lastIndex, bytes)
     moveTransfer(this.#node, role)
+  }
+
+  /** What is to be done with a snapshot that ends with `last`. Ask again at the moment of installing: our log may have grown since. */
+  judgeSnapshot(last: EntryId): SnapshotVerdict {
+    return judgeSnapshot(this.#node, last)
   }
 
   /** Seen from outside; `nowMs` monotonic, as in the events. */
@@ -192,6 +198,9 @@ function onReceive(node: NodeState, event: Receive): void {
     case 'timeoutNow':
       if (message.term < node.term) return refuse(node, 'R-02-stale-term')
       return onTimeoutNow(node, from, message)
+    case 'snapshotOffer':
+      if (message.term < node.term) return refuseOldLeader(node, from, message)
+      return onSnapshotOffer(node, from, message)
     case 'preVoteReply':
       // A granting voter may be behind our term: the round is what counts.
       return onPreVoteReply(node, from, message)
@@ -202,14 +211,15 @@ function onReceive(node: NodeState, event: Receive): void {
 }
 
 function isFromLeader(message: Message): boolean {
-  return message.kind === 'append' || message.kind === 'heartbeat' || message.kind === 'timeoutNow'
+  const { kind } = message
+  return kind === 'append' || kind === 'heartbeat' || kind === 'timeoutNow' || kind === 'snapshotOffer'
 }
 
 /** An answer in our own term. */
 function onReply(
   node: NodeState,
   from: NodeId,
-  message: Exclude<Message, { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' | 'timeoutNow' }>,
+  message: Exclude<Message, { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' | 'timeoutNow' | 'snapshotOffer' }>,
 ): void {
   if (message.kind === 'voteReply') return onVoteReply(node, from, message)
   const { role } = node
@@ -230,7 +240,11 @@ function onReply(
 }
 
 /** Whoever still leads an older term hears of ours, and gives up. */
-function refuseOldLeader(node: NodeState, from: NodeId, message: Extract<Message, { kind: 'append' | 'heartbeat' }>): void {
+function refuseOldLeader(
+  node: NodeState,
+  from: NodeId,
+  message: Extract<Message, { kind: 'append' | 'heartbeat' | 'snapshotOffer' }>,
+): void {
   refuse(node, 'R-02-stale-term')
   send(node, from, { kind: 'appendRefused', term: node.term, session: message.session })
 }

@@ -9,11 +9,19 @@ import { takeAppendEpoch, takeTruncationEpoch } from './durability.ts'
 import type { LogSlice } from './entry.ts'
 import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
 import { appendSliceToLog, firstDifference, isWellFormed, lastPossibleMatch, termAt, truncateLog } from './log.ts'
-import type { Append, Heartbeat } from './message.ts'
+import type { Append, Heartbeat, SnapshotOffer } from './message.ts'
 import { becomeFollower, commitTo, nextElectionDeadline, recordRoleChange, refuse, releaseApply, send, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { FollowerRole } from './role.ts'
 import { incarnationOf } from './session.ts'
+
+export type SnapshotVerdict =
+  /** All of it is committed here already. */
+  | 'old'
+  /** Our log holds its last entry, and so all before: appends will do, and what stands behind may have been acknowledged. */
+  | 'held'
+  /** It takes the place of our whole log. Of what that holds beyond commit nothing can ever be committed that the snapshot lacks. */
+  | 'install'
 
 /** Entries of our term's leader, or the news of a commit. Raft §5.3. */
 export function onAppend(node: NodeState, from: NodeId, request: Append): void {
@@ -47,6 +55,26 @@ export function onHeartbeat(node: NodeState, from: NodeId, request: Heartbeat): 
   const { session, round } = request
   const { term, appliedIndex } = node
   send(node, from, { kind: 'heartbeatReply', term, session, round, wallMs: wallNow(node), appliedIndex })
+}
+
+/**
+ * The leader can't, or will not, feed us from where we are: whoever drives us fetches a snapshot. What is committed here every leader has, so the answer
+ * says where it could go on if it holds that much; a snapshot that another leader made needless is left that way (raft.md B109).
+ */
+export function onSnapshotOffer(node: NodeState, from: NodeId, request: SnapshotOffer): void {
+  const role = hearLeader(node, from)
+  if (!joinSession(node, role, from, request.session)) return
+  if (node.commitIndex > role.verifiedIndex) role.verifiedIndex = node.commitIndex
+  // What we agree on from here on does not show yet that we hold all that is committed (maybeTrustOwnVote).
+  if (request.commitIndex > role.toldCommitIndex) role.toldCommitIndex = request.commitIndex
+  node.output.snapshotOfferedBy = from
+  report(node, role, from)
+}
+
+/** What is to be done with a snapshot at `last`, which was committed wherever it was taken. */
+export function judgeSnapshot(node: NodeState, last: EntryId): SnapshotVerdict {
+  if (last.index <= node.commitIndex) return 'old'
+  return termAt(node.log, last.index) === last.term ? 'held' : 'install'
 }
 
 /** More of our log is on disk: the leader wants to know, once for each sync. */

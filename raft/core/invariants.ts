@@ -119,7 +119,7 @@ function checkProgress(node: NodeState, progress: Progress): void {
     assert(pending.session === progress.session, 'I11-pending-session', pending.session)
     assert(node.output.messages.includes(pending), 'I11-pending-in-output', progress.peer)
   }
-  if (flow.kind === 'probe') return
+  if (flow.kind !== 'replicate') return
   const { inflight } = flow
   let bytes = 0
   let before: number = matchedIndex

@@ -119,8 +119,20 @@ export interface TimeoutNow {
   readonly session: Session
 }
 
+/**
+ * What you lack is no longer in my log, or files are faster than appends: fetch a snapshot from me. Repeated at the pace of heartbeats while that is so.
+ * The answer is an AppendAccepted of what is committed at the follower: if the leader can go on from there it does, else the offer stands.
+ */
+export interface SnapshotOffer {
+  readonly kind: 'snapshotOffer'
+  readonly term: Term
+  readonly session: Session
+  readonly commitIndex: LogIndex
+}
+
 export type Message =
   | TimeoutNow
+  | SnapshotOffer
   | PreVote
   | PreVoteReply
   | Vote

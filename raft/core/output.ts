@@ -90,6 +90,8 @@ export interface Output {
   readonly roleChanges: RoleChange[]
   /** Reason codes of what was refused or ignored in this step (`R-11-stale-term`), for trace and tests. */
   readonly refusals: string[]
+  /** This leader wants us to fetch a snapshot from it. */
+  snapshotOfferedBy: NodeId | undefined
   /** Apply up to here: min(commit, durable on our own disk). Only grows. */
   applyTo: LogIndex
   /** The next moment (monotonic) at which the core wants a tick. */
@@ -97,7 +99,8 @@ export interface Output {
 }
 
 export function createOutput(applyTo: LogIndex, deadlineMs: number): Output {
-  return { persists: [], messages: [], outcomes: [], transfers: [], roleChanges: [], refusals: [], applyTo, deadlineMs }
+  const lists = { persists: [], messages: [], outcomes: [], transfers: [], roleChanges: [], refusals: [] }
+  return { ...lists, snapshotOfferedBy: undefined, applyTo, deadlineMs }
 }
 
 /** Empties the lists; the two cursors stay. */
@@ -108,4 +111,5 @@ export function emptyOutput(output: Output): void {
   output.transfers.length = 0
   output.roleChanges.length = 0
   output.refusals.length = 0
+  output.snapshotOfferedBy = undefined
 }

@@ -1,6 +1,6 @@
 /**
  * What a leader knows of one peer's log, and how it feeds it. Two ways: *probe* sends one append and waits for its answer, to find where the logs
- * agree; *replicate* sends ahead of the answers, bounded by a window. A snapshot will be a third.
+ * agree; *replicate* sends ahead of the answers, bounded by a window; *snapshot* sends no entries, for the peer fetches files (docs/decisions, snapshots).
  * Invariants: durableIndex ≤ matchedIndex < nextIndex; matchedIndex only grows within a session, and nothing ever moves nextIndex below
  * matchedIndex + 1 (etcd raft#149). A late answer can therefore cost a repetition, never an entry.
  */
@@ -18,6 +18,8 @@ export type Flow =
   | { readonly kind: 'probe'; sentMs: number | undefined }
   /** `movedMs`: when an answer, or our own question after a missing one, last moved something. */
   | { readonly kind: 'replicate'; readonly inflight: Inflight; movedMs: number }
+  /** What it lacks is not in our log any more, or files are faster. `offeredMs`: when it was last told. */
+  | { readonly kind: 'snapshot'; offeredMs: number }
 
 export interface Progress {
   readonly peer: NodeId
@@ -86,9 +88,15 @@ export function startProbe(progress: Progress, nextIndex: LogIndex): void {
   progress.flow = { kind: 'probe', sentMs: undefined }
 }
 
+/** No entries until it has a snapshot, or turns out to hold more than we thought. */
+export function startSnapshot(progress: Progress, nowMs: number): void {
+  assert(progress.pending === undefined, 'snapshot-beside-pending', progress.peer)
+  progress.flow = { kind: 'snapshot', offeredMs: nowMs }
+}
+
 /** Whether such an answer moves `nextIndex` under an append that stands unsent in the output. */
 export function outrunsPending(progress: Progress, matchedIndex: LogIndex): boolean {
-  return progress.pending !== undefined && (progress.flow.kind === 'probe' || matchedIndex >= progress.nextIndex)
+  return progress.pending !== undefined && (progress.flow.kind !== 'replicate' || matchedIndex >= progress.nextIndex)
 }
 
 /** The peer accepted: its log agrees up to `matchedIndex` and is durable up to `durableIndex`. Returns whether that is news. */
@@ -98,7 +106,7 @@ export function onMatched(progress: Progress, matchedIndex: LogIndex, durableInd
   const isNews = matchedIndex > progress.matchedIndex || durableIndex > progress.durableIndex
   if (matchedIndex > progress.matchedIndex) progress.matchedIndex = matchedIndex
   if (durableIndex > progress.durableIndex) progress.durableIndex = durableIndex
-  if (progress.flow.kind === 'probe') {
+  if (progress.flow.kind !== 'replicate') {
     progress.flow = { kind: 'replicate', inflight: createInflight(progress.slicesMax, progress.bytesMax), movedMs: nowMs }
     progress.nextIndex = (progress.matchedIndex + 1) as LogIndex
   } else {
@@ -111,7 +119,7 @@ export function onMatched(progress: Progress, matchedIndex: LogIndex, durableInd
 
 /** Whether a refusal of `refusedIndex` still says something: not about what has matched since, nor of an earlier probe. */
 export function isCurrentConflict(progress: Progress, refusedIndex: LogIndex): boolean {
-  if (refusedIndex <= progress.matchedIndex) return false
+  if (refusedIndex <= progress.matchedIndex || progress.flow.kind === 'snapshot') return false
   return progress.flow.kind === 'replicate' ? refusedIndex < progress.nextIndex : refusedIndex === progress.nextIndex - 1
 }
 
@@ -122,7 +130,7 @@ export function onSent(progress: Progress, lastIndex: LogIndex, bytes: number): 
   assert(lastIndex >= pending.prev.index, 'sent-before-prev', lastIndex, pending.prev.index)
   assert(lastIndex <= pending.lastIndex, 'sent-beyond-asked', lastIndex, pending.lastIndex)
   progress.pending = undefined
-  if (progress.flow.kind === 'probe' || lastIndex < progress.nextIndex) return
+  if (progress.flow.kind !== 'replicate' || lastIndex < progress.nextIndex) return
   addInflight(progress.flow.inflight, lastIndex, bytes)
   progress.nextIndex = (lastIndex + 1) as LogIndex
 }

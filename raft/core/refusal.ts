@@ -27,7 +27,7 @@ export const refusals = {
   'R-22-early-round-spent': 'one early election for each election timeout',
   'R-23-stalled': 'our own clock jumped: what waits in the sockets is read before we campaign or step down',
   'R-24-already-leading': 'a campaign wanted of a leader',
-  'R-25-needs-snapshot': 'the peer needs entries that we have compacted away',
+  'R-25-needs-snapshot': 'the peer needs entries that we have compacted away, or too many: it gets a snapshot',
   'R-40-transferring': 'a proposal to a leader that is handing over',
   'R-41-no-transfer': 'a wish to hand over that can not be begun',
   'R-42-not-our-transfer': 'told to take over by somebody who does not lead us, or in an earlier session',

@@ -12,7 +12,7 @@ import type { AppendAccepted, AppendConflict, AppendRefused, HeartbeatReply } fr
 import { peerOf, refuse } from './node-state.ts'
 import type { NodeState, Peer } from './node-state.ts'
 import type { Output } from './output.ts'
-import { isCurrentConflict, onMatched, onSent, openSession, outrunsPending, startProbe } from './progress.ts'
+import { isCurrentConflict, onMatched, onSent, openSession, outrunsPending, startProbe, startSnapshot } from './progress.ts'
 import type { PendingAppend, Progress } from './progress.ts'
 import type { LeaderRole } from './role.ts'
 import { makeSession } from './session.ts'
@@ -37,6 +37,7 @@ export function feedAll(node: NodeState, leader: LeaderRole): void {
 /** Sends one peer what it can take now: entries, else the news of a commit, else nothing. */
 export function feed(node: NodeState, progress: Progress): void {
   const { flow, pending, nextIndex } = progress
+  if (flow.kind === 'snapshot') return
   const { lastIndex } = node.log
   const isOpen = flow.kind === 'probe' || !isWindowFull(flow.inflight)
   if (pending !== undefined) {
@@ -58,8 +59,7 @@ export function feed(node: NodeState, progress: Progress): void {
 function emitAppend(node: NodeState, progress: Progress, lastIndex: LogIndex): void {
   const prevIndex = (progress.nextIndex - 1) as LogIndex
   const prevTerm = termAt(node.log, prevIndex)
-  // Where a snapshot will be offered: the peer stays in probe until then.
-  if (prevTerm === undefined) return refuse(node, 'R-25-needs-snapshot')
+  if (prevTerm === undefined) return offerSnapshot(node, progress)
   assert(lastIndex >= prevIndex, 'append-range', prevIndex, lastIndex)
   assert(node.durability.hardState <= node.durability.durable, 'leads-before-durable', node.term)
   const append: PendingAppend = {
@@ -75,6 +75,20 @@ function emitAppend(node: NodeState, progress: Progress, lastIndex: LogIndex): v
   progress.pending = append
   progress.toldCommitIndex = node.commitIndex
   node.output.messages.push(append)
+}
+
+/** What the peer needs is not in our log, or too far back: it is told to fetch files, now and at the pace of heartbeats. */
+function offerSnapshot(node: NodeState, progress: Progress): void {
+  refuse(node, 'R-25-needs-snapshot')
+  startSnapshot(progress, node.nowMs)
+  const { term, commitIndex } = node
+  const message = { kind: 'snapshotOffer', term, session: progress.session, commitIndex } as const
+  node.output.messages.push({ kind: 'message', to: progress.peer, after: 0 as Output['messages'][number]['after'], message })
+}
+
+/** Files are faster: appends would have to carry, and the peer to apply, more entries than the configuration allows. */
+function isFarBehind(node: NodeState, agreedIndex: LogIndex): boolean {
+  return node.appliedIndex - agreedIndex > node.config.snapshotLagEntries
 }
 
 /** The driver handed an append's entries up to `lastIndex` to the connection; what did not fit follows if the window allows. */
@@ -132,11 +146,15 @@ export function onAppendAccepted(node: NodeState, leader: LeaderRole, from: Node
     return false
   }
   const durableBefore = progress.durableIndex
+  const isLost = termAt(node.log, matchedIndex) === undefined
+  if (progress.flow.kind === 'snapshot' && (isLost || isFarBehind(node, matchedIndex))) return false
   if (outrunsPending(progress, matchedIndex)) withdraw(node, progress)
   // An unsent probe in the output is answered already: it must not leave as part of the window that opens here.
-  if (progress.flow.kind === 'probe') withdraw(node, progress)
+  const wasProbe = progress.flow.kind === 'probe'
+  if (wasProbe) withdraw(node, progress)
   onMatched(progress, matchedIndex, durableIndex, node.nowMs)
-  feed(node, progress)
+  if (wasProbe && isFarBehind(node, progress.matchedIndex)) offerSnapshot(node, progress)
+  else feed(node, progress)
   return progress.durableIndex > durableBefore
 }
 
@@ -149,6 +167,7 @@ export function onAppendConflict(node: NodeState, leader: LeaderRole, from: Node
   const agreed = lastPossibleMatch(node.log, reply.hint.index, reply.hint.term, progress.matchedIndex)
   withdraw(node, progress)
   startProbe(progress, (agreed + 1) as LogIndex)
+  if (isFarBehind(node, agreed)) return offerSnapshot(node, progress)
   feed(node, progress)
 }
 
@@ -175,6 +194,8 @@ export function onHeartbeatReply(node: NodeState, leader: LeaderRole, from: Node
   if (flow.kind === 'probe') {
     if (flow.sentMs !== undefined && node.nowMs - flow.sentMs >= patienceMs) flow.sentMs = undefined
     feed(node, progress)
+  } else if (flow.kind === 'snapshot') {
+    if (node.nowMs - flow.offeredMs >= patienceMs) offerSnapshot(node, progress)
   } else if (progress.pending === undefined && progress.nextIndex > progress.matchedIndex + 1 && node.nowMs - flow.movedMs >= patienceMs) {
     ask(node, progress)
   } else feed(node, progress)

@@ -17,7 +17,7 @@ export interface RoleChange {
 
 export interface PeerStatus {
   readonly id: NodeId
-  readonly state: 'probe' | 'replicate'
+  readonly state: 'probe' | 'replicate' | 'snapshot'
   readonly session: Session
   readonly matchedIndex: LogIndex
   readonly durableIndex: LogIndex

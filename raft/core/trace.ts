@@ -25,6 +25,8 @@ export function describeMessage(message: Message): string {
     case 'appendRefused':
     case 'timeoutNow':
       return head
+    case 'snapshotOffer':
+      return `${head} commit ${message.commitIndex}`
     case 'heartbeat':
       return `${head} commit ${message.commitIndex} round ${message.round}`
     case 'heartbeatReply':

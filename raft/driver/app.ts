@@ -2,9 +2,10 @@
 import type { NodeId, Term } from '../core/ids.ts'
 import type { RaftStatus, RoleChange } from '../core/status.ts'
 import type { Channel } from '../codec/messages.ts'
+import type { BulkApp } from './bulk.ts'
 import type { StoredEntry } from './log-storage.ts'
 import type { DriverMetrics } from './metrics.ts'
-import type { PeerLinks } from './transport.ts'
+import type { PeerLinks } from './peer-slots.ts'
 
 /** Who leads, as far as this node knows. */
 export interface LeadershipView {
@@ -28,6 +29,8 @@ export interface RaftApp {
   peerConnected(peer: NodeId): void
   /** What was sent to it and not answered may be lost. */
   peerDisconnected(peer: NodeId): void
+  /** Files between peers; an application without them never gets nor serves a snapshot. */
+  readonly bulk?: BulkApp
   /** The disk failed, or the peer port could not be opened: the node is silent from now on. */
   fatal(error: Error): void
 }

@@ -2,14 +2,14 @@
  * What came from the network and was not looked at yet. Votes, heartbeats and their replies come first, whatever waits on the data links; news of the
  * links stand in line with the data, so that a frame is never taken for one of a later connection.
  */
-import type { Channel } from '../codec/messages.ts'
 import type { NodeId } from '../core/ids.ts'
+import type { SlotChannel } from './peer-slots.ts'
 
 export type InboxItem =
   | {
       readonly kind: 'frame'
       readonly peer: NodeId
-      readonly channel: Channel
+      readonly channel: SlotChannel
       readonly type: number
       readonly header: Uint8Array
       readonly payload: Uint8Array

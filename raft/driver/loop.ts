@@ -278,7 +278,9 @@ export class Loop {
       for (const change of output.roleChanges) trace({ kind: 'roleChange', change })
       for (const code of output.refusals) trace({ kind: 'refusal', code })
     }
+    const offeredBy = output.snapshotOfferedBy
     core.clearOutput()
+    if (offeredBy !== undefined) this.#options.app.bulk?.snapshotOffered(offeredBy)
   }
 
   #apply(): void {

@@ -9,11 +9,13 @@ import { assert } from '../../src/platform/assert.ts'
 import type { RaftConfig, RecoveredState } from '../core/config.ts'
 import { RaftCore } from '../core/core.ts'
 import type { EntryKind } from '../core/entry.ts'
-import type { LogIndex, NodeId, Term } from '../core/ids.ts'
+import type { SnapshotVerdict } from '../core/following.ts'
+import type { EntryId, LogIndex, NodeId, Term } from '../core/ids.ts'
 import type { RejectReason } from '../core/output.ts'
 import type { Role } from '../core/status.ts'
 import { isHandingOver } from '../core/transfer.ts'
-import { encodeApplication } from '../codec/messages.ts'
+import { decodeFrame, encodeApplication } from '../codec/messages.ts'
+import type { BulkLink } from './bulk.ts'
 import type { RaftApp, RaftNodeStatus, RaftTrace } from './app.ts'
 import type { EntryBody, HardStateStorage, LogStorage, StoredEntry } from './log-storage.ts'
 import { Loop } from './loop.ts'
@@ -57,6 +59,7 @@ export function defaultRaftConfig(id: NodeId, voters: readonly NodeId[]): RaftCo
     inflightSlicesMax: 4,
     inflightBytesMax: 4 * 1024 * 1024,
     uncommittedBytesMax: 64 * 1024 * 1024,
+    snapshotLagEntries: Infinity,
     timeLeapMs: 5_000,
   }
 }
@@ -139,6 +142,21 @@ export class RaftNode {
   sendToPeer(peer: NodeId, buffers: readonly Uint8Array[]): boolean {
     if (this.#loop.isStopped || !this.#transport.isUp(peer)) return false
     return this.#transport.sendApplication(peer, [encodeApplication(buffers), ...buffers])
+  }
+
+  /** Opens a connection of its own for files; the application hears `bulkOpened` or `bulkClosed`. Undefined: stopped, or no such peer. */
+  openBulk(peer: NodeId): BulkLink | undefined {
+    return this.#loop.isStopped ? undefined : this.#transport.openBulk(peer)
+  }
+
+  /** Sends a frame over a bulk link, at once. The buffers are the network's from now on. False: it is not open. */
+  sendBulk(link: BulkLink, buffers: readonly Uint8Array[]): boolean {
+    return !this.#loop.isStopped && this.#transport.sendBulk(link, buffers)
+  }
+
+  /** What is to be done with a snapshot that ends with `last`: ask at the moment of installing, and `stop` in the same turn if it is `install`. */
+  judgeSnapshot(last: EntryId): SnapshotVerdict {
+    return this.#core.judgeSnapshot(last)
   }
 
   /** An entry of our log, applied or not. The body is lent until the caller returns to the event loop. */
@@ -242,6 +260,14 @@ export class RaftNode {
         peerUp: (peer, incarnation) => this.#note({ kind: 'up', peer, incarnation }),
         peerDown: peer => this.#note({ kind: 'down', peer }),
         peerDied: peer => this.#note({ kind: 'died', peer }),
+        bulkOpened: link => this.#options.app.bulk?.bulkOpened(link),
+        bulkFrame: (link, kind, header, payload) => {
+          const frame = decodeFrame(kind, header, payload)
+          const { bulk } = this.#options.app
+          if (frame.kind === 'application' && bulk !== undefined) bulk.bulkFrame(link, frame.bytes)
+          else link.close('no frame of files')
+        },
+        bulkClosed: link => this.#options.app.bulk?.bulkClosed(link),
         wantsFlush: () => this.#loop.requestTurn(),
         linkChanged: (peer, channel, what) => trace?.({ kind: 'link', peer, channel, what }),
         listenFailed: error => this.#loop.fail(error),

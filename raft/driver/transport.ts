@@ -10,21 +10,25 @@
  * Bounds: what waits for a peer stays under `dataBytesMax`; an append that finds no room closes the link (the peer does not read), an application frame is
  * refused to its sender. Strangers: at most a few, a kilobyte each, for two seconds. Redials: at once after a link that lived, then 20, 50, 100 … 500 ms.
  */
-import type { Clock, Timer } from '../../src/platform/clock.ts'
+import type { Clock } from '../../src/platform/clock.ts'
 import type { Connection, ConnectionHandlers, Listener, Network, NetworkAddress } from '../../src/platform/network.ts'
 import { assert, mustExist } from '../../src/platform/assert.ts'
 import { frameBytesMaxDefault } from '../codec/frame.ts'
 import type { Channel, Hello } from '../codec/messages.ts'
 import type { NodeId } from '../core/ids.ts'
+import { BulkLinks } from './bulk.ts'
+import type { BulkLink } from './bulk.ts'
 import { Link } from './link.ts'
 import type { LinkOwner } from './link.ts'
 import type { DriverMetrics } from './metrics.ts'
+import { newSlot } from './peer-slots.ts'
+import type { Peer, PeerLinks, Slot, SlotChannel } from './peer-slots.ts'
 
 export interface TransportEvents {
   /** Before anything that came from the network is looked at: the moment to notice that the process was away. */
   wake(): void
   /** The views are the taker's to keep. */
-  frame(peer: NodeId, channel: Channel, kind: number, header: Uint8Array, payload: Uint8Array): void
+  frame(peer: NodeId, channel: SlotChannel, kind: number, header: Uint8Array, payload: Uint8Array): void
   /** The data link is open. */
   peerUp(peer: NodeId, incarnation: number): void
   /** The data link closed: what was on it may be lost. */
@@ -34,6 +38,9 @@ export interface TransportEvents {
   /** Something waits for `flush`. */
   wantsFlush(): void
   /** For the trace: a link opened or closed, and why. */
+  bulkOpened(link: BulkLink): void
+  bulkFrame(link: BulkLink, kind: number, header: Uint8Array, payload: Uint8Array): void
+  bulkClosed(link: BulkLink): void
   linkChanged(peer: NodeId | undefined, channel: Channel | undefined, what: string): void
   listenFailed(error: Error): void
 }
@@ -54,39 +61,6 @@ export interface TransportOptions {
   readonly dataBytesMax: number
 }
 
-/** What an operator wants to know of the links to one peer. */
-export interface PeerLinks {
-  readonly peer: NodeId
-  readonly control: 'open' | 'closed'
-  readonly data: 'open' | 'closed'
-  readonly incarnation: number | undefined
-  readonly waitingBytes: number
-  /** Why the last link closed or was refused. */
-  readonly lastProblem: string | undefined
-}
-
-interface Slot {
-  readonly channel: Channel
-  readonly isOurs: boolean
-  link: Link | undefined
-  attempts: number
-  redial: Timer | undefined
-  /** Our last dial since the link closed found nobody listening. */
-  wasRefused: boolean
-}
-
-interface Peer {
-  readonly id: NodeId
-  readonly address: NetworkAddress
-  readonly control: Slot
-  readonly data: Slot
-  incarnation: number | undefined
-  /** `peerUp` was told last, not `peerDown`. */
-  isUpTold: boolean
-  isDeathTold: boolean
-  lastProblem: string | undefined
-}
-
 const strangersMax = 32
 const greetingMsMax = 2_000
 const pingAfterMs = 500
@@ -104,6 +78,7 @@ export class Transport implements LinkOwner {
   readonly #peers: readonly Peer[]
   readonly #byId = new Map<NodeId, Peer>()
   readonly #strangers = new Set<Link>()
+  readonly #bulk = new BulkLinks()
   #listener: Listener | undefined
   #isStopped = false
 
@@ -181,6 +156,21 @@ export class Transport implements LinkOwner {
     return true
   }
 
+  /** Dials a link for files. It closes by itself when nobody answers. */
+  openBulk(id: NodeId): BulkLink | undefined {
+    const peer = this.#byId.get(id)
+    if (peer === undefined || this.#isStopped) return undefined
+    const link = new Link(this, { peer: id, channel: 'bulk' })
+    this.#bulk.add(link)
+    link.attach(this.#options.network.dial(peer.address, link))
+    return link
+  }
+
+  /** Leaves at once. False: the link is not open. The caller bounds what waits by `waitingBytes`. */
+  sendBulk(link: BulkLink, buffers: readonly Uint8Array[]): boolean {
+    return this.#bulk.send(link, buffers)
+  }
+
   /** Everything gathered leaves: one write for each link. */
   flush(): void {
     for (const peer of this.#peers) {
@@ -197,11 +187,12 @@ export class Transport implements LinkOwner {
       this.#checkLink(peer.control.link, nowMs)
       this.#checkLink(peer.data.link, nowMs)
     }
+    for (const link of this.#bulk.all()) this.#checkLink(link, nowMs)
   }
 
   /** Closes all connections, unread. They are dialled again. */
   dropAll(reason: string): void {
-    for (const link of [...this.#strangers]) link.close(reason)
+    for (const link of [...this.#strangers, ...this.#bulk.all()]) link.close(reason)
     for (const peer of this.#peers) {
       peer.control.link?.close(reason)
       peer.data.link?.close(reason)
@@ -209,7 +200,7 @@ export class Transport implements LinkOwner {
   }
 
   /** Closes the link that a bad frame came over. */
-  closeLink(peer: NodeId, channel: Channel, reason: string): void {
+  closeLink(peer: NodeId, channel: SlotChannel, reason: string): void {
     this.metrics.framesCorrupt++
     this.#byId.get(peer)?.[channel].link?.close(reason)
   }
@@ -255,14 +246,22 @@ export class Transport implements LinkOwner {
         return `node ${hello.node} answered in place of node ${link.peer ?? 0}`
     } else {
       if (hello.targetNode !== id) return `this is node ${id}, not ${hello.targetNode}`
-      if (peer[hello.channel].isOurs) return `node ${id} dials this channel itself`
+      if (hello.channel !== 'bulk' && peer[hello.channel].isOurs) return `node ${id} dials this channel itself`
     }
     this.#adoptIncarnation(peer, hello.incarnation, link)
-    if (!link.isDialled) this.#seat(peer, link, hello.channel)
+    if (link.isDialled) return undefined
+    if (hello.channel !== 'bulk') this.#seat(peer, link, hello.channel)
+    else {
+      this.#strangers.delete(link)
+      link.peer = peer.id
+      link.channel = 'bulk'
+      this.#bulk.add(link)
+    }
     return undefined
   }
 
   opened(link: Link): void {
+    if (link.channel === 'bulk') return this.#events.bulkOpened(link)
     const peer = this.#peerOf(link)
     const slot = peer?.[link.channel ?? 'data']
     if (peer === undefined || slot?.link !== link) return
@@ -274,11 +273,13 @@ export class Transport implements LinkOwner {
   }
 
   frame(link: Link, kind: number, header: Uint8Array, payload: Uint8Array): void {
-    if (link.peer !== undefined && link.channel !== undefined) this.#events.frame(link.peer, link.channel, kind, header, payload)
+    if (link.channel === 'bulk') this.#events.bulkFrame(link, kind, header, payload)
+    else if (link.peer !== undefined && link.channel !== undefined) this.#events.frame(link.peer, link.channel, kind, header, payload)
   }
 
   closed(link: Link, reason: string, wasOpen: boolean): void {
     this.#strangers.delete(link)
+    if (this.#bulk.remove(link) || link.channel === 'bulk') return this.#events.bulkClosed(link)
     const peer = this.#peerOf(link)
     const slot = peer?.[link.channel ?? 'data']
     this.#events.linkChanged(link.peer, link.channel, reason)
@@ -299,7 +300,7 @@ export class Transport implements LinkOwner {
   }
 
   /** A link that came in and is welcome takes its place; an older one in it is dead, even if we have not been told. */
-  #seat(peer: Peer, link: Link, channel: Channel): void {
+  #seat(peer: Peer, link: Link, channel: SlotChannel): void {
     this.#strangers.delete(link)
     this.#unseat(peer, peer[channel], 'a newer connection took its place')
     link.peer = peer.id
@@ -386,10 +387,6 @@ export class Transport implements LinkOwner {
   #peerOf(link: Link): Peer | undefined {
     return link.peer === undefined ? undefined : this.#byId.get(link.peer)
   }
-}
-
-function newSlot(channel: Channel, isOurs: boolean): Slot {
-  return { channel, isOurs, link: undefined, attempts: 0, redial: undefined, wasRefused: false }
 }
 
 function bytesOf(buffers: readonly Uint8Array[]): number {

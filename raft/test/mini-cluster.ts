@@ -364,5 +364,6 @@ export const defaults: Omit<RaftConfig, 'id' | 'voters'> = {
   inflightSlicesMax: 4,
   inflightBytesMax: 40 * entryBytes,
   uncommittedBytesMax: 1_000 * entryBytes,
+  snapshotLagEntries: Infinity,
   timeLeapMs: 5_000,
 }

@@ -1,4 +1,5 @@
 /** The commands of a transcript: one function each. A command is a verb, words, and `key=value` pairs. */
+import { mustExist } from '../../src/platform/assert.ts'
 import type { RaftConfig } from '../core/config.ts'
 import type { LogIndex, NodeId, Session, Term } from '../core/ids.ts'
 import type { Message } from '../core/message.ts'
@@ -113,6 +114,25 @@ export const verbs: Readonly<Record<string, Verb>> = {
       node.disk.firstIndex = words.number('below', 1)
       stage.cluster.step(node, { kind: 'compacted', firstIndex: node.disk.firstIndex as LogIndex })
     }),
+  /** `snapshot 3 from=1 [at=5] [keeps=4]`: what a node does with a snapshot of another's commit, or of entry 5, with the log from entry 4 on. */
+  snapshot(stage, words) {
+    const { cluster } = stage
+    const [id = 1] = words.numbers
+    const source = cluster.node(words.number('from', 1)).disk
+    const node = cluster.node(id)
+    const index = words.number('at', source.appliedIndex)
+    const last = { index: index as LogIndex, term: source.log[index - 1]?.term as Term }
+    const verdict = mustExist(node.core, 'snapshot-for-the-dead', id).judgeSnapshot(last)
+    stage.say(`${id} judges the snapshot at ${index}/${last.term}: ${verdict}`)
+    if (verdict !== 'install') return
+    cluster.crash(id, 0)
+    const { disk } = node
+    disk.log = source.log.slice(0, index)
+    disk.written = [...disk.log]
+    disk.appliedIndex = index
+    disk.firstIndex = words.number('keeps', 1)
+    cluster.start(id)
+  },
   /** `died 1 seen-by=2,3 [jitter=0.5]`: these see the process of 1 die. */
   died(stage, words) {
     const peer = (words.numbers[0] ?? 1) as NodeId
@@ -256,6 +276,8 @@ function forged(stage: Stage, to: TestNode, words: Words): Message {
       return { kind: 'appendConflict', term, session, refusedIndex: index('refused'), hint: place(words.text('hint') ?? '0/0') }
     case 'appendRefused':
       return { kind: 'appendRefused', term, session }
+    case 'snapshotOffer':
+      return { kind: 'snapshotOffer', term, session, commitIndex: words.number('commit', 0) as LogIndex }
     case 'vote':
       return { kind: 'vote', term, last: place(words.text('last') ?? '0/0'), isTransfer: words.has('transfer') }
     case 'timeoutNow':

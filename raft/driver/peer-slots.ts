@@ -1,0 +1,46 @@
+/** What the transport keeps of each peer: two places for connections, one for each channel that is always there. */
+import type { Timer } from '../../src/platform/clock.ts'
+import type { NetworkAddress } from '../../src/platform/network.ts'
+import type { Channel } from '../codec/messages.ts'
+import type { NodeId } from '../core/ids.ts'
+import type { Link } from './link.ts'
+
+/** Bulk links come and go (bulk.ts). */
+export type SlotChannel = Exclude<Channel, 'bulk'>
+
+export interface Slot {
+  readonly channel: SlotChannel
+  readonly isOurs: boolean
+  link: Link | undefined
+  attempts: number
+  redial: Timer | undefined
+  /** Our last dial since the link closed found nobody listening. */
+  wasRefused: boolean
+}
+
+export interface Peer {
+  readonly id: NodeId
+  readonly address: NetworkAddress
+  readonly control: Slot
+  readonly data: Slot
+  incarnation: number | undefined
+  /** `peerUp` was told last, not `peerDown`. */
+  isUpTold: boolean
+  isDeathTold: boolean
+  lastProblem: string | undefined
+}
+
+export function newSlot(channel: SlotChannel, isOurs: boolean): Slot {
+  return { channel, isOurs, link: undefined, attempts: 0, redial: undefined, wasRefused: false }
+}
+
+/** What an operator wants to know of the links to one peer. */
+export interface PeerLinks {
+  readonly peer: NodeId
+  readonly control: 'open' | 'closed'
+  readonly data: 'open' | 'closed'
+  readonly incarnation: number | undefined
+  readonly waitingBytes: number
+  /** Why the last link closed or was refused. */
+  readonly lastProblem: string | undefined
+}
