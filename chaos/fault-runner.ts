@@ -20,6 +20,14 @@ export interface FaultRunnerParts {
   say(who: string, text: string): void
 }
 
+/** How a node outside of the bare quorum is broken. */
+const breakages = ['dead', 'paused', 'cut off', 'deaf', 'mute'] as const
+
+/** More than half. */
+export function majorityOf(nodes: number): number {
+  return Math.floor(nodes / 2) + 1
+}
+
 export class FaultRunner {
   readonly #parts: FaultRunnerParts
   readonly #active = new Map<string, Undo>()
@@ -43,15 +51,40 @@ export class FaultRunner {
 
   /** Undoes what is active, opens every link, starts and wakes every node; nothing strikes after this. */
   heal(): void {
+    this.#undoAll()
+    this.#parts.network.heal()
+    this.#healOnly(this.#parts.targets)
+  }
+
+  /** Heals these nodes and the links between them. Each of the others is broken in some way, and stays so until `heal`. */
+  healCore(core: readonly Target[], outside: readonly Target[], random: SimRandom): void {
+    this.#undoAll()
+    this.#parts.network.heal()
+    this.#healOnly(core)
+    for (const target of outside) {
+      const how = random.pick(breakages)
+      this.#parts.say('world', `node-${target.id} stays broken: ${how}`)
+      if (how === 'dead') target.crash('power')
+      else if (how === 'paused') target.pause()
+      for (const other of core) {
+        if (how === 'cut off' || how === 'deaf') this.#cut(other.id, target.id, 1)
+        if (how === 'cut off' || how === 'mute') this.#cut(target.id, other.id, 1)
+      }
+    }
+  }
+
+  #undoAll(): void {
     this.#isOver = true
     for (const undo of this.#active.values()) undo()
     this.#active.clear()
     this.#cuts.clear()
-    const { network, targets, profile } = this.#parts
-    network.heal()
+  }
+
+  #healOnly(nodes: readonly Target[]): void {
+    const { network, profile } = this.#parts
     const calm = { ...profile, lossPpm: 0, duplicatePpm: 0, latePpm: 0, cutPpm: 0 }
-    for (const from of targets) {
-      for (const to of targets) if (from !== to) network.setProfile(hostName(from.id), hostName(to.id), calm)
+    for (const from of nodes) {
+      for (const to of nodes) if (from !== to) network.setProfile(hostName(from.id), hostName(to.id), calm)
       from.slowDisk(1)
       from.isCutOff = false
       from.resume()

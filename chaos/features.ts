@@ -25,6 +25,7 @@ const plans = {
   loss: { about: 'links that lose chunks', share: 0.5 },
   duplicates: { about: 'links that repeat chunks', share: 0.5 },
   reorders: { about: 'links where chunks come late', share: 0.5 },
+  core: { about: 'after the storm a bare quorum must serve first, while the rest stays broken', share: 0.25 },
   diskSpikes: { about: 'disks that are sometimes slow', share: 0.5 },
 } as const satisfies Readonly<Record<string, FeaturePlan>>
 

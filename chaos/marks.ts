@@ -13,6 +13,7 @@ const worldMarks = [
   'a node restarted without a checkpoint',
   'a restart found a torn tail',
   'all nodes were down at once',
+  'a bare quorum served',
   'a send was answered as a duplicate',
   'a copy of a proposal was ignored by apply',
   'a proposal was refused as late',

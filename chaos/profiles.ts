@@ -33,6 +33,12 @@ const noLinkFaults = { loss: false, duplicates: false, reorders: false } as cons
 const plans = {
   swarm: { about: 'everything, drawn anew for each seed', faults: {}, drawn: faultKinds, features: {} },
   crash: { about: 'crashes, power cuts and slow disks on a good network', faults: {}, drawn: crashKinds, features: noLinkFaults },
+  liveness: {
+    about: 'everything, and a bare quorum must serve before the rest is healed',
+    faults: {},
+    drawn: faultKinds,
+    features: { core: true },
+  },
   elections: {
     about: 'elections are forced close together, with crashes around them',
     faults: { transferLeader: 2_500, crashLeader: 5_000, crashVoter: 3_000, crashVoters: 3_000, bridge: 5_000, isolateLeader: 9_000 },

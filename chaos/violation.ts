@@ -34,6 +34,7 @@ export type ViolationId =
   | 'I5' // a leader lacks a committed entry
   | 'I12' // committed without a majority of disks behind it
   | 'I13' // applied what the own disk does not hold
+  | 'I18' // a healed quorum does not serve in bounded time
   | 'I19' // something grew over its bound
   | 'rule4' // cluster time moved without a majority of clocks
   | 'rule6' // a proposal taken twice, or ignored

@@ -6,9 +6,14 @@ import type { Judges } from './judges.ts'
 import type { Ledger } from './ledger.ts'
 import type { Marks } from './marks.ts'
 
+/** Under load a follower is always a few entries behind. */
+const lagEntriesMax = 100
+
 export class Watch {
   leaderChanges = 0
   leaderChangesWithSendsInFlight = 0
+  /** How long a bare quorum took to serve; undefined in seeds without one. */
+  coreServedMs: number | undefined
   #leaderTerm = 0
   readonly #ledger: Ledger
   readonly #judges: Judges
@@ -85,10 +90,23 @@ export class Watch {
     this.#leaderTerm = now.term
   }
 
-  /** Why the replicas are not equal yet; undefined when they are. */
-  unequal(): string | undefined {
+  /** A bare quorum served after this long. */
+  coreServed(afterMs: number): void {
+    this.coreServedMs = afterMs
+    this.#marks.hit('a bare quorum served')
+  }
+
+  /** Which of these hosts is far behind what is committed; undefined when none is. */
+  lagging(hosts: readonly Host[]): string | undefined {
     const { commitIndex } = this.#judges.reference
-    for (const host of this.#hosts) {
+    const behind = hosts.find(host => (host.node?.machine.appliedIndex ?? 0) + lagEntriesMax < commitIndex)
+    return behind === undefined ? undefined : `${behind.name}: applied ${behind.node?.machine.appliedIndex ?? 'nothing'} of ${commitIndex}`
+  }
+
+  /** Why these replicas are not equal yet; undefined when they are. */
+  unequal(hosts: readonly Host[]): string | undefined {
+    const { commitIndex } = this.#judges.reference
+    for (const host of hosts) {
       if (host.node === undefined) return `node ${host.id} is down`
       if (host.node.log.lastId.index !== commitIndex)
         return `node ${host.id}: log ends at ${host.node.log.lastId.index}, commit is ${commitIndex}`

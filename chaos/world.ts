@@ -3,12 +3,13 @@
  * clocks, disks and links, in one thread and one heap of events, with model clients around it and a plan of faults against it, and lets the
  * checkers look after every event. Nothing here awaits; nothing here reads real time. The same seed gives the same events, in the same order.
  *
- * The run: calm (topics and groups come into being) → storm (load and faults) → load alone → heal everything → drain → last checks.
+ * The run: calm (topics and groups come into being) → storm (load and faults) → ending.ts → last checks.
  */
 import type { RaftTraceEvent } from '../raft/index.ts'
 import { AssertionError } from '../src/platform/assert.ts'
 import { Auditor } from './audit.ts'
 import { drawConfiguration, hasFeature, type WorldConfiguration } from './configuration.ts'
+import { Ending } from './ending.ts'
 import { FaultRunner } from './fault-runner.ts'
 import { Judges } from './judges.ts'
 import { diskLatency, Host } from './host.ts'
@@ -50,9 +51,6 @@ export function runSeed(seed: number, options: RunOptions = {}): SeedOutcome {
   })
 }
 
-const drainPollMs = 250
-/** Long enough for every long poll to end, and for anything that still wants to be appended to show. */
-const quietMs = 6_000
 const wallStartMs = Date.UTC(2026, 0, 1)
 
 class World implements ClientWorld {
@@ -72,8 +70,7 @@ class World implements ClientWorld {
   readonly #consumers: Consumer[] = []
   #isReady = false
   #isOver = false
-  #isHealed = false
-  #quietSince: number | undefined
+  #isDraining = false
 
   constructor(configuration: WorldConfiguration, plan: readonly PlanItem[], keepsLines: boolean) {
     const { seed } = configuration
@@ -105,7 +102,7 @@ class World implements ClientWorld {
   }
 
   get isDraining(): boolean {
-    return this.#isHealed
+    return this.#isDraining
   }
 
   get isLoading(): boolean {
@@ -154,7 +151,7 @@ class World implements ClientWorld {
     try {
       for (const host of this.gateways) host.start()
       prepare(this, () => this.#onReady())
-      this.scheduler.schedule(this.configuration.loadEndMs, () => this.#heal())
+      this.#ending().schedule()
       while (!this.#isOver) {
         if (!this.scheduler.step()) throw new Violation('A51', 'nothing is left to happen, and the world is not at its end')
         this.#auditor.look()
@@ -201,31 +198,28 @@ class World implements ClientWorld {
     }
   }
 
-  #heal(): void {
-    this.trace.say('world', 'everything is healed')
-    this.#isHealed = true
-    this.#faults.heal()
-    this.#pollDrain(this.scheduler.nowMs + this.configuration.drainMs)
-  }
-
-  #pollDrain(untilMs: number): void {
-    this.scheduler.schedule(drainPollMs, () => {
-      const { nowMs } = this.scheduler
-      const missing = this.isLoading
-        ? 'operations'
-        : this.#isReady
-          ? (this.#judges.drained.missing() ?? this.#watch.unequal())
-          : 'topics and groups'
-      if (missing === undefined) {
-        this.#quietSince ??= nowMs
+  #ending(): Ending {
+    return new Ending({
+      configuration: this.configuration,
+      scheduler: this.scheduler,
+      random: this.random.stream('ending'),
+      hosts: this.gateways,
+      ledger: this.ledger,
+      judges: this.#judges,
+      watch: this.#watch,
+      faults: this.#faults,
+      isReady: () => this.#isReady,
+      isLoading: () => this.isLoading,
+      drains: () => {
+        this.#isDraining = true
+      },
+      quiets: () => {
         for (const consumer of this.#consumers) consumer.stop()
-        if (nowMs - this.#quietSince >= quietMs) {
-          this.#isOver = true
-          return
-        }
-      } else if (nowMs > untilMs)
-        throw new Violation('A51', `${this.configuration.drainMs} ms after everything was healed still missing: ${missing}`)
-      this.#pollDrain(untilMs)
+      },
+      say: text => this.trace.say('world', text),
+      over: () => {
+        this.#isOver = true
+      },
     })
   }
 

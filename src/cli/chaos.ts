@@ -6,7 +6,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 
-const profileNames = ['swarm', 'crash', 'elections', 'rewrites', 'power', 'deliveries'] as const
+const profileNames = ['swarm', 'crash', 'liveness', 'elections', 'rewrites', 'power', 'deliveries'] as const
 type ProfileName = (typeof profileNames)[number]
 
 interface SimOptions {

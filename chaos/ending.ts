@@ -1,0 +1,138 @@
+/**
+ * How a run ends, once the storm is over. In most seeds: load alone → heal everything → drain → quiet. In seeds with the feature `core` a quorum comes
+ * first, and nothing but a quorum: it is healed, what is outside stays broken for good (dead, cut off, deaf, mute or standing still), and the quorum
+ * alone must serve the load, agree, and get everything done. Healing everything at once would hide what only a bare quorum shows.
+ *
+ * Bounds: simulated time, counted in election timeouts; never real time.
+ */
+import { majorityOf, type FaultRunner } from './fault-runner.ts'
+import type { WorldConfiguration } from './configuration.ts'
+import { hasFeature } from './configuration.ts'
+import type { Host } from './host.ts'
+import type { Judges } from './judges.ts'
+import type { Ledger } from './ledger.ts'
+import type { SimRandom } from './sim/random.ts'
+import type { Scheduler } from './sim/scheduler.ts'
+import { Violation } from './violation.ts'
+import type { Watch } from './watch.ts'
+
+export interface EndingParts {
+  readonly configuration: WorldConfiguration
+  readonly scheduler: Scheduler
+  readonly random: SimRandom
+  readonly hosts: readonly Host[]
+  readonly ledger: Ledger
+  readonly judges: Judges
+  readonly watch: Watch
+  readonly faults: FaultRunner
+  /** Topics and groups are there. */
+  isReady(): boolean
+  isLoading(): boolean
+  /** From here on consumers settle everything at once. */
+  drains(): void
+  /** Everything is done: clients go home. */
+  quiets(): void
+  say(text: string): void
+  /** Nothing has happened for long enough: the last checks. */
+  over(): void
+}
+
+const pollMs = 250
+/** Long enough for every long poll to end, and for anything that still wants to be appended to show. */
+const quietMs = 6_000
+/** A bare quorum has so many acknowledged sends to show. */
+const coreSendsMin = 3
+
+export class Ending {
+  readonly #parts: EndingParts
+  /** The hosts that must serve. */
+  #core: readonly Host[]
+  #quietSince: number | undefined
+
+  constructor(parts: EndingParts) {
+    this.#parts = parts
+    this.#core = parts.hosts
+  }
+
+  schedule(): void {
+    const { configuration, scheduler } = this.#parts
+    if (hasFeature(configuration, 'core')) scheduler.schedule(configuration.stormEndMs, () => this.#healCore())
+    scheduler.schedule(configuration.loadEndMs, () => this.#drain())
+  }
+
+  /** Longest time that a bare quorum may take until it serves: elections, a log to catch up, clients whose first two choices are dead. */
+  get #coreMsMax(): number {
+    return 15_000 + 20 * this.#parts.configuration.raft.electionTimeoutMs
+  }
+
+  #healCore(): void {
+    const { hosts, random, faults, scheduler, ledger, watch } = this.#parts
+    this.#core = random.shuffle(hosts).slice(0, majorityOf(hosts.length))
+    const outside = hosts.filter(host => !this.#core.includes(host))
+    this.#parts.say(`only ${this.#core.map(host => host.name).join(' and ')} are healed`)
+    faults.healCore(this.#core, outside, random)
+    const sinceMs = scheduler.nowMs
+    const sendsBefore = ledger.counts.ok
+    const poll = (): void => {
+      scheduler.schedule(pollMs, () => {
+        const sends = ledger.counts.ok - sendsBefore
+        const missing = !this.#parts.isReady()
+          ? 'topics and groups'
+          : sends < coreSendsMin
+            ? `${coreSendsMin - sends} acknowledged sends`
+            : watch.lagging(this.#core)
+        if (missing === undefined) return watch.coreServed(scheduler.nowMs - sinceMs)
+        if (scheduler.nowMs - sinceMs > this.#coreMsMax)
+          throw new Violation('I18', `${this.#coreMsMax} ms after a quorum was healed still missing: ${missing}`)
+        poll()
+      })
+    }
+    poll()
+  }
+
+  #drain(): void {
+    const isBare = this.#core !== this.#parts.hosts
+    this.#parts.drains()
+    if (isBare)
+      this.#pollDrain(this.#parts.scheduler.nowMs + this.#parts.configuration.drainMs, 'a quorum was healed', () => this.#healAll())
+    else this.#healAll()
+  }
+
+  #healAll(): void {
+    this.#core = this.#parts.hosts
+    this.#parts.say('everything is healed')
+    this.#parts.faults.heal()
+    this.#pollDrain(this.#parts.scheduler.nowMs + this.#parts.configuration.drainMs, 'everything was healed', () => this.#pollQuiet())
+  }
+
+  /** Waits until everything is done on the hosts that must serve. */
+  #pollDrain(untilMs: number, since: string, done: () => void): void {
+    const { scheduler, configuration } = this.#parts
+    scheduler.schedule(pollMs, () => {
+      const missing = this.#missing()
+      if (missing === undefined) return done()
+      if (scheduler.nowMs > untilMs) throw new Violation('A51', `${configuration.drainMs} ms after ${since} still missing: ${missing}`)
+      this.#pollDrain(untilMs, since, done)
+    })
+  }
+
+  #missing(): string | undefined {
+    const { judges, watch } = this.#parts
+    if (this.#parts.isLoading()) return 'operations'
+    return this.#parts.isReady() ? (judges.drained.missing() ?? watch.unequal(this.#core)) : 'topics and groups'
+  }
+
+  #pollQuiet(): void {
+    const { scheduler } = this.#parts
+    this.#quietSince ??= scheduler.nowMs
+    this.#parts.quiets()
+    scheduler.schedule(pollMs, () => {
+      // What still came in made the replicas differ for a moment: the last checks want them equal.
+      const isQuiet = scheduler.nowMs - (this.#quietSince ?? 0) >= quietMs && this.#missing() === undefined
+      if (isQuiet) return this.#parts.over()
+      if (scheduler.nowMs - (this.#quietSince ?? 0) > quietMs + this.#parts.configuration.drainMs)
+        throw new Violation('A51', `the group does not come to rest: ${this.#missing() ?? ''}`)
+      this.#pollQuiet()
+    })
+  }
+}
