@@ -1,7 +1,8 @@
 /**
  * Send deduplication (rule 5): for each message with an id, where it was put, kept for a window. The table is a queue by age: rows come in at the
  * young end and leave at the old end, so what leaves depends on nothing but the rows. Found by (key, fingerprint): an equal key with another
- * fingerprint is another message and has a row of its own.
+ * fingerprint is another message and has a row of its own. A second index holds only the youngest row of each key, so that a client that gives
+ * one id to all its messages makes no long chains.
  * Ages are measured without the clock's leaps, and nothing younger than `dedupeKeepMs` ever leaves, however full the table is (mutant M67).
  */
 import type { Hash64 } from './ids.ts'
@@ -30,6 +31,7 @@ const DedupeField = {
   atMs: value + 10,
   hashNext: link,
   younger: link + 1,
+  keyHashNext: link + 2,
 } as const
 
 /** Rows that one entry may evict for age. More than a send can bring. */
@@ -39,6 +41,9 @@ export interface Dedupe {
   readonly rows: RowTable
   /** How they are checkpointed. */
   readonly table: RowQueue
+  /** All rows, by key and fingerprint. */
+  readonly byMessage: KeyIndex
+  /** Of each key the youngest row. */
   readonly byKey: KeyIndex
   oldest: number
   youngest: number
@@ -50,36 +55,34 @@ export interface DedupeKey {
 }
 
 export function newDedupe(rowsMax: number): Dedupe {
-  const rows = new RowTable({ tag: tags.dedupe, keyWords: 2, valueWords, linkWords: 2, rowsMax, isQueued: true })
-  const byKey = new KeyIndex(rows, DedupeField.hashNext, row => hashOf(rows, row))
+  const rows = new RowTable({ tag: tags.dedupe, keyWords: 2, valueWords, linkWords: 3, rowsMax, isQueued: true })
+  const byMessage = new KeyIndex(rows, DedupeField.hashNext, row => messageHashOf(rows, row))
+  const byKey = new KeyIndex(rows, DedupeField.keyHashNext, row => keyHashOf(rows, row))
   const oldest = (): number => dedupe.oldest
   const youngest = (): number => dedupe.youngest
   const table = new RowQueue({ rows, valueWords, youngerField: DedupeField.younger, oldest, youngest })
-  const dedupe: Dedupe = { rows, table, byKey, oldest: 0, youngest: 0 }
+  const dedupe: Dedupe = { rows, table, byMessage, byKey, oldest: 0, youngest: 0 }
   return dedupe
 }
 
 /** The row of this very message in this topic; 0 = it was not sent within the window. */
 export function findSent(dedupe: Dedupe, topicId: number, dedupeKey: DedupeKey, fingerprint: Hash64): number {
-  let row = dedupe.byKey.first(keyHash(dedupeKey.a.low, dedupeKey.b.low))
+  const { rows, byMessage } = dedupe
+  let row = byMessage.first(messageHash(dedupeKey.a.low, dedupeKey.b.low, fingerprint.low))
   while (row !== 0) {
-    if (hasKey(dedupe.rows, row, dedupeKey) && hasFingerprint(dedupe.rows, row, fingerprint)) {
+    if (hasKey(rows, row, dedupeKey) && hasFingerprint(rows, row, fingerprint)) {
       // A topic of the same name that was deleted since: its messages are gone, so this one was not sent.
-      if (dedupe.rows.getU32(row, DedupeField.topic) === topicId) return row
+      if (rows.getU32(row, DedupeField.topic) === topicId) return row
     }
-    row = dedupe.byKey.next(row)
+    row = byMessage.next(row)
   }
   return 0
 }
 
-/** Whether another message came with this id. */
+/** Whether the last message that came with this id is another one. */
 export function hasCollision(dedupe: Dedupe, dedupeKey: DedupeKey, fingerprint: Hash64): boolean {
-  let row = dedupe.byKey.first(keyHash(dedupeKey.a.low, dedupeKey.b.low))
-  while (row !== 0) {
-    if (hasKey(dedupe.rows, row, dedupeKey) && !hasFingerprint(dedupe.rows, row, fingerprint)) return true
-    row = dedupe.byKey.next(row)
-  }
-  return false
+  const row = youngestOf(dedupe, dedupeKey)
+  return row !== 0 && !hasFingerprint(dedupe.rows, row, fingerprint)
 }
 
 export function sentQueue(dedupe: Dedupe, row: number): number {
@@ -147,27 +150,54 @@ export function linkDedupe(dedupe: Dedupe): void {
 }
 
 function append(dedupe: Dedupe, row: number): void {
-  const { rows } = dedupe
-  dedupe.byKey.insert(row, hashOf(rows, row))
+  const { rows, byMessage, byKey } = dedupe
+  byMessage.insert(row, messageHashOf(rows, row))
+  const before = youngestOf(dedupe, keyOf(rows, row))
+  if (before !== 0) byKey.remove(before, keyHashOf(rows, before))
+  byKey.insert(row, keyHashOf(rows, row))
   if (dedupe.youngest === 0) dedupe.oldest = row
   else rows.set(dedupe.youngest, DedupeField.younger, row)
   dedupe.youngest = row
 }
 
 function evictOldest(dedupe: Dedupe): void {
+  const { rows, byMessage, byKey } = dedupe
   const row = dedupe.oldest
-  dedupe.oldest = dedupe.rows.get(row, DedupeField.younger)
+  dedupe.oldest = rows.get(row, DedupeField.younger)
   if (dedupe.oldest === 0) dedupe.youngest = 0
-  dedupe.byKey.remove(row, hashOf(dedupe.rows, row))
-  dedupe.rows.remove(row)
+  byMessage.remove(row, messageHashOf(rows, row))
+  if (youngestOf(dedupe, keyOf(rows, row)) === row) byKey.remove(row, keyHashOf(rows, row))
+  rows.remove(row)
 }
 
-function hashOf(rows: RowTable, row: number): number {
+/** The youngest row with this key, 0 = none. */
+function youngestOf({ rows, byKey }: Dedupe, dedupeKey: DedupeKey): number {
+  let row = byKey.first(keyHash(dedupeKey.a.low, dedupeKey.b.low))
+  while (row !== 0 && !hasKey(rows, row, dedupeKey)) row = byKey.next(row)
+  return row
+}
+
+function keyOf(rows: RowTable, row: number): DedupeKey {
+  return {
+    a: { low: rows.getU32(row, DedupeField.keyALow), high: rows.getU32(row, DedupeField.keyAHigh) },
+    b: { low: rows.getU32(row, DedupeField.keyBLow), high: rows.getU32(row, DedupeField.keyBHigh) },
+  }
+}
+
+function keyHashOf(rows: RowTable, row: number): number {
   return keyHash(rows.get(row, DedupeField.keyALow), rows.get(row, DedupeField.keyBLow))
+}
+
+function messageHashOf(rows: RowTable, row: number): number {
+  return messageHash(rows.get(row, DedupeField.keyALow), rows.get(row, DedupeField.keyBLow), rows.get(row, DedupeField.fingerprintLow))
 }
 
 function keyHash(aLow: number, bLow: number): number {
   return mix(mix(0, aLow), bLow)
+}
+
+function messageHash(aLow: number, bLow: number, fingerprintLow: number): number {
+  return mix(keyHash(aLow, bLow), fingerprintLow)
 }
 
 function hasKey(rows: RowTable, row: number, dedupeKey: DedupeKey): boolean {

@@ -28,6 +28,24 @@ test('an equal message id with another fingerprint is another message, and count
   expect(replica.machine.sizes().idCollisions).toBe(1)
 })
 
+test('one id for all messages of a client: each is known until it is too old, and the next is counted against the youngest', () => {
+  const replica = withTopic()
+  const other = (fingerprint: number) => send('orders', [], { messages: [message(1, { fingerprint: hash(fingerprint) })] })
+  for (const fingerprint of [10, 11, 12]) {
+    replica.run(other(fingerprint))
+    replica.pass(50_000)
+  }
+  // 10 has left the window of 120 s, 11 and 12 have not.
+  expect(replica.run(other(11))).toMatchObject({ messages: [{ offset: 1, isDuplicate: true }] })
+  expect(replica.run(other(12))).toMatchObject({ messages: [{ offset: 2, isDuplicate: true }] })
+  expect(replica.run(other(10))).toMatchObject({ messages: [{ offset: 3, isDuplicate: false }] })
+  expect(replica.machine.sizes().idCollisions).toBe(3)
+  replica.pass(121_000)
+  expect(replica.run(other(13))).toMatchObject({ messages: [{ offset: 4, isDuplicate: false }] })
+  expect(replica.machine.sizes().idCollisions).toBe(3)
+  sound(replica)
+})
+
 test('an id that stands twice in one request is appended once', () => {
   const replica = withTopic()
   expect(replica.run(send('orders', [1, 1]))).toMatchObject({
