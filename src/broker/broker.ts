@@ -9,6 +9,7 @@ import type { ClientRegistry } from './client-registry.ts'
 import type { DeliveryOwners } from './delivery-owners.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Gatherer } from './gatherer.ts'
+import type { Leadership } from './leadership.ts'
 import type { LongPolls } from './long-poll.ts'
 import type { NodeReports } from './node-reports.ts'
 import type { Proposer } from './proposer.ts'
@@ -22,6 +23,8 @@ export interface BrokerNodeInfo {
   readonly id: number
   /** The broker name that clients see. */
   readonly name: string
+  /** Of nodes that are well the one with the highest gets the leadership after a while; 0 unless told. */
+  readonly leaderPriority?: number
   readonly clientAddress: { readonly host: string; readonly port: number }
   readonly peerAddress: { readonly host: string; readonly port: number }
 }
@@ -47,6 +50,7 @@ export interface Broker {
   readonly clients: ClientRegistry
   readonly routes: RouteMemory
   readonly reports: NodeReports
+  readonly leadership: Leadership
   readonly admission: Admission
   readonly digestLarge: DigestLarge
 }

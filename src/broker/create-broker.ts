@@ -12,6 +12,7 @@ import type { Broker, BrokerNodeInfo, DigestLarge } from './broker.ts'
 import { ClientRegistry } from './client-registry.ts'
 import { Deadlines } from './deadlines.ts'
 import { DeliveryOwners } from './delivery-owners.ts'
+import { Leadership } from './leadership.ts'
 import { LongPolls } from './long-poll.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
@@ -37,6 +38,8 @@ export interface BrokerOptions {
   readonly view: StateView
   readonly digestLarge: DigestLarge
   ownReport(): NodeReport
+  /** See Leadership. */
+  readonly preferLeaderAfterMs?: number
   readonly limits?: Partial<ProposerLimits> & { readonly requestBytesMax?: number }
 }
 
@@ -62,6 +65,7 @@ export interface BrokerHooks {
   close(): void
 }
 
+const preferLeaderAfterMsDefault = 30_000
 /** Bytes of sends on their way through one node. */
 const requestBytesMaxDefault = 96 * 1024 * 1024
 
@@ -95,6 +99,8 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     sendToPeer: (peer, buffers) => raft.sendToPeer(peer, buffers),
     ownReport: () => options.ownReport(),
   })
+  const stableMs = options.preferLeaderAfterMs ?? preferLeaderAfterMsDefault
+  const leadership = new Leadership({ node, nodes, raft, clock, deadlines, stableMs })
   const routes = new RouteMemory()
   const owners = new DeliveryOwners()
   const admission = new Admission(limits.requestBytesMax ?? requestBytesMaxDefault)
@@ -114,6 +120,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     clients,
     routes,
     reports,
+    leadership,
     admission,
     digestLarge,
   }
@@ -136,6 +143,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
       if (isClosed) return
       proposer.onLeadershipChanged()
       watch.onLeadershipChanged()
+      leadership.onLeadershipChanged()
     },
     peerFrame(from, bytes) {
       const frame = isClosed ? undefined : decodePeerFrame(bytes)
@@ -151,6 +159,9 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
         case 'report':
           reports.onReport(from, frame.json)
           return
+        case 'wish':
+          leadership.onWish(from, frame.json)
+          return
         default:
           return assertNever(frame)
       }
@@ -161,6 +172,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
       isClosed = true
       reports.stop()
       watch.close()
+      leadership.close()
       deadlines.close()
     },
   }

@@ -10,6 +10,8 @@
  *
  * A node's report of itself, for the cluster's status:   0 kind u8 = 3 | 1 zero u8 u16 | 4 crc u32 of the rest | 8 JSON, UTF-8
  *
+ * What a node wants of another (a hand-over of the leadership):   0 kind u8 = 4, then as a report
+ *
  * Frames travel in order, but a connection may break between two of them. A run is a row of frames of which the first (`restart`) begins at
  * the gateway's oldest proposal still unapplied, and each other names the sequence that went before it, so that the leader notices a lost
  * frame. Runs are numbered upwards within an incarnation: what an earlier run left on the way means nothing any more.
@@ -59,7 +61,13 @@ export interface ReportFrame {
   readonly json: string
 }
 
-export type PeerFrame = ProposalsFrame | FrameRefused | ReportFrame
+/** See leadership.ts. */
+export interface WishFrame {
+  readonly kind: 'wish'
+  readonly json: string
+}
+
+export type PeerFrame = ProposalsFrame | FrameRefused | ReportFrame | WishFrame
 
 const headBytes = 40
 const tableRowBytes = 8
@@ -108,10 +116,18 @@ export function encodeRefused(frame: FrameRefused): Uint8Array[] {
 }
 
 export function encodeReport(frame: ReportFrame): Uint8Array[] {
-  const json = Buffer.from(frame.json)
+  return encodeJson(3, frame.json)
+}
+
+export function encodeWish(frame: WishFrame): Uint8Array[] {
+  return encodeJson(4, frame.json)
+}
+
+function encodeJson(kind: 3 | 4, text: string): Uint8Array[] {
+  const json = Buffer.from(text)
   const head = new Uint8Array(reportHeadBytes)
   const view = viewOf(head)
-  view.setUint8(0, 3)
+  view.setUint8(0, kind)
   view.setUint32(4, crc32c(json), true)
   return [head, json]
 }
@@ -124,7 +140,9 @@ export function decodePeerFrame(bytes: Uint8Array): PeerFrame | undefined {
     case 2:
       return decodeRefused(bytes)
     case 3:
-      return decodeReport(bytes)
+      return decodeJson('report', bytes)
+    case 4:
+      return decodeJson('wish', bytes)
     default:
       return undefined
   }
@@ -166,11 +184,11 @@ function decodeRefused(bytes: Uint8Array): FrameRefused | undefined {
   return { kind: 'refused', reason, term, incarnation, run: view.getUint32(32, true), sequence }
 }
 
-function decodeReport(bytes: Uint8Array): ReportFrame | undefined {
+function decodeJson(kind: 'report' | 'wish', bytes: Uint8Array): ReportFrame | WishFrame | undefined {
   if (bytes.length < reportHeadBytes) return undefined
   const json = bytes.subarray(reportHeadBytes)
   if (viewOf(bytes).getUint32(4, true) !== crc32c(json)) return undefined
-  return { kind: 'report', json: Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString() }
+  return { kind, json: Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString() }
 }
 
 /** Over the head and table, without the place of the checksum itself. */

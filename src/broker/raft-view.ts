@@ -7,6 +7,8 @@ export interface FollowerHealth {
   /** Since we last heard of it; undefined = never in this leadership. */
   readonly sinceContactMs: number | undefined
   readonly appliedIndex: number
+  /** Its log agrees with the leader's up to here. */
+  readonly matchedIndex: number
 }
 
 export interface BrokerRaft extends ProposerRaft {
@@ -16,4 +18,6 @@ export interface BrokerRaft extends ProposerRaft {
   /** On the leader: all its followers. Elsewhere empty. */
   followers(): readonly FollowerHealth[]
   isConnected(peer: number): boolean
+  /** As leader. `done` runs once, later: undefined when handed over, or why not. False: one is under way already. */
+  transferLeadership(to: number, patienceMs: number, done: (why: string | undefined) => void): boolean
 }

@@ -389,6 +389,20 @@ export interface ClusterNode {
   readonly reportAgeMs: number
 }
 
+/** Another node shall lead: `to`, or whoever is best. */
+export interface TransferLeaderRequest {
+  readonly deadlineMs: number
+  readonly to: number | undefined
+}
+
+export interface LeaderTransferredAnswer {
+  readonly kind: 'leaderTransferred'
+  readonly from: number
+  readonly to: number
+  /** From the wish to the moment at which this node heard of the new leader. */
+  readonly elapsedMs: number
+}
+
 /** Answered at once from what the asked node knows, also when there is no leader. */
 export interface ClusterStatusAnswer {
   readonly kind: 'clusterStatus'

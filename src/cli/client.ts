@@ -43,6 +43,7 @@ export const methods = {
   ensureGroup: method(`${admin}EnsureGroup`, v1.EnsureGroupRequest, v1.EnsureGroupResponse),
   listGroups: method(`${admin}ListGroups`, v1.ListGroupsRequest, v1.ListGroupsResponse),
   getGroup: method(`${admin}GetGroup`, v1.GetGroupRequest, v1.GetGroupResponse),
+  transferLeader: method(`${admin}TransferLeader`, v1.TransferLeaderRequest, v1.TransferLeaderResponse),
   clusterStatus: method(`${admin}ClusterStatus`, v1.ClusterStatusRequest, v1.ClusterStatusResponse),
   sendMessage: method(`${messaging}SendMessage`, v2.SendMessageRequest, v2.SendMessageResponse),
   receiveMessage: method(`${messaging}ReceiveMessage`, v2.ReceiveMessageRequest, v2.ReceiveMessageResponse),

@@ -1,4 +1,4 @@
-/** `raftmq cluster status`: one screen, the first thing to look at. */
+/** `raftmq cluster …`: the status on one screen, the first thing to look at, and who leads. */
 import type { raftmq } from '#proto/raftmq-v1.js'
 import { methods } from './client.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
@@ -16,6 +16,18 @@ export async function clusterStatus(options: RemoteOptions): Promise<void> {
     return
   }
   print(statusScreen(answer))
+}
+
+export interface TransferLeaderOptions extends RemoteOptions {
+  readonly to?: string
+}
+
+export async function transferLeader(options: TransferLeaderOptions): Promise<void> {
+  const answer = await withCluster(options, cluster => cluster.ask(methods.transferLeader, { to: options.to ?? '' }, isUnavailable))
+  mustBeOk(answer.status)
+  const { from, to, elapsedMs } = answer
+  if (options.output === 'json') printJson({ from, to, elapsedMs })
+  else print(from === to ? `${to} leads already` : `${to} leads now, ${from} did; known after ${Math.round(elapsedMs)} ms`)
 }
 
 /** The screen as text. */

@@ -3,6 +3,7 @@
  * `raftmq --help` costs nothing. Errors end in one sentence on standard error and an exit code of exit.ts.
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { TransferLeaderOptions } from './cluster.ts'
 import type { ConsumeOptions } from './consume.ts'
 import type { CreateGroupOptions } from './create-group.ts'
 import type { BenchOptions } from './bench.ts'
@@ -72,10 +73,14 @@ function addServing(program: Command): void {
     .requiredOption('-c, --config <file>', 'the cluster.yaml that all nodes share')
     .addOption(new Option('--node <name>', 'which of its nodes this is').env('RAFTMQ_NODE'))
     .action(async (options: StartOptions) => (await import('./start.ts')).start(options))
-  const cluster = program.command('cluster').description('look at the cluster')
+  const cluster = program.command('cluster').description('look at the cluster, and say who leads')
   remote(cluster.command('status').description('nodes, roles, indexes, disks: one screen'))
     .addHelpText('after', examples('raftmq cluster status', 'raftmq cluster status -o json | jq .leader'))
     .action(async (options: RemoteOptions) => (await import('./cluster.ts')).clusterStatus(options))
+  remote(cluster.command('transfer-leader').description('another node leads; no send fails, the pause is a few milliseconds'))
+    .option('--to <node>', 'which node (default: the best of those that are caught up)')
+    .addHelpText('after', examples('raftmq cluster transfer-leader', 'raftmq cluster transfer-leader --to n2'))
+    .action(async (options: TransferLeaderOptions) => (await import('./cluster.ts')).transferLeader(options))
 }
 
 function addTopics(program: Command): void {

@@ -18,6 +18,7 @@ import {
 } from '../../raft/index.ts'
 import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo, DigestLarge } from '../broker/broker.ts'
+import type { Leadership } from '../broker/leadership.ts'
 import type { NodeReport } from '../broker/requests.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
@@ -54,6 +55,8 @@ export interface NodeSettings {
   readonly electionTimeoutMs: number
   /** Requests on their way through this node, in bytes. */
   readonly inflightBytesMax: number
+  /** A member of higher priority leads after being well for so long; undefined = the default. */
+  readonly preferLeaderAfterMs?: number
   /** Log bytes of a chunk of the queue index; undefined = the default. */
   readonly chunkLogBytes?: number
   /** How Raft cuts and pipelines what it sends; undefined = the defaults. Simulated worlds take tiny slices. */
@@ -106,6 +109,7 @@ export class BrokerNode {
   readonly #state: OpenedState
   readonly #raft: RaftNode
   readonly #hooks: BrokerHooks
+  readonly #handOvers: Leadership
   readonly #checkpointer: Checkpointer
   /** What the leader's sync numbers are measured against. */
   #rates = { atMs: 0, flushes: 0, entries: 0, syncsPerSecond: 0, entriesPerSync: 0 }
@@ -144,8 +148,10 @@ export class BrokerNode {
       digestLarge: options.digestLarge,
       limits: { requestBytesMax: config.inflightBytesMax },
       ownReport: () => this.report(),
+      ...(config.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: config.preferLeaderAfterMs }),
     })
     this.#hooks = hooks
+    this.#handOvers = broker.leadership
     this.broker = openDoor(broker)
     this.#checkpointer = new Checkpointer({
       clock: seams.clock,
@@ -175,6 +181,12 @@ export class BrokerNode {
 
   get log(): OpenedLog['log'] {
     return this.#opened.log
+  }
+
+  /** Before a stop: hands the leadership over, if we have it and somebody can take it. `done` runs once, later. */
+  handOver(patienceMs: number, done: () => void): void {
+    if (this.#isStopped) return this.#options.seams.clock.soon(done)
+    this.#handOvers.handOver(patienceMs, done)
   }
 
   /** Lets go of the group, saves what is not saved yet, and closes the files. `done` runs later. Idempotent. */

@@ -12,7 +12,7 @@ nodes:                           # 1, 3 or 5; the order gives their numbers: nev
   - { id: n1, host: broker-1.internal }
   - { id: n2, host: broker-2.internal }
   - { id: n3, host: broker-3.internal }
-  # A node may have its own listen, advertise and data_dir:
+  # A node may have its own listen, advertise and data_dir, and a leader_priority (0 to 100, 0 unless told):
   # - { id: n1, host: 127.0.0.1, listen: { client: "127.0.0.1:18081", peer: "127.0.0.1:17081" }, data_dir: /var/lib/raftmq/n1 }
 `
 const commentColumn = 33

@@ -63,6 +63,12 @@ export const configKeys = {
   segmentBytes: size('log.segment_size', GiB, { min: MiB, max: 2 * GiB }, 'a file of the log; filled with zeros ahead of the writes'),
   heartbeatMs: duration('raft.heartbeat', 50, { min: 10, max: 5 * second }, 'equal on all nodes'),
   electionTimeoutMs: duration('raft.election_timeout', 300, { min: 50, max: minute }, 'randomised up to twice this; at least 4 heartbeats'),
+  preferLeaderAfterMs: duration(
+    'raft.prefer_leader_after',
+    30 * second,
+    { min: second, max: 60 * minute },
+    'a node of higher leader_priority leads after being well for so long',
+  ),
   inflightBytes: size(
     'limits.inflight_bytes',
     256 * MiB,

@@ -66,6 +66,7 @@ advertise: { default: "{id}.mq:{port}" }
     peerAddress: { host: 'a', port: 7000 },
     advertise: { host: 'n1.mq', port: 8081 },
     dataDirectory: '/etc/raftmq/data',
+    leaderPriority: 0,
   })
   expect(nodeNamed(config, 'n2')).toMatchObject({
     number: 2,

@@ -29,6 +29,8 @@ export interface NodeConfig {
   /** What clients are told. */
   readonly advertise: HostPort
   readonly dataDirectory: string
+  /** 0 to 100. Of the nodes that are well the one with the highest leads, after a while. */
+  readonly leaderPriority: number
 }
 
 export interface ClusterConfig {
@@ -38,7 +40,7 @@ export interface ClusterConfig {
   /** In the order of the file: nodes[i].number is i + 1. */
   readonly nodes: readonly NodeConfig[]
   readonly log: { readonly segmentBytes: number }
-  readonly raft: { readonly heartbeatMs: number; readonly electionTimeoutMs: number }
+  readonly raft: { readonly heartbeatMs: number; readonly electionTimeoutMs: number; readonly preferLeaderAfterMs: number }
   readonly limits: { readonly inflightBytes: number }
   readonly logOutput: { readonly level: LogLevel; readonly format: LogFormat }
   readonly shutdown: { readonly graceMs: number }
@@ -49,6 +51,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const groupSizes = [1, 3, 5]
 const heartbeatsPerElection = 4
+const leaderPriorityMax = 100
 
 function parseName(value: unknown): Parsed<string> {
   return typeof value === 'string' && namePattern.test(value)
@@ -60,6 +63,12 @@ function parseHost(value: unknown): Parsed<string> {
   return typeof value === 'string' && /^[^\s/]{1,255}$/.test(value) ? ok(value) : bad(`${shown(value)} is not a host name or an address`)
 }
 
+function parsePriority(value: unknown): Parsed<number> {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= leaderPriorityMax
+    ? ok(value as number)
+    : bad(`${shown(value)} is not a priority: a whole number from 0 to ${leaderPriorityMax}`)
+}
+
 function parseVersion(value: unknown): Parsed<1> {
   return value === 1 ? ok(1) : bad(`${shown(value)} is not a version of this file that is known here; write version: 1`)
 }
@@ -69,6 +78,7 @@ const nodeSchema = v.strictObject({
   host: leaf(parseHost),
   listen: v.optional(v.strictObject({ client: v.optional(leaf(parseHostPort)), peer: v.optional(leaf(parseHostPort)) }), {}),
   advertise: v.optional(leaf(parseHostPort)),
+  leader_priority: v.optional(leaf(parsePriority)),
   data_dir: v.optional(leaf(value => configKeys.dataDirectory.parse(value))),
 })
 
@@ -131,7 +141,7 @@ export function parseConfig(file: string, text: string, environment: Environment
     clusterName: get(configKeys.clusterName),
     nodes,
     log: { segmentBytes: get(configKeys.segmentBytes) },
-    raft: { heartbeatMs, electionTimeoutMs },
+    raft: { heartbeatMs, electionTimeoutMs, preferLeaderAfterMs: get(configKeys.preferLeaderAfterMs) },
     limits: { inflightBytes: get(configKeys.inflightBytes) },
     logOutput: { level: get(configKeys.logLevel), format: get(configKeys.logFormat) },
     shutdown: { graceMs: get(configKeys.shutdownGraceMs) },
@@ -186,6 +196,7 @@ function nodeOf(
     peerAddress: { host: entry.host, port: peerListen.port },
     advertise: advertise.kind === 'ok' ? advertise.value : clientListen,
     dataDirectory: path.resolve(path.dirname(path.resolve(file)), entry.data_dir ?? get(configKeys.dataDirectory)),
+    leaderPriority: entry.leader_priority ?? 0,
   }
 }
 

@@ -31,6 +31,7 @@ export function openDoor(broker: Broker): BrokerDoor {
     ensureGroup: (request, reply) => ensureGroup(broker, request, reply),
     listGroups: (request, reply) => listGroups(broker, request, reply),
     getGroup: (request, reply) => describeGroup(broker, request, reply),
+    transferLeader: (request, reply) => broker.leadership.transfer(request, reply),
     clusterStatus: () => clusterStatus(broker),
     clientConnected: clientId => broker.clients.connected(clientId),
     clientDisconnected: clientId => broker.clients.disconnected(clientId),

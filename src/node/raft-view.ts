@@ -38,8 +38,15 @@ export function raftView(raft: () => RaftNode): BrokerRaft {
       if (raft().role !== 'leader') return []
       return raft()
         .status()
-        .peers.map(peer => ({ node: peer.id, sinceContactMs: peer.sinceContactMs, appliedIndex: peer.appliedIndex }))
+        .peers.map(peer => ({
+          node: peer.id,
+          sinceContactMs: peer.sinceContactMs,
+          appliedIndex: peer.appliedIndex,
+          matchedIndex: peer.matchedIndex,
+        }))
     },
     isConnected: peer => raft().isConnectedTo(nodeId(peer)),
+    transferLeadership: (to, patienceMs, done) =>
+      raft().transferLeadership(nodeId(to), patienceMs, end => done(end.kind === 'handedOver' ? undefined : end.reason)),
   }
 }

@@ -37,6 +37,9 @@ export interface RunningNode {
   close(): Promise<void>
 }
 
+/** A target that is caught up takes over within a few syncs; one that is not must not hold a stop up. */
+const handOverMsMax = 2_000
+
 export async function startNode(config: ClusterConfig, nodeName: string): Promise<RunningNode> {
   const self = config.nodes.find(node => node.name === nodeName)
   if (self === undefined) throw new Error(`there is no node ${nodeName} in ${config.file}`)
@@ -92,6 +95,8 @@ export async function startNode(config: ClusterConfig, nodeName: string): Promis
   const server = rpc
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
+    // Another node leads before we go: clients see a slow send, if that.
+    await new Promise<void>(done => node.handOver(Math.min(handOverMsMax, config.shutdown.graceMs), done))
     await withTimeout(server.close(), config.shutdown.graceMs)
     await new Promise<void>(done => node.stop(done))
     await checkpoints.store.close()
@@ -118,7 +123,9 @@ function settingsOf(config: ClusterConfig, self: NodeConfig): NodeSettings {
       name: node.name,
       clientAddress: node.advertise,
       peerAddress: node.peerAddress,
+      leaderPriority: node.leaderPriority,
     })),
+    preferLeaderAfterMs: config.raft.preferLeaderAfterMs,
     peerListen: self.peerListen,
     dataDirectory: self.dataDirectory,
     segmentBytes: config.log.segmentBytes,

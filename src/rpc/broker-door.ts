@@ -20,6 +20,7 @@ import type {
   GroupsAnswer,
   HeartbeatAnswer,
   HeartbeatRequest,
+  LeaderTransferredAnswer,
   ListRequest,
   ProducerSettingsRequest,
   QueryAssignmentRequest,
@@ -39,6 +40,7 @@ import type {
   TopicDeletedAnswer,
   TopicNameRequest,
   TopicsAnswer,
+  TransferLeaderRequest,
 } from '../broker/requests.ts'
 import type { ClientPresence } from './connections.ts'
 
@@ -63,6 +65,7 @@ export interface AdministrationDoor {
   ensureGroup(request: EnsureGroupRequest, reply: Reply<GroupEnsuredAnswer>): void
   listGroups(request: ListRequest, reply: Reply<GroupsAnswer>): void
   getGroup(request: GroupNameRequest, reply: Reply<GroupAnswer>): void
+  transferLeader(request: TransferLeaderRequest, reply: Reply<LeaderTransferredAnswer>): void
   /** At once, from what this node knows. */
   clusterStatus(): ClusterStatusAnswer
 }

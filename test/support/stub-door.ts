@@ -55,6 +55,7 @@ export function stubDoor(answers: Scripted = {}): StubDoor {
       'createTopic',
       'deleteTopic',
       'listTopics',
+      'transferLeader',
       'getTopic',
       'ensureGroup',
       'listGroups',

@@ -71,11 +71,29 @@ export class FakeNode implements BrokerRaft {
     if (!this.isLeader) return []
     return this.#group.nodes
       .filter(node => node !== this)
-      .map(node => ({ node: node.id, sinceContactMs: this.#group.silenceOf(node.id), appliedIndex: node.appliedIndex }))
+      .map(node => ({
+        node: node.id,
+        sinceContactMs: this.#group.silenceOf(node.id),
+        appliedIndex: node.appliedIndex,
+        matchedIndex: node.appliedIndex,
+      }))
   }
 
   isConnected(peer: number): boolean {
     return this.#group.isLinked(this.id, peer)
+  }
+
+  /** What a hand-over ends with; undefined: it succeeds. */
+  transferFailure: string | undefined
+  transfersAsked: number[] = []
+
+  transferLeadership(to: number, _patienceMs: number, done: (why: string | undefined) => void): boolean {
+    this.transfersAsked.push(to)
+    this.#group.clock.setTimer(hopMs, () => {
+      if (this.transferFailure === undefined) this.#group.elect(to)
+      done(this.transferFailure)
+    })
+    return true
   }
 
   sendToPeer(peer: number, buffers: readonly Uint8Array[]): boolean {

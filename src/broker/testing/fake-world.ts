@@ -35,6 +35,9 @@ export interface FakeWorldOptions {
   readonly size?: number
   readonly limits?: StateLimits
   readonly digestLarge?: DigestLarge
+  /** Leader priorities by node. */
+  readonly priorities?: Readonly<Record<number, number>>
+  readonly preferLeaderAfterMs?: number
 }
 
 /** What became of a request. */
@@ -133,6 +136,7 @@ export class FakeWorld {
       nodes: this.group.nodes.map(({ id }) => ({
         id,
         name: `n${id}`,
+        leaderPriority: options.priorities?.[id] ?? 0,
         clientAddress: { host: '127.0.0.1', port: 8000 + id },
         peerAddress: { host: '127.0.0.1', port: 9000 + id },
       })),
@@ -141,6 +145,7 @@ export class FakeWorld {
       view: machine,
       digestLarge: options.digestLarge ?? ((bytes, done) => this.clock.soon(() => done(md5(bytes)))),
       ownReport: () => ({ node: node.id }) as NodeReport,
+      ...(options.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: options.preferLeaderAfterMs }),
     })
     node.app = {
       apply: entry => hooks.applied(entry, machine.apply({ ...entry, kind: 1 })),

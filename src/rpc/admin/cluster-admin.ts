@@ -43,6 +43,7 @@ export function adminMethods(): Readonly<Record<string, Method>> {
     EnsureGroup: unary(ensureGroup),
     ListGroups: unary(listGroups),
     GetGroup: unary(getGroup),
+    TransferLeader: unary(transferLeader),
     ClusterStatus: unary(clusterStatus),
   }
 }
@@ -147,6 +148,19 @@ const getGroup = call(v1.GetGroupRequest, v1.GetGroupResponse, (context, asked, 
         letters.kind === 'refused' ? 0 : letters.topic.queues.reduce((sum, queue) => sum + queue.nextOffset - queue.firstOffset, 0)
       answer({ status: okAdminStatus, group: groupOf(found.group, true, dead) })
     })
+  })
+  return undefined
+})
+
+const transferLeader = call(v1.TransferLeaderRequest, v1.TransferLeaderResponse, (context, asked, message, answer) => {
+  const { nodes } = context.broker.clusterStatus()
+  const nameOf = (id: number): string => nodes.find(node => node.id === id)?.name ?? `node ${id}`
+  const to = message.to === '' ? undefined : nodes.find(node => node.name === message.to)?.id
+  if (message.to !== '' && to === undefined)
+    return refuse('badRequest', `there is no node ${message.to}; there are ${nodes.map(({ name }) => name).join(', ')}`)
+  context.broker.transferLeader({ deadlineMs: asked.deadlineMs, to }, done => {
+    if (done.kind === 'refused') return answer(done)
+    answer({ status: okAdminStatus, from: nameOf(done.from), to: nameOf(done.to), elapsedMs: done.elapsedMs })
   })
   return undefined
 })
