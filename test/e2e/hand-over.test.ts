@@ -69,6 +69,12 @@ async function transfer(cluster: LocalCluster, to: string | undefined): Promise<
   throw new Error(`no hand-over to ${to ?? 'anybody'}: ${refusals.join('; ')}`)
 }
 
+async function areAllUp(cluster: LocalCluster, askedOf: string): Promise<boolean> {
+  const { stdout } = await raftmq(cluster.endpoint(askedOf), ['cluster', 'status', '-o', 'json'])
+  const { nodes } = JSON.parse(stdout) as { readonly nodes: readonly { readonly isUp: boolean }[] }
+  return nodes.every(node => node.isUp)
+}
+
 async function moreThan(traffic: Traffic, count: number): Promise<void> {
   const goal = traffic.acknowledged + count
   await until(() => traffic.acknowledged > goal, `${count} more sends`)
@@ -102,23 +108,24 @@ describe('a planned change of leader', () => {
     const cluster = await clusterWithTopics({ work: 'normal' })
     const pausesMs: number[] = []
     try {
-      const traffic = await startTraffic(cluster, 'work')
-      for (const { name } of cluster.nodes) {
+      const leader = await cluster.waitForLeader()
+      const followers = cluster.nodes.map(({ name }) => name).filter(name => name !== leader)
+      // Each node in turn, whoever leads by then; and once more who leads in the end.
+      for (const next of [leader, ...followers, undefined]) {
+        const name = next ?? (await cluster.waitForLeader())
+        // The official Node client never goes back to a node that refused it once, as long as there is another: new ones for each stop.
+        // A roll waits until the last node is back in the route, or it would stop the only one that clients know.
+        await until(() => areAllUp(cluster, name), 'all nodes in the route')
+        const traffic = await startTraffic(cluster, 'work')
         await moreThan(traffic, 100)
         traffic.takeLongestPauseMs()
         await cluster.signal(name, 'SIGTERM')
         await moreThan(traffic, 100)
         pausesMs.push(Math.round(traffic.takeLongestPauseMs()))
         await cluster.startNode(name)
-        await moreThan(traffic, 100)
+        await traffic.stop()
+        expect(traffic.errors.map(String).slice(0, 3)).toEqual([])
       }
-      const leader = await cluster.waitForLeader()
-      traffic.takeLongestPauseMs()
-      await cluster.signal(leader, 'SIGTERM')
-      await moreThan(traffic, 100)
-      pausesMs.push(Math.round(traffic.takeLongestPauseMs()))
-      await traffic.stop()
-      expect(traffic.errors).toEqual([])
       console.info(`longest pause around each stop: ${pausesMs.join(', ')} ms`)
     } finally {
       await cluster.stop()
