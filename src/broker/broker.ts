@@ -7,6 +7,7 @@ import type { Admission } from './admission.ts'
 import type { Barrier } from './barrier.ts'
 import type { ClientRegistry } from './client-registry.ts'
 import type { DeliveryOwners } from './delivery-owners.ts'
+import type { DiskAlarm } from './disk-alarm.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Gatherer } from './gatherer.ts'
 import type { Leadership } from './leadership.ts'
@@ -52,5 +53,6 @@ export interface Broker {
   readonly reports: NodeReports
   readonly leadership: Leadership
   readonly admission: Admission
+  readonly diskAlarm: DiskAlarm
   readonly digestLarge: DigestLarge
 }

@@ -13,6 +13,7 @@ import { ClientRegistry } from './client-registry.ts'
 import { Deadlines } from './deadlines.ts'
 import { DeliveryOwners } from './delivery-owners.ts'
 import { Leadership } from './leadership.ts'
+import { DiskAlarm } from './disk-alarm.ts'
 import { LongPolls } from './long-poll.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
@@ -22,6 +23,7 @@ import { Proposer } from './proposer.ts'
 import type { ProposerLimits } from './proposer-limits.ts'
 import type { BrokerRaft } from './raft-view.ts'
 import type { NodeReport } from './requests.ts'
+import { RetentionWatch, type RetentionWatchOptions } from './retention-watch.ts'
 import { RouteMemory } from './route.ts'
 import { newSettles } from './settle.ts'
 import type { StateView } from './state-view.ts'
@@ -40,6 +42,8 @@ export interface BrokerOptions {
   ownReport(): NodeReport
   /** See Leadership. */
   readonly preferLeaderAfterMs?: number
+  /** Without it nothing is ever given up. */
+  readonly retention?: Pick<RetentionWatchOptions, 'view' | 'disk' | 'log' | 'settings'>
   readonly limits?: Partial<ProposerLimits> & { readonly requestBytesMax?: number }
 }
 
@@ -61,6 +65,8 @@ export interface BrokerHooks {
   peerFrame(from: number, bytes: Uint8Array): void
   peerConnected(peer: number): void
   peerDisconnected(peer: number): void
+  /** The oldest entry that an answer under way is read from; Infinity = none. */
+  oldestLogIndexInUse(): number
   /** No timer runs and nothing is sent after this. Who waits hears nothing more. */
   close(): void
 }
@@ -90,6 +96,8 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
   const polls = new LongPolls({ node, view, proposer, deadlines, clock })
   const barrier = new Barrier({ proposer, deadlines, nowMs })
   const watch = new NodeWatch({ node, raft, view, proposer, clock, deadlines })
+  const retention =
+    options.retention === undefined ? undefined : new RetentionWatch({ ...options.retention, raft, proposer, clock, deadlines })
   const peers = nodes.map(({ id }) => id).filter(id => id !== node)
   const reports = new NodeReports({
     node,
@@ -103,6 +111,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
   const leadership = new Leadership({ node, nodes, raft, clock, deadlines, stableMs })
   const routes = new RouteMemory()
   const owners = new DeliveryOwners()
+  const diskAlarm = new DiskAlarm({ node, nodes: nodes.map(({ id }) => id), clock, raft, reports, disk: options.retention?.disk })
   const admission = new Admission(limits.requestBytesMax ?? requestBytesMaxDefault)
   const broker: Broker = {
     node,
@@ -122,6 +131,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     reports,
     leadership,
     admission,
+    diskAlarm,
     digestLarge,
   }
   reports.start()
@@ -144,6 +154,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
       proposer.onLeadershipChanged()
       watch.onLeadershipChanged()
       leadership.onLeadershipChanged()
+      retention?.onLeadershipChanged()
     },
     peerFrame(from, bytes) {
       const frame = isClosed ? undefined : decodePeerFrame(bytes)
@@ -166,6 +177,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
           return assertNever(frame)
       }
     },
+    oldestLogIndexInUse: () => owners.oldestLogIndex,
     peerConnected: peer => proposer.onPeerConnected(peer),
     peerDisconnected: peer => proposer.onPeerDisconnected(peer),
     close() {
@@ -173,6 +185,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
       reports.stop()
       watch.close()
       leadership.close()
+      retention?.close()
       deadlines.close()
     },
   }

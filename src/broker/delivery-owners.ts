@@ -18,6 +18,13 @@ export class DeliveryOwners {
     return this.#owners.size
   }
 
+  /** The oldest entry that some stream still reads from; Infinity when none does. What it stands in must not be deleted. */
+  get oldestLogIndex(): number {
+    let oldest = Infinity
+    for (const { deliveries } of this.#owners.values()) for (const { logIndex } of deliveries) oldest = Math.min(oldest, logIndex)
+    return oldest
+  }
+
   take(deliveries: readonly Delivery[], owner: Stream): void {
     for (const { ref } of deliveries) this.#owners.set(ref.deliverySequence, owner)
   }

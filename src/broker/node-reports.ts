@@ -47,6 +47,11 @@ export class NodeReports {
     if (report?.node === from) this.#latest.set(from, { report, atMs: this.#options.clock.nowMs() })
   }
 
+  /** What a peer last said of its disk. */
+  peerDisk(node: number): NodeReport['disk'] {
+    return this.#latest.get(node)?.report.disk
+  }
+
   of(node: number): { readonly report: NodeReport; readonly ageMs: number } | undefined {
     if (node === this.#options.node) return { report: this.#options.ownReport(), ageMs: 0 }
     const latest = this.#latest.get(node)

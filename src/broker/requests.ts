@@ -7,6 +7,7 @@
  * min(grpc-timeout left − 300 ms, 2.5 s) from now): the reply comes at or before it. Durations are milliseconds.
  * Every reply callback runs exactly once, never before the call that took the request has returned.
  */
+import type { DiskLevel } from './disk-watch.ts'
 import type { GroupSettings, MessageType, StartPosition, TopicType } from '../state/command.ts'
 import type { QueueId, QueueOffset } from '../state/ids.ts'
 import type { Refusal } from './refusal.ts'
@@ -339,6 +340,15 @@ export interface GroupAnswer {
 
 // ── the cluster ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** What a node says of itself. Exchanged between nodes once a second; must survive JSON. */
+export interface DiskReport {
+  readonly level: DiskLevel
+  readonly totalBytes: number
+  readonly freeBytes: number
+  /** What the log's segments hold. */
+  readonly retainedBytes: number
+  readonly segments: number
+}
+
 export interface NodeReport {
   readonly node: number
   readonly role: string
@@ -357,6 +367,8 @@ export interface NodeReport {
   readonly rssBytes: number
   readonly dataDirectory: string
   readonly logBytes: number
+  /** undefined = it does not say. */
+  readonly disk: DiskReport | undefined
   readonly clients: number
   readonly loopStallMsMax: number
   /** State digest as hex, at this index. */

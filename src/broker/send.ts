@@ -22,6 +22,8 @@ export const requestBytesMax = 12 * 1024 * 1024
 export function send(broker: Broker, request: SendRequest, reply: Reply<SendAnswer>): void {
   const bytes = bytesOf(request)
   if (bytes > requestBytesMax || request.messages.length > bounds.messagesMax) return replySoon(broker, reply, tooLarge())
+  const full = broker.diskAlarm.refusal()
+  if (full !== undefined) return replySoon(broker, reply, full)
   if (!broker.admission.tryEnter(bytes)) return replySoon(broker, reply, fullRefusal())
   const finish = (answer: SendAnswer | Refusal): void => {
     broker.admission.leave(bytes)

@@ -19,7 +19,9 @@ import {
 import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo, DigestLarge } from '../broker/broker.ts'
 import type { Leadership } from '../broker/leadership.ts'
+import { DiskWatch, type DiskLimits } from '../broker/disk-watch.ts'
 import type { NodeReport } from '../broker/requests.ts'
+import type { RetainedLog, RetentionSettings } from '../broker/retention-watch.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Network, NetworkAddress } from '../platform/network.ts'
@@ -57,6 +59,8 @@ export interface NodeSettings {
   readonly inflightBytesMax: number
   /** A member of higher priority leads after being well for so long; undefined = the default. */
   readonly preferLeaderAfterMs?: number
+  /** What is kept, and what a full disk is; undefined = everything is kept for ever. */
+  readonly retention?: RetentionSettings & { readonly disk: DiskLimits }
   /** Log bytes of a chunk of the queue index; undefined = the default. */
   readonly chunkLogBytes?: number
   /** How Raft cuts and pipelines what it sends; undefined = the defaults. Simulated worlds take tiny slices. */
@@ -111,6 +115,7 @@ export class BrokerNode {
   readonly #hooks: BrokerHooks
   readonly #handOvers: Leadership
   readonly #checkpointer: Checkpointer
+  readonly #diskWatch: DiskWatch | undefined
   /** What the leader's sync numbers are measured against. */
   #rates = { atMs: 0, flushes: 0, entries: 0, syncsPerSecond: 0, entriesPerSync: 0 }
   #logBytesApplied = 0
@@ -133,10 +138,13 @@ export class BrokerNode {
       disk: seams.disk,
       directory: `${config.dataDirectory}/queue-index`,
       loaded: checkpoint.loaded,
+      firstIndex: this.#opened.log.firstIndex,
       lastIndex: this.#opened.log.lastId.index,
       ...(config.chunkLogBytes === undefined ? {} : { chunkLogBytes: config.chunkLogBytes }),
     })
     const machine = this.#state.machine
+    const diskWatch = makeDiskWatch(config, seams)
+    this.#diskWatch = diskWatch
     const { broker, hooks } = createBroker({
       node: config.number,
       incarnation: this.#opened.recovered.incarnation,
@@ -149,6 +157,9 @@ export class BrokerNode {
       limits: { requestBytesMax: config.inflightBytesMax },
       ownReport: () => this.report(),
       ...(config.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: config.preferLeaderAfterMs }),
+      ...(config.retention === undefined || diskWatch === undefined
+        ? {}
+        : { retention: { view: machine, disk: diskWatch, settings: config.retention, log: this.#retainedLog() } }),
     })
     this.#hooks = hooks
     this.#handOvers = broker.leadership
@@ -160,6 +171,8 @@ export class BrokerNode {
       store: checkpoint.store,
       savedIndex: machine.appliedIndex,
       logBytesApplied: () => this.#logBytesApplied,
+      logFirst: () => machine.retention.logFirst,
+      mayDelete: below => this.#mayDelete(below),
       fatal: error => this.#fatal(error),
     })
     this.#raft = this.#startRaft(machine)
@@ -228,6 +241,7 @@ export class BrokerNode {
       ...own,
       dataDirectory: this.#options.config.dataDirectory,
       logBytes: this.#logBytesApplied,
+      disk: this.#diskReport(),
       digest: digestText(machine.digest()),
       digestIndex: machine.appliedIndex,
       sync: {
@@ -241,6 +255,13 @@ export class BrokerNode {
         .map(({ ageMs, from, to, term, leader, reason }) => ({ ageMs, from, to, term, leader, reason }))
         .reverse(),
     }
+  }
+
+  #diskReport(): NodeReport['disk'] {
+    const state = this.#diskWatch?.state
+    if (state === undefined) return undefined
+    const segments = this.#opened.log.segmentSpans()
+    return { ...state, retainedBytes: segments.reduce((sum, { bytes }) => sum + bytes, 0), segments: segments.length }
   }
 
   #startRaft(machine: StateMachine): RaftNode {
@@ -284,6 +305,19 @@ export class BrokerNode {
       firstEntryBody: () => bootstrapBody(config),
       ...(trace === undefined ? {} : { trace }),
     })
+  }
+
+  #retainedLog(): RetainedLog {
+    const { log } = this.#opened
+    return { segments: () => log.segmentSpans(), wallMsAt: index => log.entry(logIndex(index)).wallMs }
+  }
+
+  /** Deletes, later than the state allows and never earlier: an answer under way may still be read from there. */
+  #mayDelete(belowIndex: number): void {
+    if (belowIndex <= this.#opened.log.firstIndex) return
+    const index = Math.min(belowIndex, this.#hooks.oldestLogIndexInUse())
+    this.#raft.compactTo(logIndex(index))
+    this.#state.index.trimTo(index)
   }
 
   /** Only what is new: Raft also tells when a leader is ready. */
@@ -331,6 +365,11 @@ export class BrokerNode {
       entriesPerSync: syncs === 0 ? 0 : (entries - rates.entries) / syncs,
     }
   }
+}
+
+function makeDiskWatch({ retention, dataDirectory }: NodeSettings, { clock, disk }: Seams): DiskWatch | undefined {
+  if (retention === undefined) return undefined
+  return new DiskWatch({ clock, limits: retention.disk, space: () => disk.space(dataDirectory) })
 }
 
 /** The entry at index 1: what the group began with. Bounds that apply depends on belong to the feature level (rule 8). */

@@ -17,6 +17,10 @@ export interface CheckpointerOptions {
   readonly savedIndex: number
   /** Position in the log behind an entry, for the size of the index's chunks. */
   readonly logBytesApplied: () => number
+  /** No entry below is needed by the state as it is. */
+  readonly logFirst: () => number
+  /** What lies below may be deleted: two checkpoints say that it is not needed, the older one of them too. */
+  readonly mayDelete: (belowIndex: number) => void
   readonly fatal: (error: Error) => void
   readonly intervalMs?: number
   readonly rowsMax?: number
@@ -30,6 +34,8 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions
   #savedIndex: number
   #savedAtMs: number
+  /** What the last saved checkpoint needed of the log; it is the older one when the next is saved. */
+  #savedLogFirst: number
   #logBytes = 0
   #isSaving = false
   #isStopped = false
@@ -40,6 +46,7 @@ export class Checkpointer {
     this.#options = options
     this.#savedIndex = options.savedIndex
     this.#savedAtMs = options.clock.nowMs()
+    this.#savedLogFirst = options.logFirst()
   }
 
   /** The last index that a restart would begin from. */
@@ -92,6 +99,7 @@ export class Checkpointer {
     this.#timer?.cancel()
     this.#timer = undefined
     const batch = machine.takeCheckpoint()
+    const logFirst = this.#options.logFirst()
     const logBytes = logBytesApplied()
     const progress = { throughIndex: batch.appliedIndex, logBytes: Math.max(0, logBytes - this.#logBytes) }
     this.#logBytes = logBytes
@@ -102,6 +110,9 @@ export class Checkpointer {
         this.#isSaving = false
         this.#savedIndex = batch.appliedIndex
         this.#savedAtMs = clock.nowMs()
+        const olderLogFirst = this.#savedLogFirst
+        this.#savedLogFirst = logFirst
+        if (!this.#isStopped) this.#options.mayDelete(olderLogFirst)
         const waiting = this.#afterSave
         this.#afterSave = []
         for (const next of waiting) next()

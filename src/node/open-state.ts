@@ -7,6 +7,7 @@ import type { Disk } from '../platform/disk.ts'
 import { assert } from '../platform/assert.ts'
 import { StateMachine } from '../state/machine.ts'
 import type { LoadedCheckpoint } from '../state/store.ts'
+import { StorageError } from '../storage/storage-error.ts'
 
 export interface OpenedState {
   readonly machine: StateMachine
@@ -19,7 +20,8 @@ export interface OpenStateOptions {
   readonly disk: Disk
   readonly directory: string
   readonly loaded: LoadedCheckpoint | undefined
-  /** Where the log ends. */
+  /** Where the log begins and ends. */
+  readonly firstIndex: number
   readonly lastIndex: number
   /** Log bytes of a chunk of the queue index; undefined = the default. */
   readonly chunkLogBytes?: number
@@ -37,12 +39,20 @@ export function openState(options: OpenStateOptions): OpenedState {
   if (opened.kind === 'damaged') return openEmpty(options, [`queue index: ${opened.reason}; the state is rebuilt from the log`])
   const machine = new StateMachine({ index: opened.index })
   const problem = machine.restore(loaded)
-  if (problem === undefined) return { machine, index: opened.index, notes: [] }
+  const isIndexCut = opened.index.afterIndex >= machine.retention.logFirst
+  if (problem === undefined && !isIndexCut) return { machine, index: opened.index, notes: [] }
   opened.index.close()
-  return openEmpty(options, [`checkpoint ${loaded.number}: ${problem}; the state is rebuilt from the log`])
+  const reason = problem ?? `the queue index begins behind entry ${opened.index.afterIndex}, messages from before are still needed`
+  return openEmpty(options, [`checkpoint ${loaded.number}: ${reason}; the state is rebuilt from the log`])
 }
 
 function openEmpty(options: OpenStateOptions, notes: readonly string[]): OpenedState {
+  if (options.firstIndex > 1) {
+    throw new StorageError(
+      `${options.directory}: there is no usable state, and the log begins with entry ${options.firstIndex}, so the state can't be rebuilt from it; this node must get both from a peer (${notes[0] ?? 'no checkpoint'})`,
+      options.directory,
+    )
+  }
   const opened = openIndex(options, 0)
   assert(opened.kind === 'opened', 'empty-queue-index-opens')
   return { machine: new StateMachine({ index: opened.index }), index: opened.index, notes }

@@ -8,6 +8,7 @@ import { ensureGroup } from './groups.ts'
 import { changeNode } from './nodes.ts'
 import { applyPop } from './pop.ts'
 import type { CommandResult } from './result.ts'
+import { applyCarry, applyTrim, applyTrimLog, setRetention } from './retention.ts'
 import { applySend } from './send.ts'
 import { applySettle } from './settle.ts'
 import type { State } from './state.ts'
@@ -36,6 +37,14 @@ export function applyCommand(state: State, envelope: Envelope, command: Command)
     case 'nodeChanged':
       changeNode(state, command.node, command.isUp)
       return done
+    case 'setRetention':
+      return setRetention(state, command)
+    case 'trim':
+      return applyTrim(state, command)
+    case 'trimLog':
+      return applyTrimLog(state, command)
+    case 'carry':
+      return applyCarry(state, command)
     case 'tick':
     case 'barrier':
     case 'digestCheck':

@@ -21,6 +21,7 @@ export function tablesOf(state: State): readonly StateTable[] {
     state.registers.table,
     state.topics.table,
     state.topics.queueTable,
+    state.carried,
     state.groups.table,
     state.places.table,
     state.places.cursorTable,

@@ -9,7 +9,7 @@ import { viewOf, writeU64 } from '../platform/bytes.ts'
 import { commandFormat, CommandKind, envelopeBytes } from './codec/bounds.ts'
 import { ByteReader } from './codec/byte-reader.ts'
 import { ByteWriter } from './codec/byte-writer.ts'
-import { readCommand, readMessage } from './codec/read-commands.ts'
+import { carriedPlaceBytes, readCommand, readMessage } from './codec/read-commands.ts'
 import { writeCommand } from './codec/write-commands.ts'
 import type { Command, Envelope, SendMessage } from './command.ts'
 import { bounds } from './codec/bounds.ts'
@@ -29,7 +29,13 @@ export type DecodedCommand =
   | { readonly ok: false; readonly problem: string }
 
 export function encodeCommand(envelope: Envelope, command: Command): EncodedCommand {
-  const out = new ByteWriter(command.kind === 'send' ? envelopeBytes + 280 + command.messages.length * 60 : 256)
+  const out = new ByteWriter(
+    command.kind === 'send'
+      ? envelopeBytes + 280 + command.messages.length * 60
+      : command.kind === 'carry'
+        ? 64 + command.items.length * 74
+        : 256,
+  )
   out
     .u8(CommandKind[command.kind])
     .u8(commandFormat)
@@ -39,18 +45,27 @@ export function encodeCommand(envelope: Envelope, command: Command): EncodedComm
     .u64(envelope.sentAtMs)
   const spliceAt: number[] = []
   writeCommand(out, command, spliceAt)
-  if (command.kind !== 'send') return { parts: [out.slice(0, out.at)], bytes: out.at }
+  const messages = messagesOf(command)
+  if (messages.length === 0) return { parts: [out.slice(0, out.at)], bytes: out.at }
   const parts: Uint8Array[] = []
   let bytes = out.at
   let from = 0
   for (let i = 0; i < spliceAt.length; i++) {
     const to = spliceAt[i] as number
-    const message = command.messages[i] as SendMessage
+    const message = messages[i] as SendMessage
     parts.push(out.slice(from, to), message.bytes)
     bytes += message.bytes.length
     from = to
   }
   return { parts, bytes }
+}
+
+const noMessages: readonly SendMessage[] = []
+
+/** Whose bytes are spliced in. */
+function messagesOf(command: Command): readonly SendMessage[] {
+  if (command.kind === 'send') return command.messages
+  return command.kind === 'carry' ? command.items.map(({ message }) => message) : noMessages
 }
 
 /** Writes another envelope over the one in an encoded command's first part: a proposal that gets its sequence later. The kind stays. */
@@ -88,19 +103,23 @@ export function decodeEnvelope(body: Uint8Array): Envelope | undefined {
   return reader.problem === undefined ? envelope : undefined
 }
 
-/** Message `ordinal` of a send, as views of its entry's body: what a gateway delivers. Undefined when the body is no send or has no such message. */
+/** Message `ordinal` of a send, as views of its entry's body: what a gateway delivers. Undefined when the body is no send (or carry) or has no such message. */
 export function sendMessageAt(body: Uint8Array, ordinal: number): SendMessage | undefined {
   const reader = shared.open(body)
-  if (reader.u8() !== CommandKind.send) return undefined
+  const kind = reader.u8()
   reader.skip(envelopeBytes - 1)
-  reader.name(bounds.nameBytesMax)
-  reader.u8()
-  if (reader.flag()) reader.skip(8)
+  if (kind === CommandKind.send) {
+    reader.name(bounds.nameBytesMax)
+    reader.u8()
+    if (reader.flag()) reader.skip(8)
+  } else if (kind !== CommandKind.carry) return undefined
+  const placeBytes = kind === CommandKind.carry ? carriedPlaceBytes : 0
   if (ordinal >= reader.u16()) return undefined
   for (let i = 0; i < ordinal; i++) {
-    reader.skip(56)
+    reader.skip(placeBytes + 56)
     reader.skip(reader.u32())
   }
+  reader.skip(placeBytes)
   const message = readMessage(reader, true)
   return reader.problem === undefined ? message : undefined
 }

@@ -174,5 +174,67 @@ export interface Digest {
   readonly b: Hash64
 }
 
+/** How long a topic keeps its messages; 0 = as the nodes are configured. */
+export interface Retention {
+  readonly ageMs: number
+  readonly sizeBytes: number
+}
+
+/** An operator's wish for one topic. Its messages go by the leader's `trim`. */
+export interface SetRetention {
+  readonly kind: 'setRetention'
+  readonly topic: string
+  readonly retention: Retention
+}
+
+/** One queue's messages below `offset` are given up: nobody who has not visited them will. */
+export interface QueueTrim {
+  readonly topicId: TopicId
+  readonly queueId: QueueId
+  readonly offset: QueueOffset
+  /** Below this also what is delivered or waits for redelivery; 0 = such messages stay, and are carried forward. */
+  readonly forcedBelow: number
+}
+
+/** Retention, decided by the leader (rule 9). Ids and not names: a topic created anew must not be meant. */
+export interface Trim {
+  readonly kind: 'trim'
+  readonly queues: readonly QueueTrim[]
+}
+
+/** No entry below `index` is needed any more: nodes may delete them, later. */
+export interface TrimLog {
+  readonly kind: 'trimLog'
+  readonly index: number
+}
+
+/** A message that must outlive its segment, with its bytes. */
+export interface CarriedMessage {
+  readonly topicId: TopicId
+  readonly queueId: QueueId
+  readonly offset: QueueOffset
+  readonly message: SendMessage
+}
+
+/** Messages repeated at the end of the log, because the entries they stand in are to go. Their offsets stay. */
+export interface Carry {
+  readonly kind: 'carry'
+  readonly items: readonly CarriedMessage[]
+}
+
 export type Command =
-  Send | Pop | Settle | CreateTopic | DeleteTopic | EnsureGroup | ClientsChanged | NodeChanged | Tick | Barrier | DigestCheck
+  | SetRetention
+  | Trim
+  | TrimLog
+  | Carry
+  | Send
+  | Pop
+  | Settle
+  | CreateTopic
+  | DeleteTopic
+  | EnsureGroup
+  | ClientsChanged
+  | NodeChanged
+  | Tick
+  | Barrier
+  | DigestCheck

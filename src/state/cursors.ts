@@ -8,6 +8,7 @@ import type { Group, Groups } from './groups.ts'
 import type { Queue, Topic, Topics } from './topics.ts'
 import { fifoAheadMax } from './limits.ts'
 import { RowField } from './in-flight.ts'
+import { slotAt } from './carried.ts'
 import { type State, tags } from './state.ts'
 import { type Cell, CellTable, newMark } from './tables/cell-table.ts'
 import { emptyList, type RowList } from './tables/links.ts'
@@ -38,6 +39,8 @@ export interface Place extends Cell {
   filtered: number
   /** Moved to the dead letters. */
   dead: number
+  /** Given up by retention before the group was done with them. */
+  trimmed: number
   /** Derived: visible again, oldest first. In a FIFO group: first messages of free locks. */
   readonly ready: RowList
   readyCount: number
@@ -62,7 +65,7 @@ export function newPlaces(topics: Topics, groups: Groups): Places {
     table: new CellTable<Place>({
       tag: tags.places,
       writeKey: (place, out) => void out.u32(place.group.id).u32(place.topic.id),
-      writeValue: (place, out) => void out.u32(place.nextQueue).u64(place.acked).u64(place.filtered).u64(place.dead),
+      writeValue: (place, out) => void out.u32(place.nextQueue).u64(place.acked).u64(place.filtered).u64(place.dead).u64(place.trimmed),
       load: (key, value) => loadPlace(places, topics, groups, key, value),
     }),
     cursorTable: new CellTable<Cursor>({
@@ -108,6 +111,7 @@ function addPlace(places: Places, group: Group, topic: Topic): Place {
     acked: 0,
     filtered: 0,
     dead: 0,
+    trimmed: 0,
     ready: emptyList(),
     readyCount: 0,
     outstandingCount: 0,
@@ -147,12 +151,26 @@ export function advanceCursor(state: State, cursor: Cursor): void {
   state.places.cursorTable.changed(cursor)
 }
 
+/** What the cursor has not visited below `offset` is given up: it goes on from there. */
+export function jumpCursor(state: State, cursor: Cursor, offset: number): void {
+  if (cursor.offset >= offset) return
+  const { place } = cursor
+  const skipped = offset - cursor.offset
+  cursor.offset = offset
+  place.visited += skipped
+  place.trimmed += skipped
+  state.places.cursorTable.changed(cursor)
+  state.places.table.changed(place)
+}
+
 /** Messages of this queue that a pop may visit now: all that wait, in a FIFO group no further than its bound past the first unfinished one. */
 export function visitable(state: State, cursor: Cursor): number {
   const { place } = cursor
-  const waiting = (place.topic.queues[cursor.queueId] as Queue).next - cursor.offset
+  const queue = place.topic.queues[cursor.queueId] as Queue
+  const waiting = queue.next - cursor.offset
   if (!place.group.isFifo || cursor.rows.head === 0 || waiting === 0) return waiting
-  const firstUnfinished = state.inFlight.rows.getU64(cursor.rows.head, RowField.offset)
+  // What lies below the queue's first message was jumped over for the most part: it does not count.
+  const firstUnfinished = Math.max(queue.first, state.inFlight.rows.getU64(cursor.rows.head, RowField.offset))
   return Math.min(waiting, Math.max(0, firstUnfinished + fifoAheadMax - cursor.offset))
 }
 
@@ -172,7 +190,7 @@ export function isFull(state: State, group: Group): boolean {
 function startOffset(state: State, queue: Queue, start: StartPosition): number {
   switch (start.kind) {
     case 'first':
-      return 0
+      return queue.first
     case 'last':
       return queue.next
     case 'time':
@@ -184,11 +202,11 @@ function startOffset(state: State, queue: Queue, start: StartPosition): number {
 
 /** First offset stored at or after a time: times do not fall along a queue. */
 function offsetAtTime(state: State, queue: Queue, wallMs: number): number {
-  let low = 0
+  let low = queue.first
   let high = queue.next
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
-    if (state.index.read(queue.topic.id, queue.queueId, middle as QueueOffset).storedAtMs < wallMs) low = middle + 1
+    if (slotAt(state, queue, middle as QueueOffset).storedAtMs < wallMs) low = middle + 1
     else high = middle
   }
   return low
@@ -206,6 +224,7 @@ function loadPlace(places: Places, topics: Topics, groups: Groups, key: Uint8Arr
   place.acked = reader.u64()
   place.filtered = reader.u64()
   place.dead = reader.u64()
+  place.trimmed = reader.u64()
   places.table.addStored(place)
   return keyProblem ?? reader.end()
 }

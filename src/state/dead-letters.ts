@@ -3,7 +3,8 @@
  * at the original message in the log: nothing is appended again. Its stored time is the time of the move, so that times do not fall along the queue.
  */
 import type { Place } from './cursors.ts'
-import type { QueueId, QueueOffset } from './ids.ts'
+import { slotAt } from './carried.ts'
+import type { QueueOffset } from './ids.ts'
 import { RowField } from './in-flight.ts'
 import type { State } from './state.ts'
 import { addTopic, appendToQueue, deadLetterPrefix, type Queue } from './topics.ts'
@@ -11,7 +12,7 @@ import { addTopic, appendToQueue, deadLetterPrefix, type Queue } from './topics.
 export function appendDeadLetter(state: State, place: Place, row: number): void {
   const { rows } = state.inFlight
   const offset = rows.getU64(row, RowField.offset) as QueueOffset
-  const slot = state.index.read(place.topic.id, rows.getU32(row, RowField.queue) as QueueId, offset)
+  const slot = slotAt(state, place.topic.queues[rows.getU32(row, RowField.queue)] as Queue, offset)
   const name = deadLetterPrefix + place.group.name
   const topic = state.topics.byName.get(name) ?? addTopic(state, name, 'normal', 1)
   appendToQueue(state, topic.queues[0] as Queue, {
@@ -20,5 +21,7 @@ export function appendDeadLetter(state: State, place: Place, row: number): void 
     tagHash: slot.tagHash,
     messageGroup: slot.messageGroup,
     storedAtMs: state.registers.row.wallMs,
+    // It takes no room but in the index, until it is carried forward.
+    bytes: 0,
   })
 }

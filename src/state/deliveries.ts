@@ -4,13 +4,14 @@
  *   (waiting) ── insertRow ──► blocked ── startDelivery ──► unconfirmed ── confirm ──► confirmed
  *                               ▲  │ freeIfIdle (FIFO)          │ settle              │ settle
  *                 makeVisible ──┘  ▼                            ▼                     ▼
- *                 makeVisible ──► ready ── startDelivery ──►   gone: acked, filtered, or dead (moved to the dead letters)
+ *                 makeVisible ──► ready ── startDelivery ──►   gone: acked, filtered, dead (moved to the dead letters), or trimmed by retention
  *
  * An attempt is counted when a delivery starts and taken back when it ends uncounted (release, gateway down, suspend).
- * Invariant: for every place, appended = started below + acked + filtered + dead + rows + waiting. The auditor adds it up (views.ts).
+ * Invariant: for every place, appended = started below + acked + filtered + dead + trimmed + rows + waiting. The auditor adds it up (views.ts).
  */
 import { assert } from '../platform/assert.ts'
 import type { PopRequest } from './command.ts'
+import { maybeForgetCarried } from './carried.ts'
 import { type Client, clientOfSlot } from './clients.ts'
 import { type Cursor, isFull, mustFindPlace, type Place, visitable } from './cursors.ts'
 import { addOutstanding, freeIfIdle, joinLock, leaveLock } from './fifo-locks.ts'
@@ -22,6 +23,7 @@ import { ensureNode, type Node } from './nodes.ts'
 import { nowMs, takeDeliverySequence, takeOrder } from './registers.ts'
 import type { State } from './state.ts'
 import { linkLast, unlink } from './tables/links.ts'
+import type { Queue } from './topics.ts'
 
 /** A row for the message that a cursor has just visited. */
 export function insertRow(state: State, cursor: Cursor, offset: QueueOffset, messageGroup: Hash64): number {
@@ -158,7 +160,7 @@ export function moveToDeadLetters(state: State, row: number): void {
 }
 
 /** The message is done for this group. */
-export function settle(state: State, row: number, how: 'acked' | 'filtered'): void {
+export function settle(state: State, row: number, how: 'acked' | 'filtered' | 'trimmed'): void {
   const place = mustFindPlace(state.places, state.inFlight.rows.get(row, RowField.place))
   place[how]++
   state.places.table.changed(place)
@@ -184,7 +186,10 @@ export function removeRow(state: State, place: Place, row: number): void {
     if (!wasLast) freeIfIdle(state, place, lock)
     if (wasFirst && visitable(state, cursor) > 0) state.wakes.places.add(place)
   }
+  const queue = place.topic.queues[cursor.queueId] as Queue
+  const offset = rows.getU64(row, RowField.offset)
   rows.remove(row)
+  if (queue.carried.size > 0) maybeForgetCarried(state, queue, offset)
   if (state.wakes.starved.size > 0) wakeStarved(state)
 }
 

@@ -49,6 +49,8 @@ export const clientTerminatedMs = 500
 export const milestoneEntries = 1_000
 /** So many milestones are kept. */
 export const milestonesKept = 64
+/** Queues, places and rows that one trim may touch; the leader proposes the rest again. */
+export const trimmedMax = 4_096
 /** Rows of deleted topics that one entry may clear away. */
 export const clearedMax = 256
 /** A customized retry table: the waits before the second, third … delivery (semantics reference §1.8). */

@@ -8,6 +8,7 @@
  */
 import { assert } from '../platform/assert.ts'
 import { applyCommand } from './apply.ts'
+import { newCarried } from './carried.ts'
 import { collectChanges, loadRows, recomputeDigest, tablesOf } from './checkpoint.ts'
 import { newClients } from './clients.ts'
 import { decodeForApply } from './command-codec.ts'
@@ -86,6 +87,7 @@ export class StateMachine extends StateViews {
   apply(entry: AppliedEntry): Applied | undefined {
     assert(this.#appliedIndex === 0 || entry.index === this.#appliedIndex + 1, 'apply-in-order', this.#appliedIndex, entry.index)
     this.#state.logIndex = entry.index
+    this.#state.entryBytes = entry.body.length
     let applied: Applied | undefined
     if (entry.kind === entryKinds.data) applied = this.#applyData(entry)
     else this.#applyOther(entry)
@@ -201,6 +203,8 @@ function newState(index: QueueIndex, limits: StateLimits): State {
     clients: newClients(),
     nodes: newNodes(),
     wakes: newWakes(),
+    carried: newCarried(topics),
     logIndex: 0,
+    entryBytes: 0,
   }
 }

@@ -4,7 +4,7 @@ import type { QueueId, QueueOffset, TopicId } from './ids.ts'
 import type { QueueIndex, QueueSlot } from './store.ts'
 
 const pageRows = 1024
-const slotFields = 6
+const slotFields = 7
 
 interface Pages {
   readonly pages: Float64Array[]
@@ -12,7 +12,7 @@ interface Pages {
 }
 
 export class MemoryQueueIndex implements QueueIndex {
-  /** topic → queue → pages of slots, a number each for logIndex, ordinal, tagHash, group low and high, storedAtMs. */
+  /** topic → queue → pages of slots, a number each for logIndex, ordinal, tagHash, group low and high, storedAtMs, queueKiB. */
   readonly #topics = new Map<number, Map<number, Pages>>()
 
   append(topicId: TopicId, queueId: QueueId, offset: QueueOffset, slot: QueueSlot): void {
@@ -33,6 +33,7 @@ export class MemoryQueueIndex implements QueueIndex {
     page[at + 3] = slot.messageGroup.low
     page[at + 4] = slot.messageGroup.high
     page[at + 5] = slot.storedAtMs
+    page[at + 6] = slot.queueKiB
   }
 
   read(topicId: TopicId, queueId: QueueId, offset: QueueOffset): QueueSlot {
@@ -47,6 +48,7 @@ export class MemoryQueueIndex implements QueueIndex {
       tagHash: page[at + 2] as number,
       messageGroup: { low: page[at + 3] as number, high: page[at + 4] as number },
       storedAtMs: page[at + 5] as number,
+      queueKiB: page[at + 6] as number,
     }
   }
 

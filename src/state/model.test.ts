@@ -46,6 +46,15 @@ type Step =
     }
   | { readonly do: 'clients'; readonly client: number; readonly change: 'connected' | 'disconnected' | 'terminated'; readonly from: number }
   | { readonly do: 'node'; readonly node: number; readonly isUp: boolean }
+  /** Shares of what is there, in eighths. */
+  | {
+      readonly do: 'trim'
+      readonly topic: string
+      readonly queue: number
+      readonly eighths: number
+      readonly forcedEighths: number
+      readonly carries: boolean
+    }
   | { readonly do: 'incarnation' }
   | { readonly do: 'copy' }
   | { readonly do: 'late' }
@@ -137,6 +146,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('node' as const), node, isUp: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('trim' as const),
+      topic,
+      queue: fc.nat(2),
+      eighths: fc.nat(9),
+      forcedEighths: fc.constantFrom(0, 0, 0, 2, 8),
+      carries: fc.boolean(),
+    }),
+  },
   ...(['incarnation', 'copy', 'late', 'restart', 'restart', 'checkpoint', 'digest'] as const).map(kind => ({
     weight: 1,
     arbitrary: fc.record({ do: fc.constant(kind) }),
@@ -200,16 +220,41 @@ class Three {
         .map(({ name, queues }) => [name, queues.reduce((sum, queue) => sum + queue.length, 0)])
         .sort((a, b) => ((a[0] ?? '') < (b[0] ?? '') ? -1 : 1)),
     )
+    expect(machine.retention.logFirst).toBe(this.twin.logFirst)
+    for (const { id, firsts } of this.twin.topics) {
+      expect(machine.queues(id as never).map(({ firstOffset }) => firstOffset)).toEqual(firsts)
+    }
     for (const place of this.twin.places) {
-      const { acked, filtered, dead, cursors } = place
+      const { acked, filtered, dead, trimmed, cursors } = place
       const rows = this.twin.rows.filter(row => row.place === place)
       const inFlight = rows.filter(({ isOut }) => isOut).length
       const view = machine.place(place.group.name, place.topic.name)
-      expect(view).toMatchObject({ acked, filtered, dead, inFlight })
+      expect(view).toMatchObject({ acked, filtered, dead, trimmed, inFlight })
       expect((view?.retrying ?? 0) + (view?.blocked ?? 0)).toBe(rows.length - inFlight)
       expect(view?.queues.map(({ cursor }) => cursor)).toEqual(cursors)
     }
   }
+}
+
+/** As the leader does it: give up, carry what must stay, then give up the log. */
+function trim(three: Three, one: Extract<Step, { readonly do: 'trim' }>): void {
+  const { machine } = three.steady
+  const found = machine.topic(one.topic)
+  const queue = found === undefined ? undefined : machine.queues(found.topicId)[one.queue]
+  if (found === undefined || queue === undefined) return
+  const { topicId } = found
+  const queueId = one.queue as never
+  const offset = Math.floor(((queue.nextOffset + 1) * one.eighths) / 8) as never
+  const forcedBelow = Math.floor((queue.nextOffset * one.forcedEighths) / 8)
+  three.run({ kind: 'trim', queues: [{ topicId, queueId, offset, forcedBelow }] }, 9)
+  if (!one.carries) return
+  const kept = machine.retention.unfinishedBelowFirst(topicId, queueId, 8)
+  if (kept.length > 0) {
+    three.run({ kind: 'carry', items: kept.map(each => ({ topicId, queueId, offset: each.offset, message: message(1) })) }, 9)
+    const { logIndex } = machine.retention.slot(topicId, queueId, kept[0]?.offset as never)
+    expect(logIndex).toBe(machine.appliedIndex)
+  }
+  three.run({ kind: 'trimLog', index: (kept[0]?.logIndex ?? 0) + 1 }, 9)
 }
 
 function take(three: Three, one: Step): void {
@@ -261,6 +306,8 @@ function take(three: Three, one: Step): void {
       return three.run({ kind: 'clientsChanged', changes: [{ client: hash(one.client), change: one.change }] }, one.from)
     case 'node':
       return three.run({ kind: 'nodeChanged', node: one.node, isUp: one.isUp }, 9)
+    case 'trim':
+      return trim(three, one)
     case 'incarnation':
       // Its next proposal, whatever it is, is the first of the new incarnation.
       three.steady.incarnations.set(1, (three.steady.incarnations.get(1) ?? 1) + 1)

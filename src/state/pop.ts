@@ -7,6 +7,7 @@
  */
 import { assert } from '../platform/assert.ts'
 import type { Pop, PopRequest, TagFilter } from './command.ts'
+import { slotAt } from './carried.ts'
 import { type Client, connectClient } from './clients.ts'
 import { advanceCursor, type Cursor, ensurePlace, hasWork, isFull, type Place, visitable } from './cursors.ts'
 import { insertRow, repeatDelivery, settle, startDelivery } from './deliveries.ts'
@@ -19,6 +20,7 @@ import { ensureNode, type Node } from './nodes.ts'
 import type { CommandResult, Delivery } from './result.ts'
 import type { State } from './state.ts'
 import type { QueueSlot } from './store.ts'
+import type { Queue } from './topics.ts'
 
 /** One receive being served. */
 interface Batch {
@@ -139,7 +141,7 @@ function takeFromQueues(state: State, batch: Batch, scan: Scan): void {
 function visit(state: State, batch: Batch, cursor: Cursor): void {
   const { place, request } = batch
   const offset = cursor.offset as QueueOffset
-  const slot = state.index.read(place.topic.id, cursor.queueId, offset)
+  const slot = slotAt(state, place.topic.queues[cursor.queueId] as Queue, offset)
   const isWanted = matches(request.filter, slot.tagHash)
   if (!isWanted) {
     place.filtered++
@@ -166,7 +168,8 @@ function matches(filter: TagFilter, tagHash: number): boolean {
 
 function slotOf(state: State, place: Place, row: number): QueueSlot {
   const { rows } = state.inFlight
-  return state.index.read(place.topic.id, rows.getU32(row, RowField.queue) as QueueId, rows.getU64(row, RowField.offset) as QueueOffset)
+  const queue = place.topic.queues[rows.getU32(row, RowField.queue)] as Queue
+  return slotAt(state, queue, rows.getU64(row, RowField.offset) as QueueOffset)
 }
 
 /** A delivered row as its gateway needs it. */

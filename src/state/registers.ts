@@ -22,6 +22,8 @@ export interface RegisterRow extends Cell {
   nextDedupe: number
   /** Messages that came with the id of another, different message (rule 5). */
   idCollisions: number
+  /** No entry below is needed any more (rule 9). */
+  logFirst: number
 }
 
 export interface Registers {
@@ -39,6 +41,7 @@ export function newRegisters(): Registers {
     nextOrder: 1,
     nextDedupe: 1,
     idCollisions: 0,
+    logFirst: 1,
     mark: newMark(),
   }
   const table = new CellTable<RegisterRow>({
@@ -53,7 +56,8 @@ export function newRegisters(): Registers {
         .u64(r.nextDeliverySequence)
         .u64(r.nextOrder)
         .u64(r.nextDedupe)
-        .u64(r.idCollisions),
+        .u64(r.idCollisions)
+        .u64(r.logFirst),
     load: (_key, value) => {
       const reader = new WordReader().open(value, 0)
       row.wallMs = reader.u64()
@@ -64,6 +68,7 @@ export function newRegisters(): Registers {
       row.nextOrder = reader.u64()
       row.nextDedupe = reader.u64()
       row.idCollisions = reader.u64()
+      row.logFirst = reader.u64()
       row.mark.isStored = true
       return reader.end()
     },

@@ -36,7 +36,7 @@ export function applySend(state: State, send: Send): CommandResult {
       continue
     }
     queue ??= chooseQueue(state, topic, messageGroup)
-    results.push(appendMessage(state, queue, message, i, messageGroup))
+    results.push(appendMessage(state, queue, send, i, messageGroup))
   }
   return { kind: 'sent', topicId: topic.id, messages: results }
 }
@@ -49,13 +49,16 @@ function findFirst(state: State, topic: Topic, message: SendMessage): SentMessag
   return { queueId: sentQueue(state.dedupe, row) as QueueId, offset: sentOffset(state.dedupe, row) as QueueOffset, isDuplicate: true }
 }
 
-function appendMessage(state: State, queue: Queue, message: SendMessage, ordinal: number, messageGroup: Hash64): SentMessage {
+function appendMessage(state: State, queue: Queue, send: Send, ordinal: number, messageGroup: Hash64): SentMessage {
+  const message = send.messages[ordinal] as SendMessage
   const offset = appendToQueue(state, queue, {
     logIndex: state.logIndex,
     ordinal,
     tagHash: message.tagHash,
     messageGroup,
     storedAtMs: state.registers.row.wallMs,
+    // Each message its share of the entry: they all go to one queue.
+    bytes: Math.ceil(state.entryBytes / send.messages.length),
   })
   if (message.dedupeKey !== undefined) {
     if (hasCollision(state.dedupe, message.dedupeKey, message.fingerprint)) {

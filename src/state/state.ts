@@ -2,6 +2,7 @@
  * The whole replicated state, as one object that the nouns' functions take first. What is in a table is in digest and checkpoint;
  * everything else here (maps, lists, heaps, indexes, wakes) is derived, and a restore builds it again.
  */
+import type { CarriedTable } from './carried.ts'
 import type { Clients } from './clients.ts'
 import type { Dedupe } from './dedupe.ts'
 import type { Groups } from './groups.ts'
@@ -28,8 +29,10 @@ export interface State {
   readonly clients: Clients
   readonly nodes: Nodes
   readonly wakes: Wakes
-  /** The entry being applied: where the messages of a send are. */
+  readonly carried: CarriedTable
+  /** The entry being applied: where the messages of a send are, and how many bytes it has. */
   logIndex: number
+  entryBytes: number
 }
 
 /** First bytes of the keys, one for each table. Part of the checkpoint's format. */
@@ -44,4 +47,5 @@ export const tags = {
   dedupe: 8,
   clients: 9,
   nodes: 10,
+  carried: 14,
 } as const

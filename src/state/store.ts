@@ -15,6 +15,8 @@ export interface QueueSlot {
   readonly messageGroup: Hash64
   /** Cluster time of the send. */
   readonly storedAtMs: number
+  /** Bytes of the queue's messages before this one, in KiB, modulo 2^32: the difference of two slots is what lies between them. */
+  readonly queueKiB: number
 }
 
 /**

@@ -4,7 +4,8 @@
  * A deleted topic leaves the names at once and stays as a shell until what groups had of it is cleared away, a bounded piece with each entry.
  */
 import type { Place } from './cursors.ts'
-import type { TopicType } from './command.ts'
+import { type CarriedSlot, forgetCarried } from './carried.ts'
+import type { Retention, TopicType } from './command.ts'
 import type { Hash64, QueueId, QueueOffset, TopicId } from './ids.ts'
 import type { CommandResult } from './result.ts'
 import { type State, tags } from './state.ts'
@@ -17,6 +18,12 @@ export interface Queue extends Cell {
   readonly queueId: QueueId
   /** Offset of the next message. */
   next: number
+  /** Everything below was given up by retention: no new reader gets it. */
+  first: number
+  /** Bytes of all messages ever appended. */
+  bytes: number
+  /** Derived: messages that were carried forward, by offset. */
+  readonly carried: Map<number, CarriedSlot>
 }
 
 export interface Topic extends Cell {
@@ -29,6 +36,7 @@ export interface Topic extends Cell {
   /** Counts what round robin has placed. */
   placed: number
   isDeleted: boolean
+  retention: Retention
   readonly queues: Queue[]
   /** Derived: messages ever appended to all queues. */
   appended: number
@@ -67,13 +75,15 @@ export function newTopics(): Topics {
           .u32(topic.queueCount)
           .u64(topic.createdAtMs)
           .u64(topic.placed)
-          .flag(topic.isDeleted),
+          .flag(topic.isDeleted)
+          .u64(topic.retention.ageMs)
+          .u64(topic.retention.sizeBytes),
       load: (key, value) => loadTopic(topics, key, value),
     }),
     queueTable: new CellTable<Queue>({
       tag: tags.queues,
       writeKey: (queue, out) => void out.u32(queue.topic.id).u32(queue.queueId),
-      writeValue: (queue, out) => void out.u64(queue.next),
+      writeValue: (queue, out) => void out.u64(queue.next).u64(queue.first).u64(queue.bytes),
       load: (key, value) => loadQueue(topics, key, value),
     }),
   }
@@ -107,6 +117,8 @@ export function addTopic(state: State, name: string, type: TopicType, queueCount
   return topic
 }
 
+const noRetention: Retention = { ageMs: 0, sizeBytes: 0 }
+
 function newTopic(id: TopicId, name: string, type: TopicType, queueCount: number, createdAtMs: number): Topic {
   const queues: Queue[] = []
   const topic: Topic = {
@@ -117,12 +129,15 @@ function newTopic(id: TopicId, name: string, type: TopicType, queueCount: number
     createdAtMs,
     placed: 0,
     isDeleted: false,
+    retention: noRetention,
     queues,
     appended: 0,
     places: [],
     mark: newMark(),
   }
-  for (let i = 0; i < queueCount; i++) queues.push({ topic, queueId: i as QueueId, next: 0, mark: newMark() })
+  for (let i = 0; i < queueCount; i++) {
+    queues.push({ topic, queueId: i as QueueId, next: 0, first: 0, bytes: 0, carried: new Map(), mark: newMark() })
+  }
   return topic
 }
 
@@ -134,7 +149,10 @@ export function deleteTopic(state: State, name: string): CommandResult {
   state.wakes.topics.delete(topic)
   topic.isDeleted = true
   topics.table.changed(topic)
-  for (const queue of topic.queues) topics.queueTable.remove(queue)
+  for (const queue of topic.queues) {
+    forgetCarried(state, queue, Infinity)
+    topics.queueTable.remove(queue)
+  }
   state.index.dropTopic(topic.id)
   addDeleted(topics, topic)
   return { kind: 'topicDeleted' }
@@ -159,11 +177,14 @@ export function forgetTopic(state: State, topic: Topic): void {
 export function appendToQueue(
   state: State,
   queue: Queue,
-  message: { logIndex: number; ordinal: number; tagHash: number; messageGroup: Hash64; storedAtMs: number },
+  message: { logIndex: number; ordinal: number; tagHash: number; messageGroup: Hash64; storedAtMs: number; bytes: number },
 ): QueueOffset {
   const offset = queue.next as QueueOffset
-  state.index.append(queue.topic.id, queue.queueId, offset, message)
+  const { logIndex, ordinal, tagHash, messageGroup, storedAtMs, bytes } = message
+  const queueKiB = Math.floor(queue.bytes / 1024) % 0x1_0000_0000
+  state.index.append(queue.topic.id, queue.queueId, offset, { logIndex, ordinal, tagHash, messageGroup, storedAtMs, queueKiB })
   queue.next = offset + 1
+  queue.bytes += bytes
   queue.topic.appended++
   state.topics.queueTable.changed(queue)
   state.wakes.topics.add(queue.topic)
@@ -198,6 +219,7 @@ function loadTopic(topics: Topics, key: Uint8Array, value: Uint8Array): string |
   const topic = newTopic(id, name, type, Math.min(queueCount, 1024), reader.u64())
   topic.placed = reader.u64()
   topic.isDeleted = reader.flag()
+  topic.retention = { ageMs: reader.u64(), sizeBytes: reader.u64() }
   const problem = keyProblem ?? reader.end()
   if (problem !== undefined) return problem
   topics.byId.set(id, topic)
@@ -215,6 +237,8 @@ function loadQueue(topics: Topics, key: Uint8Array, value: Uint8Array): string |
   const keyProblem = reader.end()
   if (topic === undefined || queue === undefined) return 'a queue has no topic'
   queue.next = reader.open(value, 0).u64()
+  queue.first = reader.u64()
+  queue.bytes = reader.u64()
   topic.appended += queue.next
   topics.queueTable.addStored(queue)
   return keyProblem ?? reader.end()

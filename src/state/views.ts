@@ -1,5 +1,5 @@
 /** What gateways, the command line and auditors may see of the state. Read-only and cheap unless said otherwise; everything handed out is a copy. */
-import type { GroupSettings, TopicType, StartPosition, DeliveryRef } from './command.ts'
+import type { GroupSettings, Retention, TopicType, StartPosition, DeliveryRef } from './command.ts'
 import { findClient } from './clients.ts'
 import { hasWork, isFull, type Place } from './cursors.ts'
 import { nextDueMs } from './deadlines.ts'
@@ -9,6 +9,7 @@ import { isUp } from './nodes.ts'
 import { deliveryOf } from './pop.ts'
 import { toWallMs } from './registers.ts'
 import type { Delivery } from './result.ts'
+import { RetentionView } from './retention-view.ts'
 import type { State } from './state.ts'
 import type { Topic } from './topics.ts'
 
@@ -20,6 +21,8 @@ export interface TopicView {
   readonly createdAtMs: number
   /** Messages ever appended to all its queues. */
   readonly appended: number
+  /** 0 = as the nodes are configured. */
+  readonly retention: Retention
 }
 
 export interface GroupView {
@@ -49,6 +52,8 @@ export interface PlaceView {
   readonly acked: number
   readonly filtered: number
   readonly dead: number
+  /** Given up by retention before the group was done with them. */
+  readonly trimmed: number
   readonly queues: readonly { readonly queueId: QueueId; readonly nextOffset: number; readonly cursor: number; readonly start: number }[]
 }
 
@@ -74,9 +79,12 @@ const noWakes: readonly Wake[] = []
 
 export class StateViews {
   readonly #state: State
+  /** What retention decides by. */
+  readonly retention: RetentionView
 
   constructor(state: State) {
     this.#state = state
+    this.retention = new RetentionView(state)
   }
 
   /** Cluster time of the last entry. */
@@ -100,11 +108,11 @@ export class StateViews {
     return [...this.#state.topics.byName.values()].map(topicView).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
-  /** A topic's queues, by number; none when it is gone. Retention has not cut anything yet, so all begin at 0. */
+  /** A topic's queues, by number; none when it is gone. What is below `firstOffset` was given up by retention. */
   queues(topicId: TopicId): { readonly firstOffset: number; readonly nextOffset: number }[] {
     const topic = this.#state.topics.byId.get(topicId)
     if (topic === undefined || topic.isDeleted) return []
-    return topic.queues.map(queue => ({ firstOffset: 0, nextOffset: queue.next }))
+    return topic.queues.map(queue => ({ firstOffset: queue.first, nextOffset: queue.next }))
   }
 
   /** Messages ever appended to the topic; grows only, and is the same on every node at the same applied index. */
@@ -279,7 +287,8 @@ export class StateViews {
     if (counted.ready !== view.retrying) problems.push(`${name}: ${counted.ready} rows are visible again, ${view.retrying} were counted`)
     if (counted.blocked !== view.blocked) problems.push(`${name}: ${counted.blocked} rows are blocked, ${view.blocked} were counted`)
     if (!place.group.isFifo && counted.blocked > 0) problems.push(`${name}: rows are blocked though the group is not FIFO`)
-    const sum = view.before + view.waiting + view.inFlight + view.retrying + view.blocked + view.acked + view.filtered + view.dead
+    const sum =
+      view.before + view.waiting + view.inFlight + view.retrying + view.blocked + view.acked + view.filtered + view.dead + view.trimmed
     if (sum !== view.appended) problems.push(`${name}: ${view.appended} messages were appended, ${sum} are accounted for`)
     return problems
   }
@@ -306,8 +315,8 @@ export class StateViews {
 }
 
 function topicView(topic: Topic): TopicView {
-  const { id, name, type, queueCount, createdAtMs, appended } = topic
-  return { topicId: id, name, type, queueCount, createdAtMs, appended }
+  const { id, name, type, queueCount, createdAtMs, appended, retention } = topic
+  return { topicId: id, name, type, queueCount, createdAtMs, appended, retention }
 }
 
 function placeView(place: Place): PlaceView {
@@ -329,6 +338,7 @@ function placeView(place: Place): PlaceView {
     acked: place.acked,
     filtered: place.filtered,
     dead: place.dead,
+    trimmed: place.trimmed,
     queues,
   }
 }

@@ -292,6 +292,11 @@ export class CommitLog implements LogStorage {
     }
   }
 
+  /** The segments of the log, oldest first; the last one is being written. */
+  segmentSpans(): { readonly firstIndex: number; readonly lastIndex: number; readonly bytes: number }[] {
+    return this.#segments.map(({ firstIndex, lastIndex, endPosition }) => ({ firstIndex, lastIndex, bytes: endPosition }))
+  }
+
   /** Waits for the flush under way, ends the background work, tells the last mark and closes the files. What was not flushed is lost. */
   close(done: () => void): void {
     this.#idleTimer?.cancel()

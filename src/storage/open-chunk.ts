@@ -21,7 +21,8 @@ export const droppedTopicQueueId = 0xffff_ffff
 
 const openMagic = 0x4f51_4d52 // "RMQO"
 const blockMagic = 0x4251_4d52 // "RMQB"
-const format = 1
+/** 2: rows know how many bytes of their queue stand before them. */
+const format = 2
 /** Far more rows than fit between two checkpoints; a header that claims more is torn. */
 const blockRowsMax = 1 << 24
 

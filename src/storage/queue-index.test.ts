@@ -28,6 +28,7 @@ function slotOf(n: number): RowSlot {
     tagHash: (n * 2_654_435_761) >>> 0,
     messageGroup: n % 3 === 0 ? { low: 0, high: 0 } : { low: n >>> 0, high: 0xffff_ffff - n },
     storedAtMs: 1_790_000_000_000 + n,
+    queueKiB: (n * 3) >>> 0,
   }
 }
 
@@ -295,6 +296,7 @@ test('the bytes on disk are as the tables say', () => {
     tagHash: 0xa1b2_c3d4,
     messageGroup: { low: 0x0102_0304, high: 0x0506_0708 },
     storedAtMs: 1_790_000_000_000,
+    queueKiB: 6,
   })
   const openRow = new Uint8Array(openRowBytes)
   openRow.set([7, 0, 0, 0, 3, 0, 0, 0, 9], 0)
@@ -316,10 +318,33 @@ test('the bytes on disk are as the tables say', () => {
     ),
   }).toMatchInlineSnapshot(`
     {
-      "blockHeader": "524d5142010000002a000000000000000010000000000000efbeadde5b4779b3558061c000000000",
-      "openHeader": "524d514f01000000040000000000000011000000000000005abb648b00000000",
-      "row": "0200000001000000006c50c4a0010000d4c3b2a1050000000403020108070605",
-      "sealedHead": "524d515301000000040000000000000011000000000000002a0000000000000001000000010000006e7d31c6f31d13b20010000000000000e3e3f9b3000000000700000003000000090000000000000001000000000000007856341200000000",
+      "blockHeader": "524d5142010000002a000000000000000010000000000000efbeadde8c3126d233c237fa00000000",
+      "openHeader": "524d514f02000000040000000000000011000000000000009da3a0d200000000",
+      "row": "0200000001000000006c50c4a0010500d4c3b2a1060000000403020108070605",
+      "sealedHead": "524d515302000000040000000000000011000000000000002a0000000000000001000000010000006e7d31c6f31d13b20010000000000000ec88a65a000000000700000003000000090000000000000001000000000000007856341200000000",
     }
   `)
+})
+
+test('retention removes the oldest chunks for good, and what is left is read as before', async () => {
+  const index = open(0)
+  await fill(index, 0, 6_000, 1_200)
+  await settle(index, 6_000)
+  expect(index.status().sealedChunks).toBeGreaterThanOrEqual(3)
+  expect(index.afterIndex).toBe(0)
+  const [oldest] = names()
+  index.trimTo(1_000)
+  expect(index.afterIndex).toBe(0)
+  index.trimTo(4_000)
+  const { afterIndex } = index
+  expect(afterIndex).toBeGreaterThan(0)
+  expect(afterIndex).toBeLessThan(4_000)
+  await expect.poll(() => names()).not.toContain(oldest)
+  expect(() => index.read(1, 0, 0)).toThrow(/queue-index-below/)
+  expectRows(index, afterIndex, 6_000)
+  index.close()
+  const again = open(6_000)
+  expect(again.afterIndex).toBe(afterIndex)
+  expectRows(again, afterIndex, 6_000)
+  again.close()
 })

@@ -8,16 +8,18 @@
  *
  * Invariants: a queue's rows have no gap over all chunks; a sealed chunk ends at or before a saved checkpoint; rows never change.
  * A topic that was dropped keeps its rows until the drop is in a saved checkpoint: a crash before that applies its pops again.
+ * Retention: whole sealed chunks go, with their segments of the log; what is needed of them stands in the state by then (src/state/carried.ts).
  * Contract: `persist` runs before each checkpoint is saved, and again only when that save has returned.
  */
 import { LRUCache } from 'lru-cache'
 import { assert, mustExist } from '../platform/assert.ts'
-import { readU64, viewOf, writeU64 } from '../platform/bytes.ts'
+import { readU64, viewOf } from '../platform/bytes.ts'
 import type { Disk, DiskCallback, DiskFile } from '../platform/disk.ts'
 import { OpenChunkFile, droppedTopicQueueId, openChunkName, openRowBytes } from './open-chunk.ts'
 import type { IndexMark, OpenChunkContent } from './open-chunk.ts'
 import { recoverQueueIndex } from './queue-index-recovery.ts'
-import { ChunkRows, readRow, rowBytes, writeRow } from './queue-rows.ts'
+import { PendingRows } from './pending-rows.ts'
+import { ChunkRows, readRow, rowBytes } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
 import { blockBytes, blockRows, readSealedBlock, sealChunk } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
@@ -57,7 +59,6 @@ interface SealedRuns {
   readonly chunks: SealedChunk[]
 }
 
-const pendingBytesAtFirst = 64 * 1024 - ((64 * 1024) % openRowBytes)
 /** Makes one cache key of chunk and block. */
 const blocksPerChunkMax = 65_536
 
@@ -85,7 +86,11 @@ export class QueueIndexFiles {
   readonly #sealedRuns = new Map<number, (SealedRuns | undefined)[]>()
   readonly #blocks: LRUCache<number, DataView>
   readonly #files: LRUCache<number, DiskFile>
-  #sealedCount = 0
+  /** Oldest first, without a gap. */
+  readonly #sealed: SealedChunk[] = []
+  /** Given up, their files not yet removed. */
+  readonly #doomed: SealedChunk[] = []
+  #isRemoving = false
   /** Waits to be sealed, or is being sealed. */
   #frozen: { rows: ChunkRows; mark: IndexMark; file: OpenChunkFile; isSealing: boolean } | undefined
   #open: ChunkRows
@@ -181,10 +186,54 @@ export class QueueIndexFiles {
     this.#maybeFreeze(mark, file)
   }
 
+  /** Rows of entries up to here are gone; 0 when none ever went. */
+  get afterIndex(): number {
+    return (this.#sealed[0] ?? this.#frozen?.rows ?? this.#open).afterIndex
+  }
+
+  /** Chunks of which nothing is at or above `index` go, oldest first: no message there is needed any more, or it was carried forward. */
+  trimTo(index: number): void {
+    for (let first = this.#sealed[0]; first !== undefined && first.mark.throughIndex < index; first = this.#sealed[0]) {
+      this.#sealed.shift()
+      for (const { topicId, queueId } of first.queues) this.#dropFirstRun(topicId, queueId, first)
+      this.#files.delete(first.chunk)
+      for (let block = 0; block < first.blockCrcs.length; block++) this.#blocks.delete(first.chunk * blocksPerChunkMax + block)
+      this.#doomed.push(first)
+    }
+    this.#removeDoomed()
+  }
+
+  #dropFirstRun(topicId: number, queueId: number, chunk: SealedChunk): void {
+    const runs = this.#sealedRuns.get(topicId)?.[queueId]
+    // A dropped topic's are gone already.
+    if (runs?.chunks[0] !== chunk) return
+    runs.firstOffsets.shift()
+    runs.endOffsets.shift()
+    runs.rowStarts.shift()
+    runs.chunks.shift()
+  }
+
+  /** One after the other, each for good before the next: a crash leaves no gap. */
+  #removeDoomed(): void {
+    const chunk = this.#doomed[0]
+    if (chunk === undefined || this.#isRemoving || this.#isClosed || this.#failure !== undefined) return
+    this.#isRemoving = true
+    try {
+      this.#disk.removeLater(chunk.path, error => {
+        this.#isRemoving = false
+        if (error !== undefined) return this.#fail(error)
+        this.#doomed.shift()
+        this.#removeDoomed()
+      })
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
   status(): QueueIndexStatus {
     return {
       memoryRows: this.#open.rowCount + (this.#frozen?.rows.rowCount ?? 0),
-      sealedChunks: this.#sealedCount,
+      sealedChunks: this.#sealed.length,
       throughIndex: this.#throughIndex,
       cachedBlocks: this.#blocks.size,
     }
@@ -262,7 +311,7 @@ export class QueueIndexFiles {
   }
 
   #register(chunk: SealedChunk): void {
-    this.#sealedCount++
+    this.#sealed.push(chunk)
     for (const { topicId, queueId, firstOffset, rowCount, rowStart } of chunk.queues) {
       let queues = this.#sealedRuns.get(topicId)
       if (queues === undefined) this.#sealedRuns.set(topicId, (queues = []))
@@ -303,49 +352,6 @@ export class QueueIndexFiles {
 
   #fail(cause: unknown): void {
     this.#failure ??= new StorageError(`queue index ${this.#directory} could not be written; this node stops`, this.#directory, cause)
-  }
-}
-
-/** Rows appended since the last persist, as they will stand in the file. Two of these take turns: one fills while the other is being written. */
-class PendingRows {
-  #bytes = new Uint8Array(pendingBytesAtFirst)
-  #view = viewOf(this.#bytes)
-  #length = 0
-
-  append(topicId: number, queueId: number, offset: number, slot: RowSlot): void {
-    const position = this.#reserve()
-    this.#view.setUint32(position, topicId, true)
-    this.#view.setUint32(position + 4, queueId, true)
-    writeU64(this.#view, position + 8, offset)
-    writeRow(this.#view, position + 16, slot)
-  }
-
-  appendDrop(topicId: number): void {
-    const position = this.#reserve()
-    this.#bytes.fill(0, position, position + openRowBytes)
-    this.#view.setUint32(position, topicId, true)
-    this.#view.setUint32(position + 4, droppedTopicQueueId, true)
-  }
-
-  /** A view, valid until `clear`. */
-  bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
-  }
-
-  clear(): void {
-    this.#length = 0
-  }
-
-  #reserve(): number {
-    const position = this.#length
-    this.#length += openRowBytes
-    if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(this.#bytes.length * 2)
-      grown.set(this.#bytes)
-      this.#bytes = grown
-      this.#view = viewOf(grown)
-    }
-    return position
   }
 }
 

@@ -13,9 +13,10 @@ export interface RowSlot {
   readonly tagHash: number
   readonly messageGroup: { readonly low: number; readonly high: number }
   readonly storedAtMs: number
+  readonly queueKiB: number
 }
 
-// Row, little endian:  0 logIndex u64 | 8 storedAtMs u64 | 16 tagHash u32 | 20 ordinal u32 | 24 group low u32 | 28 group high u32
+// Row, little endian:  0 logIndex u64 | 8 storedAtMs u48 | 14 ordinal u16 | 16 tagHash u32 | 20 queueKiB u32 | 24 group low u32 | 28 group high u32
 export const rowBytes = 32
 
 const rowsAtFirst = 16
@@ -24,11 +25,14 @@ const noGroup = { low: 0, high: 0 }
 /** Writes one row at `position`. All 32-bit fields are unsigned. */
 export function writeRow(view: DataView, position: number, slot: RowSlot): void {
   assert(slot.tagHash >>> 0 === slot.tagHash, 'row-tag-hash', slot.tagHash)
-  assert(slot.ordinal >>> 0 === slot.ordinal, 'row-ordinal', slot.ordinal)
+  assert((slot.ordinal & 0xffff) === slot.ordinal, 'row-ordinal', slot.ordinal)
+  assert(slot.storedAtMs < 2 ** 48, 'row-stored-at', slot.storedAtMs)
   writeU64(view, position, slot.logIndex)
+  // The time's upper two bytes are always zero: the ordinal stands there.
   writeU64(view, position + 8, slot.storedAtMs)
+  view.setUint16(position + 14, slot.ordinal, true)
   view.setUint32(position + 16, slot.tagHash, true)
-  view.setUint32(position + 20, slot.ordinal, true)
+  view.setUint32(position + 20, slot.queueKiB, true)
   view.setUint32(position + 24, slot.messageGroup.low, true)
   view.setUint32(position + 28, slot.messageGroup.high, true)
 }
@@ -39,10 +43,11 @@ export function readRow(view: DataView, position: number): RowSlot {
   const high = view.getUint32(position + 28, true)
   return {
     logIndex: readU64(view, position),
-    ordinal: view.getUint32(position + 20, true),
+    ordinal: view.getUint16(position + 14, true),
     tagHash: view.getUint32(position + 16, true),
     messageGroup: low === 0 && high === 0 ? noGroup : { low, high },
-    storedAtMs: readU64(view, position + 8),
+    storedAtMs: view.getUint32(position + 8, true) + view.getUint16(position + 12, true) * 0x1_0000_0000,
+    queueKiB: view.getUint32(position + 20, true),
   }
 }
 

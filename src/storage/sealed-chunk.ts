@@ -22,7 +22,8 @@ export const blockRows = 512
 export const blockBytes = blockRows * rowBytes
 
 const sealedMagic = 0x5351_4d52 // "RMQS"
-const format = 1
+/** 2: rows know how many bytes of their queue stand before them. */
+const format = 2
 const rowsAlignment = 4096
 /** Blocks written in one go: 256 KiB, well below a millisecond of copying. */
 const blocksPerWrite = 16

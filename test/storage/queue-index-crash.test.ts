@@ -37,6 +37,7 @@ function rowsOf(index: number): { readonly topicId: number; readonly queueId: nu
       tagHash: random.next32(),
       messageGroup: { low: random.next32(), high: random.next32() },
       storedAtMs: index * 10,
+      queueKiB: index * 3,
     },
   }))
 }

@@ -17,6 +17,8 @@ export const bounds = {
   retryStepsMax: 64,
   retryMsMax: 86_400_000,
   multiplierMax: 1_000,
+  trimsMax: 1024,
+  carriedMax: 1024,
 } as const
 
 /** First bytes of a data entry's body. */
@@ -39,4 +41,8 @@ export const CommandKind = {
   tick: 9,
   barrier: 10,
   digestCheck: 11,
+  setRetention: 16,
+  trim: 17,
+  trimLog: 18,
+  carry: 19,
 } as const

@@ -14,10 +14,12 @@
  *     retry         u8 1: u32 initialMs, u32 maxMs, u32 multiplier in thousandths · u8 2: u8 count, count × u32
  *     start         u8 kind (1 first, 2 last, 3 time), [u64 wallMs]
  *   clientsChanged  u16 count, count × (hash, u8 change)   nodeChanged   u16 node, flag isUp
+ *   setRetention    name topic, u64 ageMs, u64 sizeBytes   trim          u16 count, count × (u32 topicId, u16 queueId, u64 offset, u64 forcedBelow)
+ *   trimLog         u64 index                              carry         u16 count, count × (u32 topicId, u16 queueId, u64 offset, message)
  *   tick, barrier   nothing                                 digestCheck   u64 atIndex, 2 × hash
  */
 import { MessageType, type Command, type DeliveryRef, type PopRequest, type RetryPolicy, type SendMessage } from '../command.ts'
-import type { SettleItem, StartPosition, TagFilter } from '../command.ts'
+import type { CarriedMessage, QueueTrim, SettleItem, StartPosition, TagFilter } from '../command.ts'
 import type { ConsumerGroupId, Hash64, QueueId, QueueOffset, TopicId } from '../ids.ts'
 import { bounds, CommandKind } from './bounds.ts'
 import type { ByteReader } from './byte-reader.ts'
@@ -56,6 +58,14 @@ function readKind(reader: ByteReader, kind: number, withBytes: boolean): Command
       return { kind: 'tick' }
     case CommandKind.barrier:
       return { kind: 'barrier' }
+    case CommandKind.setRetention:
+      return { kind: 'setRetention', topic: reader.name(bounds.nameBytesMax), retention: { ageMs: reader.u64(), sizeBytes: reader.u64() } }
+    case CommandKind.trim:
+      return { kind: 'trim', queues: readList(reader, 1, bounds.trimsMax, readQueueTrim) }
+    case CommandKind.trimLog:
+      return { kind: 'trimLog', index: reader.u64() }
+    case CommandKind.carry:
+      return { kind: 'carry', items: readList(reader, 1, bounds.carriedMax, each => readCarried(each, withBytes)) }
     case CommandKind.digestCheck:
       return { kind: 'digestCheck', atIndex: reader.u64(), digest: { a: reader.hash(), b: reader.hash() } }
     default:
@@ -79,6 +89,27 @@ function readSend(reader: ByteReader, withBytes: boolean): Command {
   const messages: SendMessage[] = []
   for (let i = 0; i < count && reader.problem === undefined; i++) messages.push(readMessage(reader, withBytes))
   return { kind: 'send', topic, messageType, messageGroup, messages }
+}
+
+function readQueueTrim(reader: ByteReader): QueueTrim {
+  return {
+    topicId: reader.u32() as TopicId,
+    queueId: reader.u16() as QueueId,
+    offset: reader.u64() as QueueOffset,
+    forcedBelow: reader.u64(),
+  }
+}
+
+/** Bytes of a carried message in front of the message's own header. */
+export const carriedPlaceBytes = 14
+
+function readCarried(reader: ByteReader, withBytes: boolean): CarriedMessage {
+  return {
+    topicId: reader.u32() as TopicId,
+    queueId: reader.u16() as QueueId,
+    offset: reader.u64() as QueueOffset,
+    message: readMessage(reader, withBytes),
+  }
 }
 
 /** One message of a send, from its fixed header on. */

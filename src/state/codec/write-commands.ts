@@ -1,6 +1,17 @@
 /** Commands to bytes; read-commands.ts is the mirror, in the same order. Formats stand there. */
 import { assert, assertNever } from '../../platform/assert.ts'
-import type { Command, DeliveryRef, EnsureGroup, Pop, RetryPolicy, Send, SettleItem, StartPosition, TagFilter } from '../command.ts'
+import type {
+  Command,
+  DeliveryRef,
+  EnsureGroup,
+  Pop,
+  RetryPolicy,
+  Send,
+  SendMessage,
+  SettleItem,
+  StartPosition,
+  TagFilter,
+} from '../command.ts'
 import type { ByteWriter } from './byte-writer.ts'
 import { bounds, messageHeaderBytes } from './bounds.ts'
 
@@ -40,6 +51,24 @@ export function writeCommand(out: ByteWriter, command: Command, spliceAt: number
     case 'tick':
     case 'barrier':
       return
+    case 'setRetention':
+      out.name(command.topic).u64(command.retention.ageMs).u64(command.retention.sizeBytes)
+      return
+    case 'trim':
+      out.u16(command.queues.length)
+      for (const { topicId, queueId, offset, forcedBelow } of command.queues) out.u32(topicId).u16(queueId).u64(offset).u64(forcedBelow)
+      return
+    case 'trimLog':
+      out.u64(command.index)
+      return
+    case 'carry':
+      assert(command.items.length <= bounds.carriedMax, 'carried-max', command.items.length)
+      out.u16(command.items.length)
+      for (const { topicId, queueId, offset, message } of command.items) {
+        out.u32(topicId).u16(queueId).u64(offset)
+        writeMessage(out, message, spliceAt)
+      }
+      return
     case 'digestCheck':
       out.u64(command.atIndex).hash(command.digest.a).hash(command.digest.b)
       return
@@ -56,18 +85,20 @@ function writeSend(out: ByteWriter, send: Send, spliceAt: number[]): void {
     .flag(send.messageGroup !== undefined)
   if (send.messageGroup !== undefined) out.hash(send.messageGroup)
   out.u16(send.messages.length)
-  for (const message of send.messages) {
-    const from = out.at
-    const key = message.dedupeKey
-    out.u32(key === undefined ? 0 : 1)
-    if (key === undefined) out.u64(0).u64(0)
-    else out.hash(key.a).hash(key.b)
-    assert(message.bodyMd5.length === 16, 'md5-bytes', message.bodyMd5.length)
-    out.hash(message.fingerprint).u32(message.tagHash).raw(message.bodyMd5)
-    out.u32(message.systemPropertiesStart).u32(message.systemPropertiesEnd).u32(message.bytes.length)
-    assert(out.at - from === messageHeaderBytes, 'message-header-bytes', out.at - from)
-    spliceAt.push(out.at)
-  }
+  for (const message of send.messages) writeMessage(out, message, spliceAt)
+}
+
+function writeMessage(out: ByteWriter, message: SendMessage, spliceAt: number[]): void {
+  const from = out.at
+  const key = message.dedupeKey
+  out.u32(key === undefined ? 0 : 1)
+  if (key === undefined) out.u64(0).u64(0)
+  else out.hash(key.a).hash(key.b)
+  assert(message.bodyMd5.length === 16, 'md5-bytes', message.bodyMd5.length)
+  out.hash(message.fingerprint).u32(message.tagHash).raw(message.bodyMd5)
+  out.u32(message.systemPropertiesStart).u32(message.systemPropertiesEnd).u32(message.bytes.length)
+  assert(out.at - from === messageHeaderBytes, 'message-header-bytes', out.at - from)
+  spliceAt.push(out.at)
 }
 
 function writePop(out: ByteWriter, pop: Pop): void {

@@ -107,6 +107,12 @@ const clientChange = fc.record({
   change: fc.constantFrom('connected' as const, 'disconnected' as const, 'terminated' as const),
 })
 
+const messagePlace = {
+  topicId: fc.integer({ min: 0, max: 0xffff_ffff }) as fc.Arbitrary<TopicId>,
+  queueId: fc.integer({ min: 0, max: 0xffff }) as fc.Arbitrary<QueueId>,
+  offset: safe as fc.Arbitrary<QueueOffset>,
+}
+
 export const commands: fc.Arbitrary<Command> = fc.oneof(
   {
     arbitrary: fc.record({
@@ -148,6 +154,16 @@ export const commands: fc.Arbitrary<Command> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('clientsChanged' as const), changes: fc.array(clientChange, { minLength: 1, maxLength: 4 }) }),
   fc.record({ kind: fc.constant('nodeChanged' as const), node: fc.integer({ min: 1, max: 0xffff }), isUp: fc.boolean() }),
+  fc.record({ kind: fc.constant('setRetention' as const), topic: topicName, retention: fc.record({ ageMs: safe, sizeBytes: safe }) }),
+  fc.record({
+    kind: fc.constant('trim' as const),
+    queues: fc.array(fc.record({ ...messagePlace, forcedBelow: safe }), { minLength: 1, maxLength: 5 }),
+  }),
+  fc.record({ kind: fc.constant('trimLog' as const), index: safe }),
+  fc.record({
+    kind: fc.constant('carry' as const),
+    items: fc.array(fc.record({ ...messagePlace, message }), { minLength: 1, maxLength: 4 }),
+  }),
   fc.constant<Command>({ kind: 'tick' }),
   fc.constant<Command>({ kind: 'barrier' }),
   fc.record({ kind: fc.constant('digestCheck' as const), atIndex: safe, digest: fc.record({ a: hash64, b: hash64 }) }),

@@ -3,6 +3,7 @@
  * bounds (tests stay below them), no digest and no checkpoint, and shares no code with the machine but the types.
  */
 import type {
+  CarriedMessage,
   ClientsChanged,
   Command,
   DeliveryRef,
@@ -10,6 +11,7 @@ import type {
   GroupSettings,
   Pop,
   PopRequest,
+  QueueTrim,
   Send,
   Settle,
   SettleItem,
@@ -31,6 +33,8 @@ interface TwinTopic {
   name: string
   isFifo: boolean
   queues: TwinMessage[][]
+  /** What is below was given up. */
+  firsts: number[]
   placed: number
 }
 
@@ -50,6 +54,7 @@ export interface TwinPlace {
   acked: number
   filtered: number
   dead: number
+  trimmed: number
   /** What may be given again, in the order in which it became so: rows, or locks of a FIFO group. */
   visible: (TwinRow | string)[]
 }
@@ -90,6 +95,7 @@ export class Twin {
   nodes = new Map<number, { incarnation: number; sequence: number; isUp: boolean; drainBelow: number }>()
   sent: { key: string; topicId: number; queueId: number; offset: number; at: number }[] = []
   wallMs = 0
+  logFirst = 1
   now = 0
   #topicId = 1
   #groupId = 1
@@ -165,6 +171,17 @@ export class Twin {
         found.isUp = command.isUp
         return { kind: 'done' }
       }
+      case 'setRetention':
+        return this.topics.some(({ name }) => name === command.topic) ? { kind: 'done' } : { kind: 'refused', reason: 'topicNotFound' }
+      case 'trim':
+        for (const item of command.queues) this.#trim(item)
+        return { kind: 'done' }
+      case 'trimLog':
+        this.logFirst = Math.max(this.logFirst, Math.min(command.index, this.#logIndex))
+        return { kind: 'done' }
+      case 'carry':
+        command.items.forEach((item, ordinal) => this.#carry(item, ordinal))
+        return { kind: 'done' }
       case 'tick':
       case 'barrier':
       case 'digestCheck':
@@ -172,8 +189,56 @@ export class Twin {
     }
   }
 
+  #trim({ topicId, queueId, offset: wanted, forcedBelow }: QueueTrim): void {
+    const topic = this.topics.find(({ id }) => id === topicId)
+    const queue = topic?.queues[queueId]
+    if (topic === undefined || queue === undefined) return
+    const offset = Math.min(wanted, queue.length)
+    for (const place of this.places.filter(each => each.topic === topic).sort((a, b) => a.group.id - b.group.id)) {
+      const skipped = offset - (place.cursors[queueId] ?? 0)
+      if (skipped > 0) {
+        place.cursors[queueId] = offset
+        place.trimmed += skipped
+      }
+      const rows = this.rows.filter(row => row.place === place && row.queue === queueId && row.offset < forcedBelow)
+      for (const row of rows.sort((a, b) => a.offset - b.offset)) {
+        place.trimmed++
+        this.#giveUp(row)
+      }
+    }
+    topic.firsts[queueId] = Math.max(topic.firsts[queueId] ?? 0, offset)
+  }
+
+  /** It may be visible: then its place in the order goes with it, and a lock that it was the first of comes last. */
+  #giveUp(row: TwinRow): void {
+    const { place } = row
+    const behind = this.rows.filter(each => each.place === place && lockOf(each) === lockOf(row))
+    const isFirst = behind.every(each => each.offset >= row.offset)
+    if (!place.group.settings.isFifo) place.visible = place.visible.filter(each => each !== row)
+    else if (isFirst) place.visible = place.visible.filter(each => each !== lockOf(row))
+    this.#remove(row)
+  }
+
+  #carry({ topicId, queueId, offset }: CarriedMessage, ordinal: number): void {
+    const topic = this.topics.find(({ id }) => id === topicId)
+    const queue = topic?.queues[queueId]
+    const message = queue?.[offset]
+    if (topic === undefined || message === undefined) return
+    const isUnfinished = this.rows.some(row => row.place.topic === topic && row.queue === queueId && row.offset === offset)
+    if (offset < (topic.firsts[queueId] ?? 0) && !isUnfinished) return
+    message.logIndex = this.#logIndex
+    message.ordinal = ordinal
+  }
+
   #addTopic(name: string, isFifo: boolean, queueCount: number): TwinTopic {
-    const topic = { id: this.#topicId++, name, isFifo, queues: Array.from({ length: queueCount }, () => []), placed: 0 }
+    const topic = {
+      id: this.#topicId++,
+      name,
+      isFifo,
+      queues: Array.from({ length: queueCount }, () => []),
+      firsts: new Array<number>(queueCount).fill(0),
+      placed: 0,
+    }
     this.topics.push(topic)
     return topic
   }
@@ -241,13 +306,25 @@ export class Twin {
     const existing = this.places.find(place => place.group === group && place.topic === topic)
     if (existing !== undefined) return existing
     const { start } = group
-    const starts = topic.queues.map(queue => {
-      if (start.kind === 'first') return 0
+    const starts = topic.queues.map((queue, i) => {
+      const first = topic.firsts[i] ?? 0
+      if (start.kind === 'first') return first
       if (start.kind === 'last') return queue.length
-      const found = queue.findIndex(message => message.storedAtMs >= start.wallMs)
+      const found = queue.findIndex((message, offset) => offset >= first && message.storedAtMs >= start.wallMs)
       return found < 0 ? queue.length : found
     })
-    const place: TwinPlace = { group, topic, starts, cursors: [...starts], nextQueue: 0, acked: 0, filtered: 0, dead: 0, visible: [] }
+    const place: TwinPlace = {
+      group,
+      topic,
+      starts,
+      cursors: [...starts],
+      nextQueue: 0,
+      acked: 0,
+      filtered: 0,
+      dead: 0,
+      trimmed: 0,
+      visible: [],
+    }
     this.places.push(place)
     return place
   }
