@@ -129,6 +129,9 @@ function addTopics(program: Command): void {
   remote(group.command('list').alias('ls').description('all groups and how far they are')).action(async (options: RemoteOptions) =>
     (await import('./group.ts')).listGroups(options),
   )
+  remote(group.command('lag').description('what one group has not finished, by topic and queue').argument('<name>'))
+    .addHelpText('after', examples('raftmq group lag billing', 'raftmq group lag billing -o json | jq .topics[].behind'))
+    .action(async (name: string, options: RemoteOptions) => (await import('./group-lag.ts')).groupLag(name, options))
   remote(group.command('get').alias('describe').description('one group, queue by queue').argument('<name>')).action(
     async (name: string, options: RemoteOptions) => (await import('./group.ts')).getGroup(name, options),
   )
