@@ -10,7 +10,8 @@ import * as fs from 'node:fs'
 import * as os from 'node:os'
 import * as path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { EntryKind, RaftNode, defaultRaftConfig, logIndex, nodeId } from '../raft/index.ts'
+import type { Member } from '../raft/index.ts'
+import { EntryKind, RaftNode, defaultRaftConfig, firstMembership, formatAddress, logIndex, nodeId } from '../raft/index.ts'
 import { crc32c } from '../src/platform/bytes.ts'
 import { realClock } from '../src/platform/clock.ts'
 import { realDisk } from '../src/platform/disk.ts'
@@ -74,19 +75,24 @@ function runNode(id: number, directory: string, rate: number, seconds: number): 
   const identity = { clusterName: 'bench', nodeName: `n${id}`, nodeId: id }
   const opened = openLog({ disk: realDisk, clock: realClock, random: realRandom, dataDirectory: path.join(directory, `n${id}`), identity })
   const address = (member: number): { host: string; port: number } => ({ host: '127.0.0.1', port: firstPort + member })
+  const member = (each: number): Member => ({
+    id: nodeId(each),
+    name: `n${each}`,
+    address: formatAddress(address(each)),
+    clientAddress: '',
+  })
   let applied = 0
   const node = RaftNode.start({
-    config: defaultRaftConfig(own, ids),
+    config: defaultRaftConfig(own, firstMembership(ids.map(member))),
     recovered: { ...opened.recovered, appliedIndex: logIndex(0) },
     clock: realClock,
     random: realRandom,
     network: realNetwork,
     listen: address(id),
-    peers: ids.filter(other => other !== own).map(other => ({ id: other, address: address(other) })),
+    self: member(id),
     clusterName: 'bench',
     log: opened.log,
     hardState: opened.hardState,
-    firstEntryBody: () => new Uint8Array(8),
     app: {
       apply: () => applied++,
       appliedBatch: () => undefined,

@@ -5,7 +5,7 @@ export type { RaftConfig, RecoveredState } from './core/config.ts'
 export type { SnapshotVerdict } from './core/following.ts'
 export { EntryKind } from './core/entry.ts'
 export type { LogSlice, TermRun } from './core/entry.ts'
-export type { Event } from './core/event.ts'
+export type { Event, MembershipChange } from './core/event.ts'
 export { compareLogEnds, logIndex, nodeId, originId, sameEntry, term } from './core/ids.ts'
 export type { EntryId, Epoch, LogIndex, NodeId, Session, Term } from './core/ids.ts'
 export {
@@ -22,7 +22,17 @@ export {
 export type { Member, Membership, MembershipAt, MembershipPhase } from './core/membership.ts'
 export type { Message } from './core/message.ts'
 export type { StartMoment } from './core/node-state.ts'
-export type { HardState, Outgoing, OutgoingAppend, Output, Persist, ProposalOutcome, RejectReason, TransferEnd } from './core/output.ts'
+export type {
+  HardState,
+  Outgoing,
+  OutgoingAppend,
+  Output,
+  Persist,
+  ProposalOutcome,
+  RejectReason,
+  ChangeRefusal,
+  TransferEnd,
+} from './core/output.ts'
 export { refusals } from './core/refusal.ts'
 export type { Refusal } from './core/refusal.ts'
 export type { PeerStatus, RaftStatus, Role, RoleChange, TransferStatus } from './core/status.ts'
@@ -31,11 +41,13 @@ export { checkCore } from './core/invariants.ts'
 export { describeMessage } from './core/trace.ts'
 export { FrameKind } from './codec/messages.ts'
 export type { Channel } from './codec/messages.ts'
-export type { LeadershipView, RaftApp, RaftNodeStatus, RaftTrace, RaftTraceEvent } from './driver/app.ts'
 export type { BulkApp, BulkLink } from './driver/bulk.ts'
+export { formatAddress, parseAddress } from './driver/address.ts'
+export type { LeadershipView, MembershipView, RaftApp, RaftNodeStatus, RaftTrace, RaftTraceEvent } from './driver/app.ts'
 export type { DriverMetrics } from './driver/metrics.ts'
 export { RaftNode, defaultRaftConfig } from './driver/node.ts'
 export type { RaftNodeOptions } from './driver/node.ts'
 export type { TransferDone } from './driver/wishes.ts'
 export type { ProposeDone, ProposeOutcome } from './driver/submissions.ts'
 export type { PeerLinks } from './driver/peer-slots.ts'
+export type { PeerAddress } from './driver/transport.ts'

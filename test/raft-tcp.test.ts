@@ -4,8 +4,8 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import * as net from 'node:net'
-import type { EntryBody, ProposeOutcome } from '../raft/index.ts'
-import { EntryKind, RaftNode, defaultRaftConfig, logIndex, nodeId } from '../raft/index.ts'
+import type { EntryBody, Member, ProposeOutcome } from '../raft/index.ts'
+import { EntryKind, RaftNode, defaultRaftConfig, firstMembership, formatAddress, logIndex, nodeId } from '../raft/index.ts'
 import { crc32c } from '../src/platform/bytes.ts'
 import { realClock } from '../src/platform/clock.ts'
 import { realDisk } from '../src/platform/disk.ts'
@@ -37,18 +37,23 @@ describe('three Raft nodes on TCP and a real disk', () => {
     const opened = openLog({ disk: realDisk, clock: realClock, random: realRandom, dataDirectory, identity, limits: logLimits(1 << 20) })
     const state: Omit<Running, 'node'> = { opened, applied: [], frames: [], fatal: [] }
     const address = (member: number): { host: string; port: number } => ({ host: '127.0.0.1', port: ports[member - 1] ?? 0 })
+    const member = (each: number): Member => ({
+      id: nodeId(each),
+      name: `n${each}`,
+      address: formatAddress(address(each)),
+      clientAddress: '',
+    })
     const node = RaftNode.start({
-      config: defaultRaftConfig(own, ids),
+      config: defaultRaftConfig(own, firstMembership(ids.map(member))),
       recovered: { ...opened.recovered, appliedIndex: logIndex(0) },
       clock: realClock,
       random: realRandom,
       network: realNetwork,
       listen: address(id),
-      peers: ids.filter(other => other !== own).map(other => ({ id: other, address: address(other) })),
+      self: member(id),
       clusterName: 'test',
       log: opened.log,
       hardState: opened.hardState,
-      firstEntryBody: () => Buffer.from('first'),
       app: {
         apply: entry => {
           if (entry.kind === EntryKind.data) state.applied.push(Buffer.from(entry.body).toString().slice(0, 20))

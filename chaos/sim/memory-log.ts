@@ -9,17 +9,17 @@ import type {
   BlockCheck,
   EntryBody,
   EntryId,
-  EntryKind,
   HardStateStorage,
   LogIndex,
   LogStorage,
+  MembershipAt,
   RecordBlock,
   RecoveredState,
   StoredEntry,
   Term,
   TermRun,
 } from '../../raft/index.ts'
-import { originId } from '../../raft/index.ts'
+import { decodeMembership, EntryKind, originId } from '../../raft/index.ts'
 import type { Scheduler, SimProcess } from './scheduler.ts'
 
 /** length u32 | crc u32 | term u64 | index u64 | wallMs u64 | kind u32 */
@@ -81,6 +81,7 @@ function recoverMemory(memory: DurableMemory): RecoveredState {
     firstIndex: 1 as LogIndex,
     last: last === undefined ? originId : idOf(last),
     runs: runsOf(records),
+    memberships: membershipsOf(records),
     appliedIndex: 0 as LogIndex,
     lastWallMs: last === undefined ? 0 : readU64(viewOf(last), 24),
     hasTornTail: false,
@@ -154,7 +155,7 @@ export class MemoryLog implements LogStorage {
       index = id.index
       term = id.term
     }
-    return { kind: 'ok', block: blockOf(prev, records) }
+    return { kind: 'ok', block: blockOf(prev, records), memberships: membershipsOf(records) }
   }
 
   appendBlock(block: RecordBlock, fromIndex: LogIndex): void {
@@ -266,6 +267,15 @@ function runsOf(records: readonly Uint8Array[]): TermRun[] {
     if (runs.at(-1)?.term !== term) runs.push({ firstIndex: index, term })
   }
   return runs
+}
+
+function membershipsOf(records: readonly Uint8Array[]): MembershipAt[] {
+  return records.flatMap(record => {
+    if (viewOf(record).getUint32(32, true) !== EntryKind.config) return []
+    const decoded = decodeMembership(record.subarray(headerBytes))
+    assert(decoded.kind === 'ok', 'config-entry')
+    return [{ index: idOf(record).index, membership: decoded.membership }]
+  })
 }
 
 function blockOf(prev: EntryId, records: readonly Uint8Array[]): RecordBlock {

@@ -15,7 +15,7 @@ import type {
   RejectReason,
   StoredEntry,
 } from '../../raft/index.ts'
-import { EntryKind, RaftNode, defaultRaftConfig, logIndex, nodeId } from '../../raft/index.ts'
+import { EntryKind, RaftNode, defaultRaftConfig, firstMembership, logIndex, nodeId } from '../../raft/index.ts'
 import { assert, mustExist } from '../../src/platform/assert.ts'
 import { crc32c } from '../../src/platform/bytes.ts'
 import type { Clock } from '../../src/platform/clock.ts'
@@ -211,20 +211,27 @@ export class RaftGroup {
     member.log = log
     member.applied = []
     member.appliedIndex = 0
-    const voters = this.members.map(other => other.id)
+    const addressed = this.members.map(other => ({
+      id: other.id,
+      name: `n${other.id}`,
+      address: `${this.host(other.id)}:${peerPort}`,
+      clientAddress: '',
+    }))
     member.node = RaftNode.start({
-      config: { ...defaultRaftConfig(id, voters), ...this.#options.config },
+      config: { ...defaultRaftConfig(id, firstMembership(addressed)), ...this.#options.config },
       recovered,
       clock,
       random: draws,
       network: this.network.forProcess(process, host),
       listen: { host, port: peerPort },
-      peers: voters.filter(other => other !== id).map(other => ({ id: other, address: { host: this.host(other), port: peerPort } })),
+      self: mustExist(
+        addressed.find(other => other.id === id),
+        'self',
+      ),
       clusterName: 'test',
       log,
       hardState,
       app: this.#app(member),
-      firstEntryBody: () => Buffer.from('first'),
       trace: event => this.trace.push({ atMs: this.scheduler.nowMs, who: id, event }),
     })
   }

@@ -91,10 +91,12 @@ describe('messages between peers', () => {
   })
 
   it('begin with a hello that says who is there', () => {
-    const hello = { clusterName: 'c', node: 3, incarnation: 7, featureLevel: 1, channel: 'data' as const, targetNode: 2 }
+    const place = { name: 'n3', address: 'h3:9876', clientAddress: 'h3:8081', membershipIndex: 12 }
+    const hello = { clusterName: 'c', node: 3, incarnation: 7, featureLevel: 1, channel: 'data' as const, targetNode: 2, ...place }
     expect(readOne(encodeHello(hello))).toEqual({ kind: 'hello', hello })
     expect(readOne(encodeHello({ ...hello, channel: 'control' }))).toEqual({ kind: 'hello', hello: { ...hello, channel: 'control' } })
-    expect(readOne(encodeHelloRefused('no'))).toEqual({ kind: 'helloRefused', reason: 'no' })
+    expect(readOne(encodeHelloRefused('no'))).toEqual({ kind: 'helloRefused', reason: 'no', removedAt: 0 })
+    expect(readOne(encodeHelloRefused('gone', 9))).toEqual({ kind: 'helloRefused', reason: 'gone', removedAt: 9 })
     expect(readOne(encodePing())).toEqual({ kind: 'ping' })
   })
 
@@ -132,7 +134,18 @@ describe('messages between peers', () => {
   })
 
   it.each([0, 2 ** 30])('are malformed in a hello of a process that has the incarnation %d', incarnation => {
-    const hello = { clusterName: 'c', node: 3, incarnation, featureLevel: 1, channel: 'data' as const, targetNode: 2 }
+    const hello = {
+      clusterName: 'c',
+      node: 3,
+      incarnation,
+      featureLevel: 1,
+      channel: 'data' as const,
+      targetNode: 2,
+      name: '',
+      address: '',
+      clientAddress: '',
+      membershipIndex: 0,
+    }
     expect(readOne(encodeHello(hello)).kind).toBe('malformed')
   })
 })

@@ -46,6 +46,12 @@ export interface Hello {
   readonly channel: Channel
   /** Whom the dialler means to have reached; 0 in the answer. */
   readonly targetNode: number
+  readonly name: string
+  /** Of the sender's peer port: `host:port`. */
+  readonly address: string
+  readonly clientAddress: string
+  /** Of the newest committed membership that the sender knows. */
+  readonly membershipIndex: number
 }
 
 /** A message whose frame needs no records. */
@@ -63,7 +69,8 @@ export interface AppendHeader {
 
 export type PeerFrame =
   | { readonly kind: 'hello'; readonly hello: Hello }
-  | { readonly kind: 'helloRefused'; readonly reason: string }
+  /** `removedAt`: the committed membership by which the refused one was removed; 0 = another reason. */
+  | { readonly kind: 'helloRefused'; readonly reason: string; readonly removedAt: number }
   | { readonly kind: 'ping' }
   | { readonly kind: 'pong' }
   | { readonly kind: 'message'; readonly message: PlainMessage }
@@ -86,8 +93,8 @@ export function encodeHello(hello: Hello): Uint8Array {
   return frameHead(FrameKind.hello, proto.Hello.encode({ ...hello, channel: channelNumbers[hello.channel] }).finish())
 }
 
-export function encodeHelloRefused(reason: string): Uint8Array {
-  return frameHead(FrameKind.helloRefused, proto.HelloRefused.encode({ reason: reason.slice(0, maxNameLength) }).finish())
+export function encodeHelloRefused(reason: string, removedAt = 0): Uint8Array {
+  return frameHead(FrameKind.helloRefused, proto.HelloRefused.encode({ reason: reason.slice(0, maxNameLength), removedAt }).finish())
 }
 
 /** Are you there? */
@@ -257,8 +264,10 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
     }
     case FrameKind.hello:
       return decodeHello(header)
-    case FrameKind.helloRefused:
-      return { kind: 'helloRefused', reason: proto.HelloRefused.decode(header).reason.slice(0, maxNameLength) }
+    case FrameKind.helloRefused: {
+      const m = proto.HelloRefused.decode(header)
+      return { kind: 'helloRefused', reason: m.reason.slice(0, maxNameLength), removedAt: indexOf(m.removedAt) }
+    }
     case FrameKind.ping:
       return header.length === 0 ? { kind: 'ping' } : malformed('a ping with a header')
     case FrameKind.pong:
@@ -282,6 +291,10 @@ function decodeHello(header: Uint8Array): PeerFrame {
     featureLevel: m.featureLevel,
     channel,
     targetNode: m.targetNode,
+    name: m.name.slice(0, maxNameLength),
+    address: m.address.slice(0, maxNameLength),
+    clientAddress: m.clientAddress.slice(0, maxNameLength),
+    membershipIndex: indexOf(m.membershipIndex),
   }
   return { kind: 'hello', hello }
 }

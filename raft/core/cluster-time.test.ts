@@ -12,12 +12,16 @@ import {
   wantedLeap,
 } from './cluster-time.ts'
 import type { ClusterTime } from './cluster-time.ts'
+import type { NodeId } from './ids.ts'
+import { electorateOf } from './quorum.ts'
+
+const voters = (count: number) => electorateOf({ voters: Array.from({ length: count }, (_, i) => (i + 1) as NodeId), outgoing: [] })
 
 const yearMs = 365 * 86_400_000
 
 /** A leader whose log ended at 1 000 000; all three clocks show that at monotonic time 0. */
 function aLeader(clocks: readonly (number | undefined)[] = [1_000_000, 1_000_000, 1_000_000]): ClusterTime {
-  const time = createClusterTime(clocks.length, 5_000, 1_000_000, 0)
+  const time = createClusterTime(voters(clocks.length), 5_000, 1_000_000, 0)
   clocks.forEach((wallMs, slot) => wallMs !== undefined && noteClock(time, slot, wallMs, 0))
   startLeadingTime(time, 0, false)
   return time
@@ -78,7 +82,7 @@ test('clocks of a minority are no reason to move', () => {
 })
 
 test('the first leader of an empty log takes the time that a majority of clocks has reached', () => {
-  const time = createClusterTime(3, 5_000, 0, 0)
+  const time = createClusterTime(voters(3), 5_000, 0, 0)
   noteClock(time, 0, 1_700_000_000_000 + yearMs, 0)
   noteClock(time, 1, 1_700_000_000_000, 0)
   startLeadingTime(time, 0, true)
@@ -86,7 +90,7 @@ test('the first leader of an empty log takes the time that a majority of clocks 
 })
 
 test('a new leader goes on from what the last one told, not from where its log ended', () => {
-  const time = createClusterTime(3, 5_000, 1_000_000, 0)
+  const time = createClusterTime(voters(3), 5_000, 1_000_000, 0)
   hearClusterTime(time, 9_000_000, 10)
   noteClock(time, 0, 1_000, 20)
   startLeadingTime(time, 1_010, false)

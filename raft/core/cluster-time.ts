@@ -6,13 +6,15 @@
  * a majority of all clocks reach. One wrong clock moves nothing.
  */
 import { assert } from '../../src/platform/assert.ts'
-import { majorityOf, reachedBy } from './quorum.ts'
+import { reachedByAll } from './quorum.ts'
+import type { Electorate } from './quorum.ts'
 
 export interface ClusterTime {
   readonly leapMs: number
-  /** Calendar − our monotonic clock, one for each voter in their order; NaN = not heard since `forgetClocks`. */
-  readonly offsets: Float64Array
-  readonly scratch: Float64Array
+  electorate: Electorate
+  /** Calendar − our monotonic clock, by elector's slot; NaN = not heard since `forgetClocks`. */
+  offsets: Float64Array
+  scratch: Float64Array
   /** The reading at `atMs`. */
   valueMs: number
   atMs: number
@@ -23,10 +25,20 @@ export interface ClusterTime {
   lastStampMs: number
 }
 
-export function createClusterTime(voters: number, leapMs: number, lastWallMs: number, nowMs: number): ClusterTime {
-  const offsets = new Float64Array(voters).fill(NaN)
-  const scratch = new Float64Array(voters)
-  return { leapMs, offsets, scratch, valueMs: lastWallMs, atMs: nowMs, targetOffset: NaN, isLeading: false, lastStampMs: lastWallMs }
+export function createClusterTime(electorate: Electorate, leapMs: number, lastWallMs: number, nowMs: number): ClusterTime {
+  const offsets = new Float64Array(electorate.ids.length).fill(NaN)
+  const scratch = new Float64Array(electorate.ids.length)
+  return {
+    leapMs,
+    electorate,
+    offsets,
+    scratch,
+    valueMs: lastWallMs,
+    atMs: nowMs,
+    targetOffset: NaN,
+    isLeading: false,
+    lastStampMs: lastWallMs,
+  }
 }
 
 /** The cluster time at `nowMs`; changes nothing. */
@@ -45,6 +57,14 @@ export function noteClock(time: ClusterTime, slot: number, wallMs: number, nowMs
   if (time.isLeading) settleReading(time, nowMs)
   time.offsets[slot] = wallMs - nowMs
   time.targetOffset = findTarget(time, nowMs)
+}
+
+/** Other clocks count from now on. Those that did before keep what was heard of them. */
+export function changeElectorate(time: ClusterTime, electorate: Electorate): void {
+  const { offsets, electorate: before } = time
+  time.electorate = electorate
+  time.offsets = Float64Array.from(electorate.ids, id => offsets[before.ids.indexOf(id)] ?? NaN)
+  time.scratch = new Float64Array(electorate.ids.length)
 }
 
 /** What was heard of other clocks was long ago: a candidate asks anew. */
@@ -131,14 +151,14 @@ function settleReading(time: ClusterTime, nowMs: number): void {
   if (nowMs > time.atMs) time.atMs = nowMs
 }
 
-/** How far a majority of all voters' clocks reach, as an offset; NaN while fewer are known. */
+/** How far a majority of the voters' clocks reach, in each half, as an offset; NaN while fewer are known. */
 function reachedByMajority(time: ClusterTime): number {
   const { offsets, scratch } = time
   for (let i = 0; i < offsets.length; i++) {
     const offset = offsets[i] ?? NaN
     scratch[i] = Number.isNaN(offset) ? -Infinity : offset
   }
-  const reached = reachedBy(scratch, majorityOf(offsets.length))
+  const reached = reachedByAll(time.electorate, scratch)
   return reached === -Infinity ? NaN : reached
 }
 
@@ -149,10 +169,10 @@ function reachedByMajority(time: ClusterTime): number {
 function findTarget(time: ClusterTime, nowMs: number): number {
   if (Number.isNaN(reachedByMajority(time))) return NaN
   let known = 0
-  for (const offset of time.offsets) if (!Number.isNaN(offset)) known++
-  // `reachedByMajority` left the known ones sorted downwards in front.
-  const upper = time.scratch[(known - 1) >> 1] ?? NaN
-  const lower = time.scratch[known >> 1] ?? NaN
+  for (const offset of time.offsets) if (!Number.isNaN(offset)) time.scratch[known++] = offset
+  time.scratch.subarray(0, known).sort()
+  const upper = time.scratch[known >> 1] ?? NaN
+  const lower = time.scratch[(known - 1) >> 1] ?? NaN
   const here = readClusterTime(time, nowMs) - nowMs
   return Math.abs(upper - here) < Math.abs(lower - here) ? upper : lower
 }

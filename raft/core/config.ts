@@ -2,11 +2,13 @@
 import type { EntryId, LogIndex, NodeId } from './ids.ts'
 import type { HardState } from './output.ts'
 import type { TermRun } from './entry.ts'
+import { memberOf, problemOfMembership } from './membership.ts'
+import type { Membership, MembershipAt } from './membership.ts'
 
 export interface RaftConfig {
   readonly id: NodeId
-  /** All voters, ourselves included, ascending. */
-  readonly voters: readonly NodeId[]
+  /** What an empty log begins with: a new group. undefined = an empty log waits until a group takes it in, and has no vote. */
+  readonly first: Membership | undefined
   readonly heartbeatIntervalMs: number
   /** The election deadline falls in [electionTimeoutMs, 2 × electionTimeoutMs), by the tick's jitter. ≥ 4 heartbeats. */
   readonly electionTimeoutMs: number
@@ -22,15 +24,18 @@ export interface RaftConfig {
   readonly snapshotLagEntries: number
   /** How far the cluster time may be moved at once without its own entry (rule 4). */
   readonly timeLeapMs: number
+  /** A member that was removed hears of it and may serve its clients for so long; then it is cut off. */
+  readonly farewellMs: number
 }
 
 /** What is wrong with the settings, one sentence each; none when they are fit for use. */
 export function validateConfig(config: RaftConfig): readonly string[] {
   const problems: string[] = []
-  const { id, voters } = config
-  if (voters.length < 1 || voters.length > votersMax) problems.push(`a group has 1 to ${votersMax} voters, not ${voters.length}`)
-  if (!voters.includes(id)) problems.push(`node ${id} is not among the voters ${voters.join(', ')}`)
-  if (voters.some((voter, i) => i > 0 && voter <= (voters[i - 1] ?? 0))) problems.push('voters stand in ascending order, each once')
+  const { id, first } = config
+  const problem = first === undefined ? undefined : problemOfMembership(first)
+  if (problem !== undefined) problems.push(problem)
+  if (first !== undefined && memberOf(first, id) === undefined)
+    problems.push(`node ${id} is not among the members ${first.members.map(member => member.id).join(', ')}`)
   if (!(config.heartbeatIntervalMs > 0)) problems.push(`heartbeatIntervalMs is ${config.heartbeatIntervalMs}, must be above 0`)
   if (config.electionTimeoutMs < heartbeatsPerTimeoutMin * config.heartbeatIntervalMs) {
     problems.push(`electionTimeoutMs is ${config.electionTimeoutMs}, must be at least ${heartbeatsPerTimeoutMin} heartbeat intervals`)
@@ -45,13 +50,13 @@ export function validateConfig(config: RaftConfig): readonly string[] {
     'uncommittedBytesMax',
     'snapshotLagEntries',
     'timeLeapMs',
+    'farewellMs',
   ] as const) {
     if (!(config[key] >= 1)) problems.push(`${key} is ${config[key]}, must be at least 1`)
   }
   return problems
 }
 
-const votersMax = 9
 const heartbeatsPerTimeoutMin = 4
 
 /** What recovery found on disk. */
@@ -63,6 +68,8 @@ export interface RecoveredState {
   readonly last: EntryId
   /** Of the whole log, ascending; where the log was compacted also of the entry before its first. */
   readonly runs: readonly TermRun[]
+  /** All config entries of the log, ascending; before them the one in force at `firstIndex − 1`, if entries were dropped. */
+  readonly memberships: readonly MembershipAt[]
   /** The state machine's checkpoint is at this index. */
   readonly appliedIndex: LogIndex
   /** Cluster time of the last entry: it never goes back. */

@@ -8,10 +8,11 @@ import type { Epoch, LogIndex, NodeId, Term } from './ids.ts'
 import { checkCore } from './invariants.ts'
 import type { Message } from './message.ts'
 import type { OutgoingAppend } from './output.ts'
+import { groupOf } from '../test/members.ts'
 
 const aConfig = (change: Partial<RaftConfig> = {}): RaftConfig => ({
   id: 1 as NodeId,
-  voters: [1, 2, 3] as NodeId[],
+  first: groupOf(1, 2, 3),
   heartbeatIntervalMs: 50,
   electionTimeoutMs: 300,
   earlyElectionSpreadMs: 40,
@@ -21,6 +22,7 @@ const aConfig = (change: Partial<RaftConfig> = {}): RaftConfig => ({
   uncommittedBytesMax: 100_000,
   snapshotLagEntries: Infinity,
   timeLeapMs: 5_000,
+  farewellMs: 10_000,
   ...change,
 })
 
@@ -29,6 +31,7 @@ const aDisk = (change: Partial<RecoveredState> = {}): RecoveredState => ({
   firstIndex: 1 as LogIndex,
   last: { term: 0 as Term, index: 0 as LogIndex },
   runs: [],
+  memberships: [],
   appliedIndex: 0 as LogIndex,
   lastWallMs: 0,
   hasTornTail: false,
@@ -103,7 +106,7 @@ test('proposals of one turn leave as one slice for each peer', () => {
 })
 
 test('what did not fit into a slice follows in the same turn, until the window is full', () => {
-  const core = aLeader({ voters: [1, 2] as NodeId[] })
+  const core = aLeader({ first: groupOf(1, 2) })
   drain(core)
   accept(core, 2)
   drain(core)
@@ -228,11 +231,15 @@ test('a log that is ahead of the hard state betrays a lost slot: the vote is wit
   expect(core.status(0)).toMatchObject({ term: 4, votedFor: undefined, isVoteWithheld: true })
 })
 
-test('a sender outside the group is not heard', () => {
+test('who asks is answered, member or not; an answer from outside the group counts for nothing', () => {
   const core = aCore()
-  receive(core, 9, { kind: 'vote', term: 5 as Term, last: { term: 4 as Term, index: 4 as LogIndex }, isTransfer: false })
+  receive(core, 9, { kind: 'voteReply', term: 5 as Term, granted: true, isConditional: false, wallMs: 0 })
   expect(core.output.refusals).toEqual(['R-01-not-a-voter'])
   expect(core.status(0).term).toBe(0)
+  receive(core, 9, { kind: 'vote', term: 5 as Term, last: { term: 4 as Term, index: 9 as LogIndex }, isTransfer: false })
+  expect(core.status(0)).toMatchObject({ term: 5, votedFor: 9 })
+  receive(core, 1, { kind: 'vote', term: 6 as Term, last: { term: 4 as Term, index: 9 as LogIndex }, isTransfer: false })
+  expect(core.status(0).term).toBe(5)
 })
 
 test('two leaders in one term, or a leader that contradicts what is committed, end the process', () => {
@@ -281,9 +288,9 @@ test('the core asks for a tick at least once in each heartbeat interval, so that
 })
 
 test.each<[string, Partial<RaftConfig>, string]>([
-  ['no voters', { voters: [] }, 'a group has 1 to 9 voters'],
-  ['a stranger', { id: 4 as NodeId }, 'node 4 is not among the voters'],
-  ['voters out of order', { voters: [2, 1, 3] as NodeId[] }, 'ascending order'],
+  ['no voters', { first: groupOf() }, 'a group has 1 to 9 voters'],
+  ['a stranger', { id: 4 as NodeId }, 'node 4 is not among the members'],
+  ['voters out of order', { first: { ...groupOf(1, 2, 3), voters: [2, 1, 3] as NodeId[] } }, 'do not ascend'],
   ['no heartbeat', { heartbeatIntervalMs: 0 }, 'heartbeatIntervalMs is 0'],
   ['a timeout of three heartbeats', { electionTimeoutMs: 150 }, 'at least 4 heartbeat intervals'],
   ['an early round later than the ordinary one', { earlyElectionSpreadMs: 301 }, 'earlyElectionSpreadMs is 301'],

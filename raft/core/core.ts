@@ -6,6 +6,7 @@
  */
 import { assert, assertNever } from '../../src/platform/assert.ts'
 import { noteClock, readClusterTime } from './cluster-time.ts'
+import { onChangeMembership } from './changing.ts'
 import type { RaftConfig, RecoveredState } from './config.ts'
 import { validateConfig } from './config.ts'
 import { completeEpoch } from './durability.ts'
@@ -25,7 +26,8 @@ import { judgeSnapshot, onAppend, onFollowerDurable, onHeartbeat, onSnapshotOffe
 import type { SnapshotVerdict } from './following.ts'
 import type { EntryId, LogIndex, NodeId } from './ids.ts'
 import { compactLog } from './log.ts'
-import { maybeAdvanceCommit, onLeaderDurable, onLeaderTick, onPropose } from './leading.ts'
+import { appendMembership, maybeAdvanceCommit, onLeaderDurable, onLeaderTick, onPropose } from './leading.ts'
+import { compactMemberships, knowPeer } from './members.ts'
 import { makeStatus } from './make-status.ts'
 import type { Message } from './message.ts'
 import { adoptTerm, createNodeState, peerOf, refuse, releaseApply, send } from './node-state.ts'
@@ -125,6 +127,7 @@ function dispatch(node: NodeState, event: Event): void {
       return
     case 'compacted':
       assert(event.firstIndex <= node.appliedIndex + 1, 'compacted-unapplied', event.firstIndex, node.appliedIndex)
+      compactMemberships(node.members, (event.firstIndex - 1) as LogIndex)
       return compactLog(node.log, event.firstIndex)
     case 'peerDied':
       if (node.role.kind === 'leader') onTransferPeerLost(node, node.role, event.peer)
@@ -140,6 +143,11 @@ function dispatch(node: NodeState, event: Event): void {
       return onTransfer(node, event)
     case 'campaign':
       return onCampaign(node)
+    case 'changeMembership':
+      return onChangeMembership(node, event, appendMembership)
+    case 'toldRemoved':
+      if (event.index > node.members.current.index) node.toldRemovedAt = event.index
+      return
     default:
       return assertNever(event)
   }
@@ -149,7 +157,9 @@ function onTick(node: NodeState, event: Tick): void {
   const { config } = node
   assert(event.jitter >= 0 && event.jitter < 1, 'jitter', event.jitter)
   node.jitter = event.jitter
-  noteClock(node.clusterTime, node.ownSlot, event.wallMs, node.nowMs)
+  node.wallOffsetMs = event.wallMs - node.nowMs
+  const { ownSlot } = node.members
+  if (ownSlot !== undefined) noteClock(node.clusterTime, ownSlot, event.wallMs, node.nowMs)
   // We ask for a tick each heartbeat interval. If none came for much longer, our process stood still, and the leader's or the followers' words may
   // wait in our sockets: they are read first. Once only, or a node that is always late would never act.
   const isStalled = node.nowMs - node.lastTickMs > config.electionTimeoutMs / 2
@@ -170,8 +180,7 @@ function onDurable(node: NodeState, event: Durable): void {
 }
 
 function onConnected(node: NodeState, event: PeerConnected): void {
-  const peer = peerOf(node, event.peer)
-  assert(peer !== undefined, 'connected-stranger', event.peer)
+  const peer = knowPeer(node.members, event.peer)
   assert(event.incarnation >= 1, 'peer-incarnation', event.incarnation)
   const isNew = event.incarnation !== peer.incarnation
   peer.incarnation = event.incarnation
@@ -181,7 +190,9 @@ function onConnected(node: NodeState, event: PeerConnected): void {
 /** Terms first (Raft §5.1), then the part that knows this message. Vote questions look at terms themselves: they must not always take one over. */
 function onReceive(node: NodeState, event: Receive): void {
   const { from, message } = event
-  if (peerOf(node, from) === undefined) return refuse(node, 'R-01-not-a-voter')
+  // Whoever asks is answered, member or not: our own log may be behind the membership that the asker goes by (thesis 4.2.2). Answers are another thing.
+  if (from === node.config.id) return refuse(node, 'R-01-not-a-voter')
+  if (!isQuestion(message) && peerOf(node, from) === undefined) return refuse(node, 'R-01-not-a-voter')
   if (message.kind === 'preVote') return onPreVote(node, from, message)
   if (message.kind === 'vote') return onVote(node, from, message)
   if (message.term > node.term) {
@@ -208,6 +219,10 @@ function onReceive(node: NodeState, event: Receive): void {
       if (message.term < node.term) return refuse(node, 'R-03-stale-reply')
       return onReply(node, from, message)
   }
+}
+
+function isQuestion(message: Message): boolean {
+  return message.kind === 'preVote' || message.kind === 'vote' || isFromLeader(message)
 }
 
 function isFromLeader(message: Message): boolean {

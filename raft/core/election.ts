@@ -10,10 +10,11 @@ import { compareLogEnds } from './ids.ts'
 import type { EntryId, NodeId } from './ids.ts'
 import { becomeLeader } from './leading.ts'
 import { lastId } from './log.ts'
+import { membersMax } from './membership.ts'
 import type { PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply } from './message.ts'
-import { adoptTerm, castVote, changeRole, nextElectionDeadline, peerOf, refuse, send, startTerm, wallNow } from './node-state.ts'
+import { adoptTerm, castVote, changeRole, isRemoved, nextElectionDeadline, refuse, send, startTerm, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
-import { isVoteWon } from './quorum.ts'
+import { isVoteWon, slotIn } from './quorum.ts'
 import type { Ballot } from './quorum.ts'
 import type { Refusal } from './refusal.ts'
 import type { CandidateRole, FollowerRole, PreCandidateRole } from './role.ts'
@@ -26,11 +27,24 @@ export function onElectionTick(node: NodeState, role: NonLeader): void {
   if (role.kind === 'follower' && nowMs >= role.earlyDeadlineMs) {
     role.earlyDeadlineMs = Infinity
     node.lastEarlyRoundMs = nowMs
+    if (!mayCampaign(node)) return
     return startPreVote(node, role, true, `saw the process of leader ${node.lease?.holder ?? 0} die`)
   }
   if (nowMs < role.electionDeadlineMs) return
   if (nowMs < node.graceUntilMs) return refuse(node, 'R-23-stalled')
+  if (!mayCampaign(node)) {
+    role.electionDeadlineMs = nextElectionDeadline(node)
+    return
+  }
   startPreVote(node, role, false, whyNow(node))
+}
+
+/** Only who votes by its own log, and was not told better, asks for votes (catalogue B95). Asked itself, it answers all the same (B94). */
+function mayCampaign(node: NodeState): boolean {
+  if (node.members.ownSlot === undefined) refuse(node, 'R-26-no-vote-of-ours')
+  else if (isRemoved(node)) refuse(node, 'R-27-removed')
+  else return true
+  return false
 }
 
 function whyNow(node: NodeState): string {
@@ -43,6 +57,7 @@ function whyNow(node: NodeState): string {
 export function onCampaign(node: NodeState): void {
   const { role } = node
   if (role.kind === 'leader') return refuse(node, 'R-24-already-leading')
+  if (!mayCampaign(node)) return
   startPreVote(node, role, false, 'asked to campaign')
 }
 
@@ -61,7 +76,6 @@ export function onPeerDied(node: NodeState, dead: NodeId, jitter: number): void 
 
 /** Would the others vote for us? A new round; answers to earlier ones don't count. */
 function startPreVote(node: NodeState, from: NonLeader, isEarly: boolean, reason: string): void {
-  const { config } = node
   if (node.voteWithheldAt !== undefined) {
     refuse(node, 'R-05-vote-withheld')
     from.electionDeadlineMs = nextElectionDeadline(node)
@@ -70,8 +84,8 @@ function startPreVote(node: NodeState, from: NonLeader, isEarly: boolean, reason
   node.round++
   // An early round that finds no majority ends when the ordinary timeout would have.
   const ordinaryMs = isEarly ? from.electionDeadlineMs : nextElectionDeadline(node)
-  const ballots = config.voters.map((): Ballot => 'open')
-  ballots[node.ownSlot] = ownBallot(node)
+  const ballots = openBallots(node)
+  ballots[ownSlotOf(node)] = ownBallot(node)
   const role: PreCandidateRole = {
     kind: 'preCandidate',
     leaderId: undefined,
@@ -82,8 +96,22 @@ function startPreVote(node: NodeState, from: NonLeader, isEarly: boolean, reason
   }
   changeRole(node, role, reason)
   const last = lastId(node.log)
-  for (const peer of node.peers) send(node, peer.id, { kind: 'preVote', term: node.term, last, leaderLost: isEarly, round: node.round })
+  for (const id of rivalsOf(node)) send(node, id, { kind: 'preVote', term: node.term, last, leaderLost: isEarly, round: node.round })
   maybeCampaign(node, role)
+}
+
+function openBallots(node: NodeState): Ballot[] {
+  return node.members.electorate.ids.map((): Ballot => 'open')
+}
+
+/** The other electors. */
+function rivalsOf({ members }: NodeState): readonly NodeId[] {
+  return members.electorate.ids.filter(id => id !== members.ownId)
+}
+
+function ownSlotOf({ members }: NodeState): number {
+  assert(members.ownSlot !== undefined, 'campaigns-without-vote', members.ownId)
+  return members.ownSlot
 }
 
 /** Our own vote is as good as any other's: conditional while nobody has verified our log, unless there is nothing in it to verify. */
@@ -125,7 +153,7 @@ function deferAsk(node: NodeState, ask: (typeof node.deferredAsks)[number]): voi
   const known = node.deferredAsks.findIndex(other => other.from === ask.from)
   if (known >= 0) node.deferredAsks.splice(known, 1)
   node.deferredAsks.push(ask)
-  assert(node.deferredAsks.length <= node.peers.length, 'deferred-asks', node.deferredAsks.length)
+  assert(node.deferredAsks.length <= membersMax, 'deferred-asks', node.deferredAsks.length)
 }
 
 function answerDeferred(node: NodeState): boolean {
@@ -167,23 +195,25 @@ function isConditionalFor(node: NodeState, last: EntryId): boolean {
 export function onPreVoteReply(node: NodeState, from: NodeId, reply: PreVoteReply): void {
   const { role } = node
   if (role.kind !== 'preCandidate' || reply.round !== role.round) return refuse(node, 'R-09-not-asking')
-  const slot = slotOf(node, from)
+  const slot = slotIn(node.members.electorate, from)
+  if (slot === undefined) return refuse(node, 'R-01-not-a-voter')
   role.ballots[slot] = reply.granted ? (reply.isConditional ? 'conditional' : 'granted') : 'refused'
   maybeCampaign(node, role)
 }
 
 function maybeCampaign(node: NodeState, role: PreCandidateRole): void {
   assert(node.role === role, 'campaign-of-old-round')
-  if (isVoteWon(role.ballots)) campaign(node, `won the pre-vote for term ${node.term + 1}${role.isEarly ? ', early' : ''}`, false)
+  if (isVoteWon(node.members.electorate, role.ballots))
+    campaign(node, `won the pre-vote for term ${node.term + 1}${role.isEarly ? ', early' : ''}`, false)
 }
 
 function campaign(node: NodeState, reason: string, isTransfer: boolean): void {
   startTerm(node)
-  forgetClocks(node.clusterTime, node.ownSlot)
-  const ballots = node.config.voters.map((): Ballot => 'open')
+  forgetClocks(node.clusterTime, ownSlotOf(node))
+  const ballots = openBallots(node)
   changeRole(node, { kind: 'candidate', leaderId: undefined, ballots, electionDeadlineMs: nextElectionDeadline(node) }, reason)
   const last = lastId(node.log)
-  for (const peer of node.peers) send(node, peer.id, { kind: 'vote', term: node.term, last, isTransfer })
+  for (const id of rivalsOf(node)) send(node, id, { kind: 'vote', term: node.term, last, isTransfer })
 }
 
 /**
@@ -195,6 +225,7 @@ export function onTimeoutNow(node: NodeState, from: NodeId, request: TimeoutNow)
   const { role } = node
   if (role.kind !== 'follower' || role.leaderId !== from || role.session !== request.session) return refuse(node, 'R-42-not-our-transfer')
   if (node.voteWithheldAt !== undefined) return refuse(node, 'R-05-vote-withheld')
+  if (!mayCampaign(node)) return
   if (node.nowMs - node.lastTickMs > node.config.electionTimeoutMs / 2) return refuse(node, 'R-23-stalled')
   campaign(node, `told by ${from} to take over in term ${node.term + 1}`, true)
 }
@@ -237,7 +268,8 @@ function whyNoVote(node: NodeState, from: NodeId, request: Vote): Refusal | unde
 
 export function onVoteReply(node: NodeState, from: NodeId, reply: VoteReply): void {
   const { role } = node
-  const slot = slotOf(node, from)
+  const slot = slotIn(node.members.electorate, from)
+  if (slot === undefined) return refuse(node, 'R-01-not-a-voter')
   if (role.kind === 'candidate' || role.kind === 'leader') noteClock(node.clusterTime, slot, reply.wallMs, node.nowMs)
   if (role.kind !== 'candidate') return refuse(node, 'R-09-not-asking')
   // A vote is never taken back: a second answer can only be a copy.
@@ -250,21 +282,17 @@ export function onVoteReply(node: NodeState, from: NodeId, reply: VoteReply): vo
 
 /** Our own vote counts from the moment it is on disk. */
 export function onCandidateDurable(node: NodeState, role: CandidateRole): void {
-  if (role.ballots[node.ownSlot] !== 'open' || !isHardStateDurable(node.durability)) return
+  const ownSlot = ownSlotOf(node)
+  if (role.ballots[ownSlot] !== 'open' || !isHardStateDurable(node.durability)) return
   assert(node.votedFor === node.config.id, 'candidate-without-vote', node.votedFor)
-  role.ballots[node.ownSlot] = ownBallot(node)
+  role.ballots[ownSlot] = ownBallot(node)
   maybeLead(node, role)
 }
 
 function maybeLead(node: NodeState, role: CandidateRole): void {
   // Others may have answered before our own disk did: we can't win a term that we might forget (catalogue B04).
-  if (role.ballots[node.ownSlot] === 'open' || !isVoteWon(role.ballots)) return
-  const voters = node.config.voters.filter((_, slot) => role.ballots[slot] === 'granted' || role.ballots[slot] === 'conditional')
+  const { electorate } = node.members
+  if (role.ballots[ownSlotOf(node)] === 'open' || !isVoteWon(electorate, role.ballots)) return
+  const voters = electorate.ids.filter((_, slot) => role.ballots[slot] === 'granted' || role.ballots[slot] === 'conditional')
   becomeLeader(node, `elected by ${voters.join(', ')}`)
-}
-
-function slotOf(node: NodeState, id: NodeId): number {
-  const peer = peerOf(node, id)
-  assert(peer !== undefined, 'unknown-peer', id)
-  return peer.slot
 }

@@ -3,6 +3,7 @@
  * and the log storage keeps them on disk, so the core stays small, pure and fast however large messages are.
  */
 import type { EntryId, LogIndex, Term } from './ids.ts'
+import type { MembershipAt } from './membership.ts'
 
 /** Kinds on disk and on the wire. */
 export const EntryKind = { data: 1, noop: 2, config: 3, timeLeap: 4 } as const
@@ -23,6 +24,8 @@ export interface LogSlice {
   readonly lastIndex: LogIndex
   /** Ascending; the first begins at `prev.index + 1`. */
   readonly runs: readonly TermRun[]
+  /** The config entries in it, ascending. */
+  readonly memberships: readonly MembershipAt[]
   readonly bytes: number
   /** `wallMs` of the last record; 0 for an empty slice. A later leader's stamps begin there (rule 4). */
   readonly lastWallMs: number

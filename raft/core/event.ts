@@ -1,6 +1,7 @@
 /** Everything that can happen to a node. `RaftCore.step(event)` is the only way to change a core; the same events give the same outputs. */
 import type { EntryKind } from './entry.ts'
 import type { Epoch, LogIndex, NodeId } from './ids.ts'
+import type { Member } from './membership.ts'
 import type { Message } from './message.ts'
 
 /** Time passed. Sent when the deadline of the last output is reached, or earlier. */
@@ -76,6 +77,29 @@ export interface PeerDisconnected {
   readonly peer: NodeId
 }
 
+export type MembershipChange =
+  /** These become voters when they have caught up, those cease to be members; either list may be empty. */
+  | { readonly kind: 'replace'; readonly add: readonly Member[]; readonly remove: readonly NodeId[] }
+  /** Undo what has not reached its joint membership yet. */
+  | { readonly kind: 'cancel' }
+  /** Another name or address for the same number. */
+  | { readonly kind: 'update'; readonly member: Member }
+
+/** As leader: the group is to be another one. The outcome comes under `ticket`; what follows the first entry goes by itself. */
+export interface ChangeMembership {
+  readonly kind: 'changeMembership'
+  readonly nowMs: number
+  readonly ticket: number
+  readonly change: MembershipChange
+}
+
+/** A member refused to talk to us: by its committed membership at this index we were removed. */
+export interface ToldRemoved {
+  readonly kind: 'toldRemoved'
+  readonly nowMs: number
+  readonly index: LogIndex
+}
+
 /** The operator, or a test, wants an election now (leaves PreVote in place). */
 export interface Campaign {
   readonly kind: 'campaign'
@@ -92,4 +116,16 @@ export interface Transfer {
 }
 
 export type Event =
-  Transfer | Tick | Receive | Propose | Durable | Applied | Compacted | PeerDied | PeerConnected | PeerDisconnected | Campaign
+  | Transfer
+  | Tick
+  | Receive
+  | Propose
+  | Durable
+  | Applied
+  | Compacted
+  | PeerDied
+  | PeerConnected
+  | PeerDisconnected
+  | Campaign
+  | ChangeMembership
+  | ToldRemoved

@@ -4,11 +4,12 @@
  * only the verified prefix, never "my last index" (B35), and only its durable part moves the leader's commit.
  */
 import { assert } from '../../src/platform/assert.ts'
-import { hearClusterTime, hearStamp, restartClusterTime } from './cluster-time.ts'
+import { changeElectorate, hearClusterTime, hearStamp, restartClusterTime } from './cluster-time.ts'
 import { takeAppendEpoch, takeTruncationEpoch } from './durability.ts'
 import type { LogSlice } from './entry.ts'
 import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
 import { appendSliceToLog, firstDifference, isWellFormed, lastPossibleMatch, termAt, truncateLog } from './log.ts'
+import { addMembership, truncateMemberships } from './members.ts'
 import type { Append, Heartbeat, SnapshotOffer } from './message.ts'
 import { becomeFollower, commitTo, nextElectionDeadline, recordRoleChange, refuse, releaseApply, send, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
@@ -97,6 +98,7 @@ function hearLeader(node: NodeState, from: NodeId): FollowerRole {
   assert(role.leaderId === from, 'two-leaders-in-term', node.term, from)
   if (node.lease?.holder === from) node.lease.heardMs = node.nowMs
   else node.lease = { holder: from, heardMs: node.nowMs }
+  node.toldRemovedAt = undefined
   node.hasLostLeader = false
   node.deferredAsks.length = 0
   role.electionDeadlineMs = nextElectionDeadline(node)
@@ -153,10 +155,16 @@ function takeEntries(node: NodeState, role: FollowerRole, slice: LogSlice, fromI
     assert(fromIndex > node.commitIndex, 'truncate-committed', fromIndex, node.commitIndex)
     assert(fromIndex > role.verifiedIndex, 'truncate-verified', fromIndex, role.verifiedIndex)
     truncateLog(log, fromIndex)
+    if (truncateMemberships(node.members, fromIndex, node.config.first)) changeElectorate(node.clusterTime, node.members.electorate)
     output.persists.push({ kind: 'truncateFrom', epoch: takeTruncationEpoch(durability, fromIndex), index: fromIndex })
   }
   assert(fromIndex === log.lastIndex + 1, 'append-gap', fromIndex, log.lastIndex)
   appendSliceToLog(log, slice)
+  for (const at of slice.memberships) {
+    if (at.index < fromIndex) continue
+    addMembership(node.members, at)
+    changeElectorate(node.clusterTime, node.members.electorate)
+  }
   output.persists.push({ kind: 'appendSlice', epoch: takeAppendEpoch(durability, log.lastIndex), slice, fromIndex })
   if (isRewritten) restartClusterTime(node.clusterTime, slice.lastWallMs, node.nowMs)
   else hearStamp(node.clusterTime, slice.lastWallMs, node.nowMs)

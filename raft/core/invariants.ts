@@ -7,6 +7,7 @@ import { assert } from '../../src/platform/assert.ts'
 import type { RaftCore } from './core.ts'
 import { isHardStateDurable } from './durability.ts'
 import { termAt } from './log.ts'
+import { membersMax } from './membership.ts'
 import { roleChangesKept } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { Progress } from './progress.ts'
@@ -19,12 +20,13 @@ export function checkCore(core: RaftCore): void {
   checkDurability(node)
   checkProposals(node)
   checkOutput(node)
+  checkMembers(node)
   const { role } = node
   if (role.kind === 'leader') checkLeader(node, role)
   else if (role.kind === 'follower') checkFollower(node, role)
   else if (role.kind === 'candidate') assert(node.votedFor === node.config.id, 'I2-candidate-votes-for-itself', node.votedFor)
   assert(node.clusterTime.isLeading === (role.kind === 'leader'), 'time-leader', role.kind)
-  assert(node.deferredAsks.length <= node.peers.length, 'I19-deferred-asks', node.deferredAsks.length)
+  assert(node.deferredAsks.length <= membersMax, 'I19-deferred-asks', node.deferredAsks.length)
   assert(node.roleChanges.length <= roleChangesKept, 'I19-role-changes', node.roleChanges.length)
 }
 
@@ -66,6 +68,16 @@ function checkDurability(node: NodeState): void {
   }
 }
 
+function checkMembers({ members, log, clusterTime }: NodeState): void {
+  const { history, current, electorate, peers, ownId } = members
+  assert(history.at(-1) === current, 'I14-last-in-force', current.index)
+  for (let i = 1; i < history.length; i++) assert((history[i - 1]?.index ?? 0) < (history[i]?.index ?? 0), 'I14-history-order', i)
+  assert(current.index <= log.lastIndex, 'I14-beyond-log', current.index, log.lastIndex)
+  assert(clusterTime.electorate === electorate, 'I14-clocks-of-others', current.index)
+  const others = current.membership.members.filter(member => member.id !== ownId)
+  assert(others.length === peers.length && others.every((member, i) => member.id === peers[i]?.id), 'I14-peers', current.index)
+}
+
 function checkProposals(node: NodeState): void {
   const { proposals, uncommitted, role, commitIndex } = node
   let bytes = 0
@@ -101,6 +113,11 @@ function checkLeader(node: NodeState, leader: LeaderRole): void {
   const isGone = ownTerm === undefined && leader.firstOwnIndex < node.log.firstIndex
   assert(isGone || ownTerm === node.term, 'I8-first-own-entry', leader.firstOwnIndex)
   assert(node.voteWithheldAt === undefined, 'leads-withheld', node.voteWithheldAt)
+  assert(leader.peers.length === node.members.peers.length, 'I14-progress-of-all', leader.peers.length)
+  assert(
+    leader.peers.every((progress, i) => progress.peer === node.members.peers[i]?.id),
+    'I14-progress-order',
+  )
   for (const progress of leader.peers) checkProgress(node, progress)
   const { transfer } = leader
   if (transfer?.phase !== 'told') return

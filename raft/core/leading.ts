@@ -4,19 +4,22 @@
  * what a majority has on disk, itself counted by its own disk like anybody else (catalogue I8).
  */
 import { assert } from '../../src/platform/assert.ts'
-import { followMedian, leapTo, stampNow, startLeadingTime, wantedLeap } from './cluster-time.ts'
+import { changeElectorate, followMedian, leapTo, noteClock, stampNow, startLeadingTime, wantedLeap } from './cluster-time.ts'
+import { maybeStepAside, maybeSteer, noteCatchUp } from './changing.ts'
 import { isHardStateDurable, takeAppendEpoch } from './durability.ts'
 import { EntryKind } from './entry.ts'
 import type { Propose } from './event.ts'
 import type { EntryId, LogIndex } from './ids.ts'
 import { tryReserve } from './limits.ts'
 import { appendToLog, termAt } from './log.ts'
-import { becomeFollower, changeRole, commitTo, refuse, releaseApply } from './node-state.ts'
+import type { Membership } from './membership.ts'
+import { addMembership } from './members.ts'
+import { becomeFollower, changeRole, commitTo, refuse, releaseApply, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
-import { createProgress } from './progress.ts'
+import type { Progress } from './progress.ts'
 import { addProposal, settleProposals } from './proposals.ts'
-import { majorityOf, reachedBy } from './quorum.ts'
-import { feedAll, nextSession, sendHeartbeats } from './replication.ts'
+import { reachedByAll } from './quorum.ts'
+import { feedAll, followMembership, sendHeartbeats } from './replication.ts'
 import type { LeaderRole } from './role.ts'
 import { isHandingOver, onTransferTick } from './transfer.ts'
 
@@ -30,20 +33,24 @@ export function becomeLeader(node: NodeState, reason: string): void {
   const { config, nowMs, log } = node
   const isFirst = log.lastIndex === 0
   const nextIndex = (log.lastIndex + 1) as LogIndex
-  const bounds = { slicesMax: config.inflightSlicesMax, bytesMax: config.inflightBytesMax }
   const leader: LeaderRole = {
     kind: 'leader',
     leaderId: config.id,
-    peers: node.peers.map(peer => createProgress(peer.id, { session: nextSession(peer), nextIndex, nowMs, ...bounds })),
+    peers: [],
     firstOwnIndex: nextIndex,
     timeSettledIndex: nextIndex,
     heartbeatDueMs: nowMs + config.heartbeatIntervalMs,
     transfer: undefined,
     round: 0,
+    steeredIndex: 0 as LogIndex,
+    steeredMs: nowMs,
+    hasTriedHandOver: false,
   }
   changeRole(node, leader, reason)
+  followMembership(node, leader)
   startLeadingTime(node.clusterTime, nowMs, isFirst)
-  appendOwn(node, isFirst ? EntryKind.config : EntryKind.noop, ownTicket, 1)
+  if (isFirst) appendMembership(node, leader, node.members.current.membership, ownTicket)
+  else appendOwn(node, EntryKind.noop, ownTicket, 1)
   maybeLeap(node, leader)
   sendHeartbeats(node, leader)
   feedAll(node, leader)
@@ -73,13 +80,31 @@ export function onPropose(node: NodeState, event: Propose): void {
   feedAll(node, role)
 }
 
-function appendOwn(node: NodeState, entryKind: EntryKind, ticket: number, count: number): EntryId {
+/** A membership is in force from here on (Raft §6). Every step shares a whole set of voters with the one before: their majorities meet. */
+export function appendMembership(node: NodeState, leader: LeaderRole, membership: Membership, ticket: number): void {
+  const { members, clusterTime } = node
+  const before = members.current
+  assert(before.index <= node.commitIndex, 'two-uncommitted-memberships', before.index, node.commitIndex)
+  assert(shareVoters(before.membership, membership), 'membership-leap', before.index)
+  const { index } = appendOwn(node, EntryKind.config, ticket, 1, membership)
+  addMembership(members, { index, membership })
+  changeElectorate(clusterTime, members.electorate)
+  if (members.ownSlot !== undefined) noteClock(clusterTime, members.ownSlot, wallNow(node), node.nowMs)
+  followMembership(node, leader)
+}
+
+function shareVoters(a: Membership, b: Membership): boolean {
+  const halves = [a.voters, a.outgoing].filter(half => half.length > 0).map(half => half.join())
+  return halves.includes(b.voters.join()) || halves.includes(b.outgoing.join())
+}
+
+function appendOwn(node: NodeState, entryKind: EntryKind, ticket: number, count: number, membership?: Membership): EntryId {
   const { log, term, durability } = node
   const firstIndex = (log.lastIndex + 1) as LogIndex
   const wallMs = stampNow(node.clusterTime, node.nowMs)
   appendToLog(log, count, term)
   const epoch = takeAppendEpoch(durability, log.lastIndex)
-  node.output.persists.push({ kind: 'appendOwn', epoch, ticket, entryKind, firstIndex, count, term, wallMs })
+  node.output.persists.push({ kind: 'appendOwn', epoch, ticket, entryKind, firstIndex, count, term, wallMs, membership })
   return { term, index: firstIndex }
 }
 
@@ -97,10 +122,8 @@ export function onLeaderDurable(node: NodeState, leader: LeaderRole): void {
 
 /** Something is on more disks than before: perhaps on a majority's. */
 export function maybeAdvanceCommit(node: NodeState, leader: LeaderRole): void {
-  const { scratch, log, config, durability } = node
-  scratch[0] = durability.durableIndex
-  for (let i = 0; i < leader.peers.length; i++) scratch[i + 1] = leader.peers[i]?.durableIndex ?? 0
-  const index = Math.min(reachedBy(scratch, majorityOf(config.voters.length)), log.lastIndex) as LogIndex
+  const { log, durability } = node
+  const index = Math.min(reachedByQuorum(node, leader, durability.durableIndex, durableIndexOf), log.lastIndex) as LogIndex
   if (index <= node.commitIndex) return
   if (termAt(log, index) !== node.term) return
   assert(index >= leader.firstOwnIndex, 'commits-foreign-term', index, leader.firstOwnIndex)
@@ -108,7 +131,23 @@ export function maybeAdvanceCommit(node: NodeState, leader: LeaderRole): void {
   maybeTrustOwnLog(node, leader)
   settleProposals(node.proposals, index, node.term, node.uncommitted, node.output.outcomes)
   releaseApply(node)
+  maybeSteer(node, leader, appendMembership)
   feedAll(node, leader)
+}
+
+const durableIndexOf = (progress: Progress): number => progress.durableIndex
+const contactMsOf = (progress: Progress): number => progress.contactMs
+
+/** What a majority of each half has reached: our own number, if we vote, and one for each peer that does. */
+function reachedByQuorum(node: NodeState, leader: LeaderRole, own: number, valueOf: (progress: Progress) => number): number {
+  const { electorate, values, ownSlot, peers } = node.members
+  if (ownSlot !== undefined) values[ownSlot] = own
+  for (let i = 0; i < peers.length; i++) {
+    const slot = peers[i]?.slot
+    const progress = leader.peers[i]
+    if (slot !== undefined && progress !== undefined) values[slot] = valueOf(progress)
+  }
+  return reachedByAll(electorate, values)
 }
 
 export function onLeaderTick(node: NodeState, leader: LeaderRole): void {
@@ -118,6 +157,9 @@ export function onLeaderTick(node: NodeState, leader: LeaderRole): void {
     else return becomeFollower(node, undefined, `gave up: no majority heard for ${Math.round(nowMs - heardByMajority(node, leader))} ms`)
   }
   if (leader.transfer !== undefined && nowMs >= Math.min(leader.transfer.deadlineMs, leader.heartbeatDueMs)) onTransferTick(node, leader)
+  if (maybeStepAside(node, leader)) return
+  for (const progress of leader.peers) noteCatchUp(node, progress)
+  maybeSteer(node, leader, appendMembership)
   followMedian(clusterTime, nowMs)
   maybeLeap(node, leader)
   if (nowMs < leader.heartbeatDueMs) return
@@ -132,10 +174,7 @@ function hearsMajority(node: NodeState, leader: LeaderRole): boolean {
 
 /** The latest moment since which a majority, ourselves included, has been heard. */
 function heardByMajority(node: NodeState, leader: LeaderRole): number {
-  const { scratch } = node
-  scratch[0] = node.nowMs
-  for (let i = 0; i < leader.peers.length; i++) scratch[i + 1] = leader.peers[i]?.contactMs ?? 0
-  return reachedBy(scratch, majorityOf(node.config.voters.length))
+  return reachedByQuorum(node, leader, node.nowMs, contactMsOf)
 }
 
 /** A majority of clocks is far ahead of cluster time: an entry of its own takes it there. One at a time. */

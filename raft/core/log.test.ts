@@ -15,14 +15,22 @@ function runsOf(terms: readonly number[], firstIndex = 1): TermRun[] {
 
 function aLog(terms: readonly number[]): Log {
   const last = { index: terms.length as LogIndex, term: (terms.at(-1) ?? 0) as Term }
-  const common = { firstIndex: 1 as LogIndex, last, runs: runsOf(terms), appliedIndex: 0 as LogIndex, lastWallMs: 0, incarnation: 1 }
+  const common = {
+    firstIndex: 1 as LogIndex,
+    last,
+    runs: runsOf(terms),
+    memberships: [],
+    appliedIndex: 0 as LogIndex,
+    lastWallMs: 0,
+    incarnation: 1,
+  }
   return createLog({ ...common, hardState: { term: last.term, votedFor: undefined }, hasTornTail: false, isVoteWithheld: false })
 }
 
 function aSlice(terms: readonly number[], prevIndex: number): LogSlice {
   const prev = { index: prevIndex as LogIndex, term: (terms[prevIndex - 1] ?? 0) as Term }
   const runs = runsOf(terms.slice(prevIndex), prevIndex + 1)
-  return { prev, lastIndex: terms.length as LogIndex, runs, bytes: 0, lastWallMs: 0, ticket: 0 }
+  return { prev, lastIndex: terms.length as LogIndex, runs, memberships: [], bytes: 0, lastWallMs: 0, ticket: 0 }
 }
 
 const terms = fc.array(fc.integer({ min: 0, max: 1 }), { maxLength: 20 }).map(steps => {

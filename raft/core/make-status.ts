@@ -1,6 +1,7 @@
 /** The view from outside. Made on demand, holds no reference into the core that the core will change. */
 import { readClusterTime } from './cluster-time.ts'
 import { lastId } from './log.ts'
+import { isRemoved } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { Progress } from './progress.ts'
 import type { LeaderTransfer } from './role.ts'
@@ -19,7 +20,10 @@ export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
     commitIndex: node.commitIndex,
     durableIndex: node.durability.durableIndex,
     last: lastId(log),
-    voters: config.voters,
+    voters: node.members.current.membership.voters,
+    membership: node.members.current,
+    isMembershipCommitted: node.members.current.index <= node.commitIndex,
+    isRemoved: isRemoved(node),
     peers: role.kind === 'leader' ? role.peers.map(progress => peerStatus(progress, nowMs)) : [],
     clusterTimeMs: readClusterTime(node.clusterTime, nowMs),
     transfer: role.kind === 'leader' ? transferStatus(role.transfer, nowMs) : undefined,

@@ -12,6 +12,8 @@ import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
 import { createPool } from './limits.ts'
 import type { BytePool } from './limits.ts'
 import { createLog } from './log.ts'
+import { createMembers, isAlone, isRemovedAt } from './members.ts'
+import type { Members, Peer } from './members.ts'
 import type { Log } from './log.ts'
 import type { Outgoing, Output } from './output.ts'
 import { createOutput } from './output.ts'
@@ -23,17 +25,6 @@ import type { LeaderRole, RoleState } from './role.ts'
 import type { RoleChange } from './status.ts'
 
 export const roleChangesKept = 20
-
-/** What we know of another voter apart from any leadership. Changed in core.ts and replication.ts. */
-export interface Peer {
-  readonly id: NodeId
-  /** Its place among the voters. */
-  readonly slot: number
-  /** Its restart counter as last heard; 0 = not heard. */
-  incarnation: number
-  /** Sessions that we have opened with it; goes into the next one's number. */
-  sessionCount: number
-}
 
 /** A vote question that was refused only because we still heard from the leader; answered again if that leader dies too. Changed in election.ts. */
 export interface DeferredAsk {
@@ -58,8 +49,8 @@ export type LogTrust = 'whole' | 'torn' | 'empty'
 export interface NodeState {
   readonly config: RaftConfig
   readonly incarnation: number
-  readonly ownSlot: number
-  readonly peers: readonly Peer[]
+  /** Changed where the log is: `appendMembership` in leading.ts, `takeEntries` in following.ts. */
+  readonly members: Members
   readonly log: Log
   readonly durability: Durability
   readonly clusterTime: ClusterTime
@@ -68,8 +59,6 @@ export interface NodeState {
   readonly output: Output
   /** The last `roleChangesKept`. */
   readonly roleChanges: RoleChange[]
-  /** For quorum.ts; one number for each voter. */
-  readonly scratch: Float64Array
 
   /** Changed in `adoptTerm` and `castVote` only. */
   term: Term
@@ -89,9 +78,13 @@ export interface NodeState {
   round: number
   /** Rule 12. Left only when a leader of a term above this one is heard. */
   voteWithheldAt: Term | undefined
+  /** A member told us that its membership of this index has us no more; newer than all we know. Cleared by a leader that speaks to us. */
+  toldRemovedAt: LogIndex | undefined
   /** What our log is worth in a vote: `torn` or `empty` until a leader has verified it since our start. */
   logTrust: LogTrust
 
+  /** Our calendar clock, less our monotonic one, at the last tick. */
+  wallOffsetMs: number
   nowMs: number
   lastTickMs: number
   jitter: number
@@ -124,18 +117,16 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
   // The hard state is synced before any entry of its term: if the log knows a later term, a slot was lost, and with it perhaps a vote.
   const isBehindLog = hardState.term < log.lastTerm
   const term = isBehindLog ? log.lastTerm : hardState.term
-  const { voters } = config
+  const members = createMembers(config.id, recovered.memberships, config.first)
   // Alone, nobody else can have had our vote, and no term of ours can have left a trace outside our own log.
-  const isWithheld = (recovered.isVoteWithheld || isBehindLog) && voters.length > 1
-  const ownSlot = voters.indexOf(config.id)
-  const clusterTime = createClusterTime(voters.length, config.timeLeapMs, recovered.lastWallMs, start.nowMs)
-  clusterTime.offsets[ownSlot] = start.wallMs - start.nowMs
-  const firstDeadlineMs = voters.length === 1 ? start.nowMs : start.nowMs + config.electionTimeoutMs * (1 + start.jitter)
+  const isWithheld = (recovered.isVoteWithheld || isBehindLog) && !isAlone(members)
+  const clusterTime = createClusterTime(members.electorate, config.timeLeapMs, recovered.lastWallMs, start.nowMs)
+  if (members.ownSlot !== undefined) clusterTime.offsets[members.ownSlot] = start.wallMs - start.nowMs
+  const firstDeadlineMs = isAlone(members) ? start.nowMs : start.nowMs + config.electionTimeoutMs * (1 + start.jitter)
   return {
     config,
     incarnation: recovered.incarnation,
-    ownSlot,
-    peers: voters.flatMap((id, slot) => (id === config.id ? [] : [{ id, slot, incarnation: 0, sessionCount: 0 }])),
+    members,
     log,
     durability: createDurability(log.lastIndex),
     clusterTime,
@@ -143,7 +134,6 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
     uncommitted: createPool(config.uncommittedBytesMax),
     output: createOutput(recovered.appliedIndex, Math.min(firstDeadlineMs, start.nowMs + config.heartbeatIntervalMs)),
     roleChanges: [],
-    scratch: new Float64Array(voters.length),
     term,
     votedFor: isBehindLog ? undefined : hardState.votedFor,
     role: newFollower(undefined, firstDeadlineMs),
@@ -155,7 +145,9 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
     lastEarlyRoundMs: -Infinity,
     round: 0,
     voteWithheldAt: isWithheld ? term : undefined,
+    toldRemovedAt: undefined,
     logTrust: initialTrust(recovered),
+    wallOffsetMs: start.wallMs - start.nowMs,
     nowMs: start.nowMs,
     lastTickMs: start.nowMs,
     jitter: start.jitter,
@@ -166,8 +158,13 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
 }
 
 export function peerOf(node: NodeState, id: NodeId): Peer | undefined {
-  for (const peer of node.peers) if (peer.id === id) return peer
+  for (const peer of node.members.peers) if (peer.id === id) return peer
   return undefined
+}
+
+/** Out of the group, by what is committed in our log or by a member's word. */
+export function isRemoved(node: NodeState): boolean {
+  return node.toldRemovedAt !== undefined || isRemovedAt(node.members, node.commitIndex)
 }
 
 /** Says no, or looks away: the reason goes to the trace. */
@@ -184,7 +181,7 @@ export function send(node: NodeState, to: NodeId, message: Outgoing['message']):
 
 /** Our calendar clock now, as the last tick showed it and our monotonic clock ran on. */
 export function wallNow(node: NodeState): number {
-  return Math.floor((node.clusterTime.offsets[node.ownSlot] ?? 0) + node.nowMs)
+  return Math.floor(node.wallOffsetMs + node.nowMs)
 }
 
 /** The whole range [timeout, 2 × timeout), by the last jitter that the driver drew. */

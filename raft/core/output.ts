@@ -9,6 +9,7 @@
  */
 import type { EntryKind, LogSlice } from './entry.ts'
 import type { EntryId, Epoch, LogIndex, NodeId, Session, Term } from './ids.ts'
+import type { Membership } from './membership.ts'
 import type { Message } from './message.ts'
 import type { RoleChange } from './status.ts'
 
@@ -31,6 +32,8 @@ export type Persist =
       readonly count: number
       readonly term: Term
       readonly wallMs: number
+      /** What a config entry holds; the driver encodes it. */
+      readonly membership: Membership | undefined
     }
   /** Append the slice's records from `fromIndex` on, verbatim. */
   | { readonly kind: 'appendSlice'; readonly epoch: Epoch; readonly slice: LogSlice; readonly fromIndex: LogIndex }
@@ -71,7 +74,20 @@ export type ProposalOutcome =
   | { readonly kind: 'unknown'; readonly ticket: number; readonly cause: 'leadershipLost' }
 
 /** `transferring`: we are handing over; the next leader is a few milliseconds away. */
-export type RejectReason = 'notLeader' | 'busy' | 'transferring' | 'storageFailed' | 'overwritten'
+export type RejectReason = 'notLeader' | 'busy' | 'transferring' | 'storageFailed' | 'overwritten' | ChangeRefusal
+
+/** Why a membership is not changed. */
+export type ChangeRefusal =
+  /** Another change is not finished, or the leader is too new to know that none is. */
+  | 'changeInProgress'
+  | 'alreadyMember'
+  | 'notMember'
+  | 'noVoterLeft'
+  | 'nothingToCancel'
+  /** The joint membership stands: it finishes. */
+  | 'tooLate'
+  /** Too many members, or two with one name. */
+  | 'invalid'
 
 /** How a wish to hand over the leadership ended. */
 export type TransferEnd =

@@ -41,6 +41,10 @@ export interface Progress {
   /** False until the first answer. */
   hasAnswered: boolean
   appliedIndex: LogIndex
+  /** Catching up, by rounds: the present one ends at this index and began at that moment (changing.ts). */
+  roundIndex: LogIndex
+  roundMs: number
+  isCaughtUp: boolean
 }
 
 export interface ProgressStart {
@@ -68,6 +72,9 @@ export function createProgress(peer: NodeId, start: ProgressStart): Progress {
     contactMs: start.nowMs,
     hasAnswered: false,
     appliedIndex: none,
+    roundIndex: (start.nextIndex - 1) as LogIndex,
+    roundMs: start.nowMs,
+    isCaughtUp: false,
   }
 }
 

@@ -3,7 +3,7 @@
  * The order is that of the protocol: envelope, votes, appends, answers, wishes.
  */
 export const refusals = {
-  'R-01-not-a-voter': 'a message from a node outside the group, or under our own number',
+  'R-01-not-a-voter': 'an answer from a node outside the group, or anything under our own number',
   'R-02-stale-term': 'a request of an older term; the answer tells ours',
   'R-03-stale-reply': 'an answer to something that we asked in an older term',
   'R-04-lease': 'a vote wanted while we hear from a leader, or are one',
@@ -28,6 +28,9 @@ export const refusals = {
   'R-23-stalled': 'our own clock jumped: what waits in the sockets is read before we campaign or step down',
   'R-24-already-leading': 'a campaign wanted of a leader',
   'R-25-needs-snapshot': 'the peer needs entries that we have compacted away, or too many: it gets a snapshot',
+  'R-26-no-vote-of-ours': 'an election would be due, and we are no voter',
+  'R-27-removed': 'an election would be due, and we were told that we are removed',
+  'R-28-no-such-change': 'a change of membership that can not be, or not now',
   'R-40-transferring': 'a proposal to a leader that is handing over',
   'R-41-no-transfer': 'a wish to hand over that can not be begun',
   'R-42-not-our-transfer': 'told to take over by somebody who does not lead us, or in an earlier session',

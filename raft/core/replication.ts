@@ -10,9 +10,10 @@ import { isWindowFull } from './inflight.ts'
 import { lastPossibleMatch, termAt } from './log.ts'
 import type { AppendAccepted, AppendConflict, AppendRefused, HeartbeatReply } from './message.ts'
 import { peerOf, refuse } from './node-state.ts'
-import type { NodeState, Peer } from './node-state.ts'
+import type { Peer } from './members.ts'
+import type { NodeState } from './node-state.ts'
 import type { Output } from './output.ts'
-import { isCurrentConflict, onMatched, onSent, openSession, outrunsPending, startProbe, startSnapshot } from './progress.ts'
+import { createProgress, isCurrentConflict, onMatched, onSent, openSession, outrunsPending, startProbe, startSnapshot } from './progress.ts'
 import type { PendingAppend, Progress } from './progress.ts'
 import type { LeaderRole } from './role.ts'
 import { makeSession } from './session.ts'
@@ -186,7 +187,7 @@ export function onHeartbeatReply(node: NodeState, leader: LeaderRole, from: Node
   const progress = current(node, leader, from, reply.session)
   if (progress === undefined || peer === undefined) return
   if (reply.round > leader.round) return refuse(node, 'R-17-beyond-log')
-  noteClock(node.clusterTime, peer.slot, reply.wallMs, node.nowMs)
+  if (peer.slot !== undefined) noteClock(node.clusterTime, peer.slot, reply.wallMs, node.nowMs)
   if (reply.appliedIndex > progress.appliedIndex) progress.appliedIndex = reply.appliedIndex
   // It lives, so what it has not answered for a whole interval may be lost: probe again, or ask where it stands.
   const { flow } = progress
@@ -204,7 +205,8 @@ export function onHeartbeatReply(node: NodeState, leader: LeaderRole, from: Node
 /** A new incarnation of the peer, or a new connection to the one we know. */
 export function onPeerConnected(node: NodeState, leader: LeaderRole, peer: Peer, isNewIncarnation: boolean): void {
   const progress = progressOf(leader, peer.id)
-  assert(progress !== undefined, 'connected-stranger', peer.id)
+  // A node that is no member, or none any more, may be connected and is not fed.
+  if (progress === undefined) return
   if (isNewIncarnation) return restartSession(node, peer, progress)
   if (progress.flow.kind === 'probe') progress.flow.sentMs = undefined
   feed(node, progress)
@@ -213,7 +215,7 @@ export function onPeerConnected(node: NodeState, leader: LeaderRole, peer: Peer,
 /** What was in flight on the data connection is lost. */
 export function onPeerDisconnected(node: NodeState, leader: LeaderRole, id: NodeId): void {
   const progress = progressOf(leader, id)
-  assert(progress !== undefined, 'disconnected-stranger', id)
+  if (progress === undefined) return
   withdraw(node, progress)
   startProbe(progress, (progress.matchedIndex + 1) as LogIndex)
   // Nobody is there to answer: the new connection, or an answered heartbeat, sets the probe off.
@@ -224,6 +226,19 @@ function restartSession(node: NodeState, peer: Peer, progress: Progress): void {
   withdraw(node, progress)
   openSession(progress, nextSession(peer))
   feed(node, progress)
+}
+
+/** Another membership is in force: who is new is fed from now on, who is gone is not, and all others go on as they were (catalogue B97). */
+export function followMembership(node: NodeState, leader: LeaderRole): void {
+  const { config, log, nowMs, members } = node
+  const before = leader.peers.splice(0)
+  const nextIndex = (log.lastIndex + 1) as LogIndex
+  const bounds = { slicesMax: config.inflightSlicesMax, bytesMax: config.inflightBytesMax }
+  for (const peer of members.peers) {
+    const known = before.find(progress => progress.peer === peer.id)
+    leader.peers.push(known ?? createProgress(peer.id, { session: nextSession(peer), nextIndex, nowMs, ...bounds }))
+  }
+  for (const progress of before) if (!leader.peers.includes(progress)) withdraw(node, progress)
 }
 
 /** Takes an unsent append out of the output again: it rests on a progress that is not so any more. */

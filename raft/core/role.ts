@@ -31,7 +31,7 @@ export interface PreCandidateRole {
   readonly round: number
   /** An early round: we saw the leader's process die. */
   readonly isEarly: boolean
-  /** By voter, in the order of the configuration. */
+  /** By slot of the electorate, which does not change while we ask. */
   readonly ballots: Ballot[]
   electionDeadlineMs: number
 }
@@ -59,8 +59,8 @@ export interface LeaderTransfer {
 export interface LeaderRole {
   readonly kind: 'leader'
   readonly leaderId: NodeId
-  /** The other voters, in the order of the configuration. */
-  readonly peers: readonly Progress[]
+  /** The other members, in the order of the membership in force. */
+  readonly peers: Progress[]
   /** The first entry of our own term: only from there on may copies be counted (Raft §5.4.2). */
   readonly firstOwnIndex: LogIndex
   /** Cluster time rests on no entry beyond this one: our first entry (leaps of earlier terms stand before it), or the last leap since. */
@@ -69,6 +69,11 @@ export interface LeaderRole {
   transfer: LeaderTransfer | undefined
   /** Of the last heartbeat; a read is confirmed by answers to a later one (reads come next). */
   round: number
+  /** The membership that we have seen committed, and since when: its next step counts from there. */
+  steeredIndex: LogIndex
+  steeredMs: number
+  /** We are to cease to be a voter and have tried to hand over first. */
+  hasTriedHandOver: boolean
 }
 
 /** `recovering` is reserved for a node that repairs a rotten log from its peers: it will be entered at start and left for `follower`. */

@@ -1,5 +1,6 @@
 /** The node as seen from outside: a plain immutable object, cheap to make, the only thing that CLI, metrics and tests read. */
 import type { EntryId, LogIndex, NodeId, Session, Term } from './ids.ts'
+import type { MembershipAt } from './membership.ts'
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader' | 'recovering'
 
@@ -49,6 +50,11 @@ export interface RaftStatus {
   readonly durableIndex: LogIndex
   readonly last: EntryId
   readonly voters: readonly NodeId[]
+  /** In force here, committed or not. */
+  readonly membership: MembershipAt
+  readonly isMembershipCommitted: boolean
+  /** Out of the group: by our own log, or because a member told us. Such a node starts no election. */
+  readonly isRemoved: boolean
   readonly peers: readonly PeerStatus[]
   readonly clusterTimeMs: number
   readonly transfer: TransferStatus | undefined

@@ -14,6 +14,7 @@ import { refuse, send } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { TransferEnd } from './output.ts'
 import { progressOf } from './replication.ts'
+import { slotIn } from './quorum.ts'
 import type { LeaderRole } from './role.ts'
 
 /** Somebody wants another leader. */
@@ -29,11 +30,18 @@ export function onTransfer(node: NodeState, event: Transfer): void {
   moveTransfer(node, role)
 }
 
+/** The leader itself wants another one: it is about to cease to be a voter. Nobody waits for the end of this. */
+export function handOver(node: NodeState, leader: LeaderRole, to: NodeId): void {
+  if (leader.transfer !== undefined) return
+  leader.transfer = { to, phase: 'catchingUp', deadlineMs: node.nowMs + node.config.electionTimeoutMs }
+  moveTransfer(node, leader)
+}
+
 function whyNoTransfer(node: NodeState, to: NodeId): Extract<TransferEnd, { kind: 'refused' }>['reason'] | undefined {
-  const { role, config } = node
+  const { role, config, members } = node
   if (role.kind !== 'leader') return 'notLeader'
   if (to === config.id) return 'alreadyLeads'
-  if (!config.voters.includes(to)) return 'notAVoter'
+  if (slotIn(members.electorate, to) === undefined) return 'notAVoter'
   return role.transfer === undefined ? undefined : 'inProgress'
 }
 

@@ -1,5 +1,6 @@
 /** What a RaftNode's user gives it and gets from it: the interface between the log and the state machine above it. */
 import type { NodeId, Term } from '../core/ids.ts'
+import type { MembershipAt } from '../core/membership.ts'
 import type { RaftStatus, RoleChange } from '../core/status.ts'
 import type { Channel } from '../codec/messages.ts'
 import type { BulkApp } from './bulk.ts'
@@ -16,6 +17,13 @@ export interface LeadershipView {
   readonly isReady: boolean
 }
 
+/** Who belongs to the group, as far as this node knows. */
+export interface MembershipView {
+  readonly at: MembershipAt
+  readonly isCommitted: boolean
+  readonly isRemoved: boolean
+}
+
 /** Calls into the application. None of them runs inside a call of the application into the node; each may call the node. */
 export interface RaftApp {
   /** Committed, and durable here. Each entry once, in order, of every kind. The body is lent for the call. */
@@ -23,6 +31,8 @@ export interface RaftApp {
   /** After the applies of one turn. */
   appliedBatch(lastIndex: number): void
   leadershipChanged(view: LeadershipView): void
+  /** Another membership is in force, or committed, or we were removed. */
+  membershipChanged?(view: MembershipView): void
   /** A frame that a peer's application sent with `sendToPeer`; in order for each connection. The bytes may be kept. */
   peerFrame(from: NodeId, bytes: Uint8Array): void
   /** `sendToPeer` can reach it from here on. */

@@ -2,7 +2,7 @@
  * One connection to a peer, from the first byte to the last: the greeting, the frames, the silence.
  *
  * States: opening (a dial under way) → greeting (open, no hello from the other side yet) → open → closed.
- * Before the greeting is over a link takes nothing but a hello of at most a kilobyte; who dialled sends first and sends nothing else until answered.
+ * Before the greeting is over a link takes nothing but a hello of at most two kilobytes; who dialled sends first and sends nothing else until answered.
  * What it is told to send waits until `flush`: the frames of one turn leave in one write. It never keeps more than the caller's bound.
  * It does not know what it is for: transport.ts decides who may come in and what a closed link means.
  */
@@ -14,7 +14,13 @@ import type { NodeId } from '../core/ids.ts'
 import type { DriverMetrics } from './metrics.ts'
 
 /** A hello is short, and a stranger gets no more room. */
-const greetingBytesMax = 1_024
+const greetingBytesMax = 2_048
+
+/** A sentence; and the membership by which the caller was removed, when that is the reason. */
+export interface Unwelcome {
+  readonly reason: string
+  readonly removedAt?: number
+}
 
 export interface LinkOwner {
   readonly metrics: DriverMetrics
@@ -25,8 +31,10 @@ export interface LinkOwner {
   wake(): void
   /** Our own hello for this link. */
   helloFor(link: Link): Hello
-  /** The other side said who it is. A sentence when it is not welcome. */
-  greeted(link: Link, hello: Hello): string | undefined
+  /** The other side said who it is. Why it is not welcome, if it is not. */
+  greeted(link: Link, hello: Hello): Unwelcome | undefined
+  /** The other side says that we were removed from the group, by its membership of this index. */
+  toldRemoved(index: number): void
   /** The greeting is over: `link` is open both ways. */
   opened(link: Link): void
   frame(link: Link, kind: number, header: Uint8Array, payload: Uint8Array): void
@@ -182,6 +190,7 @@ export class Link {
   #greet(kind: number, header: Uint8Array, payload: Uint8Array): boolean {
     const frame = decodeFrame(kind, header, payload)
     if (frame.kind === 'helloRefused') {
+      if (frame.removedAt > 0) this.#owner.toldRemoved(frame.removedAt)
       this.close(`refused by the peer: ${frame.reason}`)
       return false
     }
@@ -195,8 +204,8 @@ export class Link {
     const problem = this.#owner.greeted(this, frame.hello)
     if (problem !== undefined) {
       this.#owner.metrics.hellosRefused++
-      if (!this.isDialled) this.#connection?.write([encodeHelloRefused(problem)])
-      this.close(`not welcome: ${problem}`)
+      if (!this.isDialled) this.#connection?.write([encodeHelloRefused(problem.reason, problem.removedAt)])
+      this.close(`not welcome: ${problem.reason}`)
       return false
     }
     this.#reader.bytesMax = this.#owner.frameBytesMax

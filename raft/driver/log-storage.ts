@@ -8,6 +8,7 @@
  */
 import type { EntryKind, TermRun } from '../core/entry.ts'
 import type { EntryId, LogIndex, Term } from '../core/ids.ts'
+import type { MembershipAt } from '../core/membership.ts'
 
 /** The body of an entry to append: parts that will stand one behind the other. Lent until `appendOwn` has returned. */
 export interface EntryBody {
@@ -41,7 +42,8 @@ export interface RecordBlock {
 }
 
 export type BlockCheck =
-  | { readonly kind: 'ok'; readonly block: RecordBlock }
+  /** `memberships`: of its config entries. */
+  | { readonly kind: 'ok'; readonly block: RecordBlock; readonly memberships: readonly MembershipAt[] }
   /** A sentence about what is wrong with the bytes. */
   | { readonly kind: 'corrupt'; readonly problem: string }
 
@@ -55,7 +57,7 @@ export interface LogStorage {
   recordBytes(bodyBytes: number): number
   /** Stamps and appends entries `firstIndex …`, one for each body. Bodies are copied. */
   appendOwn(stamp: { term: Term; firstIndex: LogIndex; kind: EntryKind; wallMs: number }, bodies: readonly EntryBody[]): void
-  /** Decodes and checks records from a peer: headers, CRCs, chain, running indexes, terms that do not fall. Changes nothing. */
+  /** Decodes and checks records from a peer: headers, CRCs, chain, running indexes, terms that do not fall, config entries that decode. Changes nothing. */
   checkBlock(prev: EntryId, bytes: Uint8Array): BlockCheck
   /** Appends a checked block's records from `fromIndex` on, verbatim. `fromIndex` is our last index + 1. Copied. */
   appendBlock(block: RecordBlock, fromIndex: LogIndex): void

@@ -19,10 +19,13 @@ import type { RaftConfig } from '../core/config.ts'
 import type { RaftCore } from '../core/core.ts'
 import { EntryKind } from '../core/entry.ts'
 import type { Epoch } from '../core/ids.ts'
+import { encodeMembership } from '../core/membership.ts'
+import type { Member } from '../core/membership.ts'
 import type { LeadershipView, RaftApp, RaftTrace } from './app.ts'
 import { Applier } from './applier.ts'
 import { Inbox } from './inbox.ts'
 import type { EntryBody, HardStateStorage, LogStorage } from './log-storage.ts'
+import { MembershipWatch } from './membership-watch.ts'
 import type { DriverMetrics } from './metrics.ts'
 import { Persistence } from './persistence.ts'
 import type { OwnAppend } from './persistence.ts'
@@ -30,7 +33,7 @@ import { Receiver } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { Submissions } from './submissions.ts'
 import type { Batch } from './submissions.ts'
-import type { Transport } from './transport.ts'
+import type { PeerAddress, Transport } from './transport.ts'
 import { Wishes } from './wishes.ts'
 
 export interface LoopOptions {
@@ -44,7 +47,10 @@ export interface LoopOptions {
   readonly metrics: DriverMetrics
   readonly transport: Transport
   readonly trace: RaftTrace | undefined
-  firstEntryBody(): Uint8Array
+  /** We, in our own words. */
+  readonly self: Member
+  /** Where to dial while no membership is known. */
+  readonly join: readonly PeerAddress[]
 }
 
 /** Data frames are taken for at most this long in one turn. */
@@ -83,6 +89,7 @@ export class Loop {
   readonly #batches = new Map<number, Batch>()
   readonly #receiver: Receiver
   #view: LeadershipView
+  readonly #membershipWatch: MembershipWatch
   /** As the storage knows it: both only ever go from true to false. */
   #isVoteConditional: boolean
   #isVoteWithheld: boolean
@@ -116,6 +123,7 @@ export class Loop {
       sliceBytesMax: config.sliceBytesMax,
     })
     this.applier = new Applier({ clock, log, appliedIndex: node.appliedIndex, apply: entry => app.apply(entry) })
+    this.#membershipWatch = new MembershipWatch({ ...options, wish: change => this.submissions.addChange(change, undefined) })
     this.#view = this.#currentView()
     const status = core.status(clock.nowMs())
     this.#isVoteConditional = status.isVoteConditional
@@ -129,6 +137,11 @@ export class Loop {
   /** Stopped by an error, not by a call. */
   get isFailed(): boolean {
     return this.#isFailed
+  }
+
+  /** A member said who and where it is. */
+  introduced(member: Member): void {
+    this.#membershipWatch.introduced(member)
   }
 
   /** Asks for a turn as soon as what is waiting has come in. */
@@ -201,6 +214,7 @@ export class Loop {
     this.persistence.start()
     transport.flush()
     this.#tellLeadership()
+    this.#membershipWatch.tell()
     this.#apply()
     this.#tellTrust()
     transport.flush()
@@ -235,6 +249,9 @@ export class Loop {
       this.#batches.set(ticket, batch)
       core.step({ kind: 'propose', nowMs: clock.nowMs(), ticket, entryKind, count: bodies.length, bytes })
     }
+    for (let wish = this.submissions.takeChange(); wish !== undefined; wish = this.submissions.takeChange()) {
+      core.step({ kind: 'changeMembership', nowMs: clock.nowMs(), ...wish })
+    }
   }
 
   #stepWishes(): void {
@@ -254,6 +271,7 @@ export class Loop {
     if (nowMs - this.#lastLinkCheckMs >= linkCheckIntervalMs) {
       this.#lastLinkCheckMs = nowMs
       transport.check()
+      this.#membershipWatch.maybeRecordMoves()
     }
     if (nowMs >= core.output.deadlineMs) core.step({ kind: 'tick', nowMs, wallMs: clock.wallMs(), jitter: random.next() })
   }
@@ -326,8 +344,9 @@ export class Loop {
     const batch = this.#batches.get(persist.ticket)
     if (batch !== undefined) return batch
     assert(persist.count === 1, 'proposal-without-bodies', persist.ticket)
-    if (persist.entryKind !== EntryKind.config) return { bodies: [emptyBody], bytes: this.#options.log.recordBytes(0) }
-    const body = this.#options.firstEntryBody()
+    assert((persist.entryKind === EntryKind.config) === (persist.membership !== undefined), 'config-without-membership', persist.ticket)
+    if (persist.membership === undefined) return { bodies: [emptyBody], bytes: this.#options.log.recordBytes(0) }
+    const body = encodeMembership(persist.membership)
     return { bodies: [{ parts: [body], bytes: body.length, crc: crc32c(body) }], bytes: this.#options.log.recordBytes(body.length) }
   }
 

@@ -9,8 +9,12 @@ import { assert } from '../../src/platform/assert.ts'
 import type { RaftConfig, RecoveredState } from '../core/config.ts'
 import { RaftCore } from '../core/core.ts'
 import type { EntryKind } from '../core/entry.ts'
+import type { MembershipChange } from '../core/event.ts'
 import type { SnapshotVerdict } from '../core/following.ts'
+import { logIndex } from '../core/ids.ts'
 import type { EntryId, LogIndex, NodeId, Term } from '../core/ids.ts'
+import { memberOf, wasRemoved } from '../core/membership.ts'
+import type { Member, Membership } from '../core/membership.ts'
 import type { RejectReason } from '../core/output.ts'
 import type { Role } from '../core/status.ts'
 import { isHandingOver } from '../core/transfer.ts'
@@ -21,6 +25,8 @@ import type { EntryBody, HardStateStorage, LogStorage, StoredEntry } from './log
 import { Loop } from './loop.ts'
 import { createMetrics } from './metrics.ts'
 import type { ProposeDone } from './submissions.ts'
+import { committedMembership, dialled } from './membership-watch.ts'
+import type { PeerAddress } from './transport.ts'
 import { Transport } from './transport.ts'
 import type { TransferDone } from './wishes.ts'
 
@@ -32,26 +38,26 @@ export interface RaftNodeOptions {
   readonly network: Network
   /** Our own peer port. */
   readonly listen: NetworkAddress
-  /** The other members, each at the address as seen from here. */
-  readonly peers: readonly { readonly id: NodeId; readonly address: NetworkAddress }[]
+  /** We, as the others are to know us. */
+  readonly self: Member
+  /** Whom a node that belongs to no group yet dials. */
+  readonly join?: readonly PeerAddress[]
   readonly clusterName: string
   /** What the protocol between members can do; told in the hello. */
   readonly featureLevel?: number
   readonly log: LogStorage
   readonly hardState: HardStateStorage
   readonly app: RaftApp
-  /** Body of the entry at index 1, made by the first leader. */
-  readonly firstEntryBody: () => Uint8Array
   readonly trace?: RaftTrace
   /** Longest frame taken from a peer. */
   readonly frameBytesMax?: number
 }
 
-/** The settings that a local network wants. */
-export function defaultRaftConfig(id: NodeId, voters: readonly NodeId[]): RaftConfig {
+/** The settings that a local network wants. `first`: undefined for a node that joins a group. */
+export function defaultRaftConfig(id: NodeId, first: Membership | undefined): RaftConfig {
   return {
     id,
-    voters: [...voters].sort((a, b) => a - b),
+    first,
     heartbeatIntervalMs: 50,
     electionTimeoutMs: 300,
     earlyElectionSpreadMs: 40,
@@ -61,6 +67,7 @@ export function defaultRaftConfig(id: NodeId, voters: readonly NodeId[]): RaftCo
     uncommittedBytesMax: 64 * 1024 * 1024,
     snapshotLagEntries: Infinity,
     timeLeapMs: 5_000,
+    farewellMs: 45_000,
   }
 }
 
@@ -90,7 +97,8 @@ export class RaftNode {
       metrics: this.#metrics,
       transport: this.#transport,
       trace: options.trace,
-      firstEntryBody: options.firstEntryBody,
+      self: options.self,
+      join: options.join ?? [],
     })
   }
 
@@ -136,6 +144,16 @@ export class RaftNode {
     if (this.#loop.isStopped || !this.#loop.wishes.add(to, patienceMs, done)) return false
     this.#loop.requestTurn()
     return true
+  }
+
+  /** As leader: the group is to be another one. Ends like a proposal; what follows the first entry goes by itself. */
+  changeMembership(change: MembershipChange, done: ProposeDone): undefined | RejectReason {
+    const loop = this.#loop
+    if (loop.isStopped) return this.#loop.isFailed ? 'storageFailed' : 'notLeader'
+    if (this.#core.inspect().role.kind !== 'leader') return 'notLeader'
+    loop.submissions.addChange(change, done)
+    loop.requestTurn()
+    return undefined
   }
 
   /** Sends a frame to a peer's application over the data connection. The buffers are the network's from now on. False: not connected, or no room. */
@@ -235,14 +253,15 @@ export class RaftNode {
   }
 
   #makeTransport(): Transport {
-    const { config, recovered, clusterName, listen, peers, clock, network, frameBytesMax, featureLevel, trace } = this.#options
+    const { config, recovered, clusterName, listen, self, clock, network, frameBytesMax, featureLevel, trace } = this.#options
     return new Transport({
       id: config.id,
       clusterName,
       incarnation: recovered.incarnation,
       featureLevel: featureLevel ?? 1,
       listen,
-      peers,
+      self,
+      peers: dialled(this.#core.inspect().members.current.membership, this.#options),
       clock,
       network,
       metrics: this.#metrics,
@@ -271,6 +290,13 @@ export class RaftNode {
         wantsFlush: () => this.#loop.requestTurn(),
         linkChanged: (peer, channel, what) => trace?.({ kind: 'link', peer, channel, what }),
         listenFailed: error => this.#loop.fail(error),
+        membershipIndex: () => committedMembership(this.#core).index,
+        isKnownRemoved: (node, membershipIndex) => {
+          const { index, membership } = committedMembership(this.#core)
+          return index > membershipIndex && wasRemoved(membership, node) && memberOf(membership, node) === undefined
+        },
+        toldRemoved: index => this.#note({ kind: 'removed', index: logIndex(index) }),
+        introduced: member => this.#loop.introduced(member),
       },
     })
   }

@@ -20,7 +20,9 @@ export interface Slot {
 
 export interface Peer {
   readonly id: NodeId
-  readonly address: NetworkAddress
+  address: NetworkAddress
+  /** No member by what we know: here as long as it keeps a link open. */
+  isGuest: boolean
   readonly control: Slot
   readonly data: Slot
   incarnation: number | undefined

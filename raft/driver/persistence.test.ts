@@ -64,6 +64,7 @@ function harness() {
       count: 1,
       term: 1 as Term,
       wallMs: 0,
+      membership: undefined,
     }
     persistence.carryOut(persist)
   }

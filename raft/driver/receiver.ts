@@ -49,6 +49,7 @@ export class Receiver {
 
   take(item: InboxItem): void {
     const { core, clock, app, random, trace } = this.#options
+    if (item.kind === 'removed') return core.step({ kind: 'toldRemoved', nowMs: clock.nowMs(), index: item.index })
     const { peer } = item
     switch (item.kind) {
       case 'frame':
@@ -99,7 +100,7 @@ export class Receiver {
     const { term, session, prev, lastIndex, commitIndex } = append
     const ticket = ++this.#lastTicket
     if (lastIndex === prev.index) {
-      const slice = { prev, lastIndex, runs: [], bytes: 0, lastWallMs: 0, ticket }
+      const slice = { prev, lastIndex, runs: [], memberships: [], bytes: 0, lastWallMs: 0, ticket }
       return this.#receive(item.peer, { kind: 'append', term, session, slice, commitIndex })
     }
     const check = this.#options.log.checkBlock(prev, records)
@@ -107,7 +108,15 @@ export class Receiver {
     const { block } = check
     if (block.lastIndex !== lastIndex) return this.#badFrame(item, `records end at ${block.lastIndex}, not ${lastIndex}`)
     this.#blocks.set(ticket, block)
-    const slice = { prev, lastIndex, runs: block.runs, bytes: block.bytes, lastWallMs: block.lastWallMs, ticket }
+    const slice = {
+      prev,
+      lastIndex,
+      runs: block.runs,
+      memberships: check.memberships,
+      bytes: block.bytes,
+      lastWallMs: block.lastWallMs,
+      ticket,
+    }
     this.#receive(item.peer, { kind: 'append', term, session, slice, commitIndex })
   }
 

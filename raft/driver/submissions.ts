@@ -6,7 +6,8 @@
  * Invariant: every `done` runs exactly once, and never inside the call that submitted it.
  */
 import { assert } from '../../src/platform/assert.ts'
-import type { EntryKind } from '../core/entry.ts'
+import { EntryKind } from '../core/entry.ts'
+import type { MembershipChange } from '../core/event.ts'
 import type { LogIndex, Term } from '../core/ids.ts'
 import type { ProposalOutcome, RejectReason } from '../core/output.ts'
 import type { EntryBody } from './log-storage.ts'
@@ -21,6 +22,12 @@ export type ProposeOutcome =
   | { readonly kind: 'unknown'; readonly cause: 'leadershipLost' | 'stopped' | 'storageFailed' }
 
 export type ProposeDone = (outcome: ProposeOutcome) => void
+
+/** A wish to change the membership that no turn has taken up yet. */
+export interface WaitingChange {
+  readonly ticket: number
+  readonly change: MembershipChange
+}
 
 /** Somebody who wants to know: about `count` bodies from `offset` on in its batch. */
 interface Waiter {
@@ -44,10 +51,13 @@ interface Committed {
   readonly term: Term
 }
 
+const madeByCore: EntryBody = { parts: [], bytes: 0, crc: 0 }
+
 export class Submissions {
   readonly #batchBytesMax: number
   readonly #waiting: Batch[] = []
   #waitingBytes = 0
+  readonly #changes: WaitingChange[] = []
   /** In the log, fate unknown. A batch that nobody waits for is not here. */
   readonly #open = new Map<number, Batch>()
   readonly #committed: Committed[] = []
@@ -63,7 +73,19 @@ export class Submissions {
   }
 
   get hasWaiting(): boolean {
-    return this.#waiting.length > 0
+    return this.#waiting.length > 0 || this.#changes.length > 0
+  }
+
+  /** Another membership is wanted; the core makes the entry. */
+  addChange(change: MembershipChange, done: ProposeDone | undefined): void {
+    const ticket = ++this.#lastTicket
+    this.#changes.push({ ticket, change })
+    if (done === undefined) return
+    this.#open.set(ticket, { ticket, kind: EntryKind.config, bodies: [madeByCore], bytes: 0, waiters: [{ offset: 0, count: 1, done }] })
+  }
+
+  takeChange(): WaitingChange | undefined {
+    return this.#changes.shift()
   }
 
   /** Adds to the youngest batch of the same kind, while it is not too large. */
@@ -120,14 +142,16 @@ export class Submissions {
   rejectWaiting(reason: RejectReason): void {
     this.#waitingBytes = 0
     for (const batch of this.#waiting.splice(0)) tellAll(batch, { kind: 'rejected', reason })
+    for (const { ticket } of this.#changes.splice(0)) this.onOutcome({ kind: 'rejected', ticket, reason })
   }
 
   /** The node goes: what was not proposed is rejected, the rest is unknown. */
   abandon(cause: 'stopped' | 'storageFailed'): void {
+    const reason = cause === 'stopped' ? 'notLeader' : 'storageFailed'
+    this.rejectWaiting(reason)
     const unknown = [...this.#committed.splice(0).map(committed => committed.batch), ...this.#open.values()]
     this.#open.clear()
     for (const batch of unknown) tellAll(batch, { kind: 'unknown', cause })
-    this.rejectWaiting(cause === 'stopped' ? 'notLeader' : 'storageFailed')
   }
 }
 

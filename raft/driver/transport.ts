@@ -16,10 +16,13 @@ import { assert, mustExist } from '../../src/platform/assert.ts'
 import { frameBytesMaxDefault } from '../codec/frame.ts'
 import type { Channel, Hello } from '../codec/messages.ts'
 import type { NodeId } from '../core/ids.ts'
+import { membersMax } from '../core/membership.ts'
+import type { Member } from '../core/membership.ts'
+import { parseAddress } from './address.ts'
 import { BulkLinks } from './bulk.ts'
 import type { BulkLink } from './bulk.ts'
 import { Link } from './link.ts'
-import type { LinkOwner } from './link.ts'
+import type { LinkOwner, Unwelcome } from './link.ts'
 import type { DriverMetrics } from './metrics.ts'
 import { newSlot } from './peer-slots.ts'
 import type { Peer, PeerLinks, Slot, SlotChannel } from './peer-slots.ts'
@@ -43,6 +46,18 @@ export interface TransportEvents {
   bulkClosed(link: BulkLink): void
   linkChanged(peer: NodeId | undefined, channel: Channel | undefined, what: string): void
   listenFailed(error: Error): void
+  /** Place of the newest committed membership that we know; told in our hello. */
+  membershipIndex(): number
+  /** By our committed membership the node was removed, and it can't know a newer one. */
+  isKnownRemoved(node: NodeId, membershipIndex: number): boolean
+  toldRemoved(index: number): void
+  /** Who was greeted, in its own words. */
+  introduced(member: Member): void
+}
+
+export interface PeerAddress {
+  readonly id: NodeId
+  readonly address: NetworkAddress
 }
 
 export interface TransportOptions {
@@ -51,7 +66,10 @@ export interface TransportOptions {
   readonly incarnation: number
   readonly featureLevel: number
   readonly listen: NetworkAddress
-  readonly peers: readonly { readonly id: NodeId; readonly address: NetworkAddress }[]
+  /** How others are to find us. */
+  readonly self: Pick<Member, 'name' | 'address' | 'clientAddress'>
+  /** Whom to dial at first; `follow` changes it. */
+  readonly peers: readonly PeerAddress[]
   readonly clock: Clock
   readonly network: Network
   readonly metrics: DriverMetrics
@@ -75,7 +93,7 @@ export class Transport implements LinkOwner {
   readonly frameBytesMax: number
   readonly #options: TransportOptions
   readonly #events: TransportEvents
-  readonly #peers: readonly Peer[]
+  #peers: readonly Peer[] = []
   readonly #byId = new Map<NodeId, Peer>()
   readonly #strangers = new Set<Link>()
   readonly #bulk = new BulkLinks()
@@ -87,13 +105,58 @@ export class Transport implements LinkOwner {
     this.#events = options.events
     this.metrics = options.metrics
     this.frameBytesMax = options.frameBytesMax ?? frameBytesMaxDefault
-    this.#peers = options.peers.map(({ id, address }) => {
-      assert(id !== options.id, 'peer-is-self', id)
-      const control = newSlot('control', options.id < id)
-      const data = newSlot('data', options.id > id)
-      return { id, address, control, data, incarnation: undefined, isUpTold: false, isDeathTold: false, lastProblem: undefined }
-    })
-    for (const peer of this.#peers) this.#byId.set(peer.id, peer)
+    for (const { id, address } of options.peers) this.#add(id, address, false)
+  }
+
+  /** These are the other members now: who is new is dialled, who is gone is cut off, an address that changed is used for the next dial. */
+  follow(peers: readonly PeerAddress[]): void {
+    if (this.#isStopped) return
+    for (const peer of this.#peers) if (!peer.isGuest && peers.every(({ id }) => id !== peer.id)) this.#remove(peer, 'no member any more')
+    for (const { id, address } of peers) {
+      const peer = this.#byId.get(id)
+      if (peer === undefined) this.#dialOurs(this.#add(id, address, false))
+      else {
+        peer.isGuest = false
+        this.#moveTo(peer, address)
+      }
+    }
+  }
+
+  #add(id: NodeId, address: NetworkAddress, isGuest: boolean): Peer {
+    assert(id !== this.#options.id, 'peer-is-self', id)
+    const control = newSlot('control', this.#options.id < id)
+    const data = newSlot('data', this.#options.id > id)
+    const idle = { incarnation: undefined, isUpTold: false, isDeathTold: false, lastProblem: undefined }
+    const peer: Peer = { id, address, isGuest, control, data, ...idle }
+    this.#byId.set(id, peer)
+    this.#peers = [...this.#byId.values()]
+    return peer
+  }
+
+  #remove(peer: Peer, reason: string): void {
+    this.#byId.delete(peer.id)
+    this.#peers = [...this.#byId.values()]
+    for (const slot of [peer.control, peer.data]) {
+      slot.redial?.cancel()
+      // What left already may still be read: the news of its own removal, for one.
+      slot.link?.flush()
+      this.#unseat(peer, slot, reason)
+    }
+  }
+
+  /** Another address of the same node: a link that is open is one to it, wherever it is. */
+  #moveTo(peer: Peer, address: NetworkAddress): void {
+    if (peer.address.host === address.host && peer.address.port === address.port) return
+    peer.address = address
+    const ours = peer.control.isOurs ? peer.control : peer.data
+    if (ours.link?.isOpen === true) return
+    ours.attempts = 0
+    this.#unseat(peer, ours, 'it has another address')
+    this.#dial(peer, ours)
+  }
+
+  #dialOurs(peer: Peer): void {
+    this.#dial(peer, peer.control.isOurs ? peer.control : peer.data)
   }
 
   /** Listens and dials. */
@@ -106,7 +169,7 @@ export class Transport implements LinkOwner {
         if (error !== undefined && !this.#isStopped) this.#events.listenFailed(error)
       },
     )
-    for (const peer of this.#peers) this.#dial(peer, peer.control.isOurs ? peer.control : peer.data)
+    for (const peer of this.#peers) this.#dialOurs(peer)
   }
 
   /** Closes everything, for good. */
@@ -233,21 +296,33 @@ export class Transport implements LinkOwner {
   helloFor(link: Link): Hello {
     const { id, clusterName, incarnation, featureLevel } = this.#options
     const channel = mustExist(link.channel, 'link-without-channel')
-    return { clusterName, node: id, incarnation, featureLevel, channel, targetNode: link.isDialled ? (link.peer ?? 0) : 0 }
+    const { name, address, clientAddress } = this.#options.self
+    const membershipIndex = this.#events.membershipIndex()
+    const targetNode = link.isDialled ? (link.peer ?? 0) : 0
+    return { clusterName, node: id, incarnation, featureLevel, channel, targetNode, name, address, clientAddress, membershipIndex }
   }
 
-  greeted(link: Link, hello: Hello): string | undefined {
+  greeted(link: Link, hello: Hello): Unwelcome | undefined {
     const { id, clusterName } = this.#options
-    const peer = this.#byId.get(hello.node as NodeId)
-    if (hello.clusterName !== clusterName) return `this is cluster ${clusterName}`
-    if (peer === undefined) return `node ${hello.node} is no peer of node ${id}`
+    const from = hello.node as NodeId
+    if (hello.clusterName !== clusterName) return { reason: `this is cluster ${clusterName}` }
+    if (from === id) return { reason: `there is a node ${id} already: this one` }
     if (link.isDialled) {
       if (hello.node !== link.peer || hello.channel !== link.channel)
-        return `node ${hello.node} answered in place of node ${link.peer ?? 0}`
+        return { reason: `node ${hello.node} answered in place of node ${link.peer ?? 0}` }
     } else {
-      if (hello.targetNode !== id) return `this is node ${id}, not ${hello.targetNode}`
-      if (hello.channel !== 'bulk' && peer[hello.channel].isOurs) return `node ${id} dials this channel itself`
+      if (hello.targetNode !== id) return { reason: `this is node ${id}, not ${hello.targetNode}` }
+      if (hello.channel !== 'bulk' && (hello.channel === 'control') === id < from) return { reason: `node ${id} dials this channel itself` }
     }
+    if (this.#events.isKnownRemoved(from, hello.membershipIndex)) {
+      const removedAt = this.#events.membershipIndex()
+      return { reason: `node ${hello.node} was removed from the group: it is no member at entry ${removedAt}`, removedAt }
+    }
+    const address = parseAddress(hello.address)
+    const peer = this.#byId.get(from) ?? (address === undefined ? undefined : this.#welcomeGuest(from, address))
+    if (peer === undefined) return { reason: `node ${hello.node} is no peer of node ${id}` }
+    if (address !== undefined) this.#moveTo(peer, address)
+    this.#events.introduced({ id: from, name: hello.name, address: hello.address, clientAddress: hello.clientAddress })
     this.#adoptIncarnation(peer, hello.incarnation, link)
     if (link.isDialled) return undefined
     if (hello.channel !== 'bulk') this.#seat(peer, link, hello.channel)
@@ -258,6 +333,21 @@ export class Transport implements LinkOwner {
       this.#bulk.add(link)
     }
     return undefined
+  }
+
+  toldRemoved(index: number): void {
+    this.#events.toldRemoved(index)
+  }
+
+  /**
+   * Nobody that we know of: a member of a newer membership than ours, perhaps our next leader, or one whose group takes us in. It is heard like any other,
+   * for what it may say depends on terms and logs, not on our list.
+   */
+  #welcomeGuest(id: NodeId, address: NetworkAddress): Peer | undefined {
+    if (this.#peers.length >= 2 * membersMax) return undefined
+    const peer = this.#add(id, address, true)
+    this.#dialOurs(peer)
+    return peer
   }
 
   opened(link: Link): void {
@@ -287,6 +377,7 @@ export class Transport implements LinkOwner {
     peer.lastProblem = reason
     slot.link = undefined
     if (slot.channel === 'data') this.#tellDown(peer)
+    if (peer.isGuest && peer.control.link === undefined && peer.data.link === undefined) return this.#remove(peer, reason)
     if (slot.isOurs) this.#afterOurs(peer, slot, { wasOpen, wasRefused: reason === 'refused', livedMs: this.nowMs() - link.sinceMs })
     this.#maybeTellDeath(peer)
   }

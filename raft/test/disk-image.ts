@@ -5,6 +5,7 @@
 import type { TermRun } from '../core/entry.ts'
 import type { RecoveredState } from '../core/config.ts'
 import type { Epoch, LogIndex, Term } from '../core/ids.ts'
+import type { Membership, MembershipAt } from '../core/membership.ts'
 import type { HardState, Persist } from '../core/output.ts'
 
 export interface TestEntry {
@@ -13,6 +14,8 @@ export interface TestEntry {
   readonly kind: number
   readonly wallMs: number
   readonly value: string
+  /** What a config entry holds. */
+  readonly membership?: Membership
 }
 
 export interface DiskImage {
@@ -106,6 +109,10 @@ export function runsOf(entries: readonly TestEntry[]): TermRun[] {
   return runs
 }
 
+export function membershipsOf(entries: readonly TestEntry[]): MembershipAt[] {
+  return entries.flatMap(({ index, membership }) => (membership === undefined ? [] : [{ index: index as LogIndex, membership }]))
+}
+
 export function recover(disk: DiskImage): RecoveredState {
   const last = disk.log.at(-1)
   return {
@@ -114,6 +121,7 @@ export function recover(disk: DiskImage): RecoveredState {
     last: { index: disk.log.length as LogIndex, term: (last?.term ?? 0) as Term },
     // With the entry before the first: its term is known.
     runs: runsOf(disk.log.slice(Math.max(0, disk.firstIndex - 2))),
+    memberships: membershipsOf(disk.log),
     appliedIndex: disk.appliedIndex as LogIndex,
     lastWallMs: last?.wallMs ?? 0,
     hasTornTail: disk.isTornUnverified,

@@ -5,6 +5,8 @@
 import type { Message } from '../core/message.ts'
 import type { NodeId } from '../core/ids.ts'
 import type { ProposalOutcome } from '../core/output.ts'
+import type { Membership } from '../core/membership.ts'
+import { membershipsOf } from './disk-image.ts'
 import type { TestEntry } from './disk-image.ts'
 import type { TestNode } from './mini-cluster.ts'
 
@@ -25,7 +27,6 @@ export class Ledger {
   readonly committed: TestEntry[] = []
   readonly outcomes = new Map<number, ProposalOutcome['kind']>()
   electionCount = 0
-  readonly #majority: number
   /** With disks that lose what they had synced, a leader may count a copy that is gone by then; the votes' rules must make up for it. */
   readonly #areTearsAllowed: boolean
   readonly #leaders = new Map<number, string>()
@@ -34,8 +35,7 @@ export class Ledger {
   readonly #seen = new Map<NodeId, Seen>()
   readonly #owners = new Map<number, NodeId>()
 
-  constructor(count: number, areTearsAllowed: boolean) {
-    this.#majority = Math.floor(count / 2) + 1
+  constructor(areTearsAllowed: boolean) {
     this.#areTearsAllowed = areTearsAllowed
   }
 
@@ -138,8 +138,19 @@ export class Ledger {
     const entry = leader.disk.written[index - 1]
     demand(entry?.term === leader.core?.inspect().term, 'I8 commits an entry of another term', leader.id, index)
     if (this.#areTearsAllowed) return
-    const copies = nodes.filter(node => node.disk.log[index - 1]?.term === entry?.term).length
-    demand(copies >= this.#majority, 'I8 commits what no majority has on disk', leader.id, index, copies)
+    const hasIt = (id: NodeId) => nodes[id - 1]?.disk.log[index - 1]?.term === entry?.term
+    const isMajority = (set: readonly NodeId[]) => 2 * set.filter(hasIt).length > set.length
+    const isQuorum = ({ voters, outgoing }: Membership) => isMajority(voters) && (outgoing.length === 0 || isMajority(outgoing))
+    // By the membership in force as it counted: the last of its log, or the one before where its commit has just made it append the next.
+    const history = membershipsOf(leader.disk.written)
+    const last = history.at(-1)
+    const inForce = last !== undefined && last.index > index ? history.slice(-2) : history.slice(-1)
+    demand(
+      inForce.some(({ membership }) => isQuorum(membership)),
+      'I8 commits what no majority has on disk',
+      leader.id,
+      index,
+    )
   }
 
   /** Each proposal ends once: appended, then committed or unknown; or rejected. */
@@ -152,7 +163,12 @@ export class Ledger {
     this.#owners.set(ticket, node.id)
     if (kind !== 'committed') return
     const entry = node.disk.written[outcome.firstId.index - 1]
-    demand(entry?.value === `v${ticket}.1` && entry.term === outcome.firstId.term, 'committed elsewhere', ticket, outcome.firstId.index)
+    demand(
+      entry?.value.split(' ', 1)[0] === `v${ticket}.1` && entry.term === outcome.firstId.term,
+      'committed elsewhere',
+      ticket,
+      outcome.firstId.index,
+    )
   }
 
   /** After every step: stamps rise along each log (rule 4), and leaders know no more of a follower than is true (I10). */

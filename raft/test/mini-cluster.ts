@@ -7,14 +7,17 @@ import { RaftCore } from '../core/core.ts'
 import { EntryKind } from '../core/entry.ts'
 import type { RaftConfig } from '../core/config.ts'
 import type { LogSlice } from '../core/entry.ts'
-import type { Event } from '../core/event.ts'
+import type { Event, MembershipChange } from '../core/event.ts'
 import type { Epoch, LogIndex, NodeId } from '../core/ids.ts'
+import { memberOf } from '../core/membership.ts'
+import type { Membership } from '../core/membership.ts'
 import type { Message } from '../core/message.ts'
 import type { Outgoing, OutgoingAppend, Persist, ProposalOutcome, TransferEnd } from '../core/output.ts'
 import type { RoleChange } from '../core/status.ts'
-import { createDisk, loseUnsynced, recover, runsOf, syncSome, write } from './disk-image.ts'
+import { createDisk, loseUnsynced, membershipsOf, recover, runsOf, syncSome, write } from './disk-image.ts'
 import type { DiskImage, TestEntry } from './disk-image.ts'
 import { Ledger } from './ledger.ts'
+import { groupOf } from './members.ts'
 
 export const entryBytes = 100
 
@@ -64,7 +67,9 @@ export class MiniCluster {
   nowMs = 0
   /** Outputs gather over several steps, until the test drains them. */
   isLazy = false
-  readonly #settings: Omit<RaftConfig, 'id' | 'voters'>
+  /** What the group begins with; the nodes after these are spare. */
+  readonly #first: Membership
+  readonly #settings: Omit<RaftConfig, 'id' | 'first'>
   readonly #watcher: Watcher
   readonly #cut = new Set<string>()
   readonly #slices = new Map<number, readonly TestEntry[]>()
@@ -72,10 +77,11 @@ export class MiniCluster {
   #proposalCount = 0
   #depth = 0
 
-  constructor(count: number, settings: Partial<RaftConfig>, watcher: Watcher = {}, areTearsAllowed = false) {
+  constructor(count: number, settings: Partial<RaftConfig>, watcher: Watcher = {}, areTearsAllowed = false, spares = 0) {
     this.#settings = { ...defaults, ...settings }
+    this.#first = groupOf(...Array.from({ length: count }, (_, i) => i + 1))
     this.#watcher = watcher
-    const ids = Array.from({ length: count }, (_, i) => (i + 1) as NodeId)
+    const ids = Array.from({ length: count + spares }, (_, i) => (i + 1) as NodeId)
     this.nodes = ids.map(id => ({
       id,
       disk: createDisk(),
@@ -85,12 +91,12 @@ export class MiniCluster {
       isSlow: false,
       isPaused: false,
       wallOffsetMs: 0,
-      jitter: ((id - 1) / count) * 0.9,
+      jitter: ((id - 1) / ids.length) * 0.9,
       countedIndex: 0,
       peersUp: new Set(),
       values: new Map(),
     }))
-    this.ledger = new Ledger(count, areTearsAllowed)
+    this.ledger = new Ledger(areTearsAllowed)
     for (const node of this.nodes) this.start(node.id)
   }
 
@@ -114,7 +120,7 @@ export class MiniCluster {
   /** Starts a node's process from what its disk holds, and connects it with those that are up. */
   start(id: number): void {
     const node = this.node(id)
-    const config: RaftConfig = { ...this.#settings, id: node.id, voters: this.nodes.map(other => other.id) }
+    const config: RaftConfig = { ...this.#settings, id: node.id, first: memberOf(this.#first, node.id) && this.#first }
     node.core = new RaftCore(config, recover(node.disk), { nowMs: this.nowMs, wallMs: this.#wallMs(node), jitter: node.jitter })
     node.durable = 0 as Epoch
     node.held = []
@@ -192,6 +198,13 @@ export class MiniCluster {
       Array.from({ length: count }, (_, i) => `v${ticket}.${i + 1}`),
     )
     this.step(node, { kind: 'propose', nowMs: this.nowMs, ticket, entryKind: EntryKind.data, count, bytes })
+    return ticket
+  }
+
+  /** A wish to change the membership. Returns the ticket. */
+  change(id: number, change: MembershipChange): number {
+    const ticket = ++this.#proposalCount
+    this.step(this.node(id), { kind: 'changeMembership', nowMs: this.nowMs, ticket, change })
     return ticket
   }
 
@@ -321,10 +334,13 @@ export class MiniCluster {
       return all.filter(entry => entry.index >= persist.fromIndex)
     }
     if (persist.kind !== 'appendOwn') return []
-    const { ticket, term, entryKind: kind, wallMs, firstIndex } = persist
-    const values = ticket === 0 ? [`own ${term}.${node.disk.incarnation}.${firstIndex}`] : node.values.get(ticket)
+    const { ticket, term, entryKind: kind, wallMs, firstIndex, membership } = persist
+    const values =
+      ticket === 0 || membership !== undefined
+        ? [`${ticket === 0 ? 'own' : `v${ticket}.1 own`} ${term}.${node.disk.incarnation}.${firstIndex}`]
+        : node.values.get(ticket)
     if (values?.length !== persist.count) throw new Error(`ticket ${ticket} has no ${persist.count} entries`)
-    return values.map((value, i) => ({ index: firstIndex + i, term, kind, wallMs, value }))
+    return values.map((value, i) => ({ index: firstIndex + i, term, kind, wallMs, value, ...(membership && { membership }) }))
   }
 
   #sendAppend(node: TestNode, core: RaftCore, append: OutgoingAppend): void {
@@ -344,7 +360,9 @@ export class MiniCluster {
     const ticket = ++this.#sliceCount
     this.#slices.set(ticket, entries)
     const lastIndex = (prev.index + entries.length) as LogIndex
-    return { prev, lastIndex, runs: runsOf(entries), bytes: entries.length * entryBytes, lastWallMs: entries.at(-1)?.wallMs ?? 0, ticket }
+    const memberships = membershipsOf(entries)
+    const lastWallMs = entries.at(-1)?.wallMs ?? 0
+    return { prev, lastIndex, runs: runsOf(entries), memberships, bytes: entries.length * entryBytes, lastWallMs, ticket }
   }
 
   #launch(node: TestNode, to: NodeId, message: Message, entries: readonly TestEntry[]): void {
@@ -356,7 +374,7 @@ export class MiniCluster {
   }
 }
 
-export const defaults: Omit<RaftConfig, 'id' | 'voters'> = {
+export const defaults: Omit<RaftConfig, 'id' | 'first'> = {
   heartbeatIntervalMs: 50,
   electionTimeoutMs: 300,
   earlyElectionSpreadMs: 40,
@@ -366,4 +384,5 @@ export const defaults: Omit<RaftConfig, 'id' | 'voters'> = {
   uncommittedBytesMax: 1_000 * entryBytes,
   snapshotLagEntries: Infinity,
   timeLeapMs: 5_000,
+  farewellMs: 1_000,
 }

@@ -7,6 +7,8 @@ const profiles: readonly { readonly name: string; readonly seeds: number; readon
   { name: 'five voters', seeds: 80, profile: { voters: 5, steps: 2_000, areTearsAllowed: false } },
   { name: 'three voters whose disks may lose what was synced', seeds: 100, profile: { voters: 3, steps: 1_500, areTearsAllowed: true } },
   { name: 'five voters whose disks may lose what was synced', seeds: 40, profile: { voters: 5, steps: 2_000, areTearsAllowed: true } },
+  { name: 'three voters and four that come and go', seeds: 150, profile: { voters: 3, spares: 4, steps: 2_000, areTearsAllowed: false } },
+  { name: 'one voter and three that come and go', seeds: 60, profile: { voters: 1, spares: 3, steps: 1_500, areTearsAllowed: false } },
   { name: 'one voter', seeds: 20, profile: { voters: 1, steps: 500, areTearsAllowed: false } },
 ]
 

@@ -3,16 +3,20 @@
  * not on disk, pauses, jumping clocks. The ledger judges every step. In the end all is healed, and the cluster must elect, commit and agree (I18).
  */
 import type { NodeId } from '../core/ids.ts'
+import { memberOf, phaseOf } from '../core/membership.ts'
 import { Chance } from './chance.ts'
 import { loseHardStateSlot } from './disk-image.ts'
 import { MiniCluster } from './mini-cluster.ts'
 import type { TestNode } from './mini-cluster.ts'
+import { plainMember } from './members.ts'
 
 export interface Profile {
   readonly voters: number
   readonly steps: number
   /** A crash may take synced entries or a slot of the hard state with it; at most one voter at a time is hurt like that. */
   readonly areTearsAllowed: boolean
+  /** Nodes that belong to no group at first; with them members come and go. */
+  readonly spares?: number
 }
 
 export interface History {
@@ -31,6 +35,7 @@ export function playRandomHistory(seed: number, profile: Profile): History {
     { sliceBytesMax: 400, inflightSlicesMax: 3, inflightBytesMax: 1_000, uncommittedBytesMax: 3_000 },
     { refusal: (_, reason) => refusals.set(reason, (refusals.get(reason) ?? 0) + 1) },
     profile.areTearsAllowed,
+    profile.spares ?? 0,
   )
   for (const node of cluster.nodes) node.isSlow = true
   cluster.isLazy = true
@@ -56,6 +61,7 @@ function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile, faul
   if (draw < 700) return cluster.sync(node.id, 1 + chance.below(6))
   if (draw < 820) return passTime(cluster, chance)
   if (draw < 920) return proposeSome(cluster, chance, node)
+  if (draw < 930 && profile.spares !== undefined) return changeMembers(cluster, chance)
   if (!chance.is(faultShare)) return deliverSome(cluster, chance)
   if (draw < 940) return crashOrStart(cluster, chance, node, profile)
   if (draw < 955) return cutOrHeal(cluster, chance)
@@ -95,6 +101,22 @@ function proposeSome(cluster: MiniCluster, chance: Chance, node: TestNode): void
   const target = chance.is(0.9) ? cluster.leader() : node
   if (target?.core === undefined || target.isPaused) return
   cluster.propose(target.id, 1 + chance.below(6))
+}
+
+/** A wish that makes sense or none, to whoever believes to lead. */
+function changeMembers(cluster: MiniCluster, chance: Chance): void {
+  const leaders = cluster.nodes.filter(node => node.core?.inspect().role.kind === 'leader')
+  const leader = chance.pick(leaders)
+  if (leader?.core === undefined || leader.isPaused) return
+  const { voters } = leader.core.inspect().members.current.membership
+  const strangers = cluster.nodes.map(node => node.id).filter(id => !voters.includes(id))
+  const some = (ids: readonly NodeId[]) => ids.filter(() => chance.is(0.3))
+  const draw = chance.next()
+  if (draw < 0.1) return void cluster.change(leader.id, { kind: 'cancel' })
+  const member = { ...plainMember(chance.pick(voters) ?? 1), address: `moved${chance.below(100)}:1` }
+  if (draw < 0.2) return void cluster.change(leader.id, { kind: 'update', member })
+  const add = draw < 0.7 ? some(strangers).map(plainMember) : []
+  cluster.change(leader.id, { kind: 'replace', add, remove: draw > 0.4 ? some(voters) : [] })
 }
 
 function crashOrStart(cluster: MiniCluster, chance: Chance, node: TestNode, profile: Profile): void {
@@ -147,8 +169,11 @@ function expectLife(cluster: MiniCluster): void {
   if (cluster.ledger.outcomes.get(ticket) !== 'committed')
     throw new Error(`a healed cluster does not commit: ${cluster.ledger.outcomes.get(ticket) ?? 'nothing'}`)
   const commitIndex = cluster.ledger.committed.length
+  const group = leader.core?.inspect().members.current.membership
+  if (group === undefined || phaseOf(group) === 'joint') throw new Error('a joint membership was left behind')
   for (const node of cluster.nodes) {
     const state = node.core?.inspect()
+    if (memberOf(group, node.id) === undefined) continue
     if (state?.commitIndex !== commitIndex || state.appliedIndex !== commitIndex)
       throw new Error(`node ${node.id} is at ${state?.commitIndex ?? 0} of ${commitIndex}`)
     if (state.logTrust !== 'whole') throw new Error(`node ${node.id} is still unverified`)

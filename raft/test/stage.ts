@@ -3,6 +3,7 @@ import type { RaftConfig } from '../core/config.ts'
 import { describeMessage } from '../core/trace.ts'
 import type { ProposalOutcome, TransferEnd } from '../core/output.ts'
 import type { RoleChange } from '../core/status.ts'
+import { describeMembership } from './members.ts'
 import { MiniCluster } from './mini-cluster.ts'
 import type { Flight, TestNode } from './mini-cluster.ts'
 
@@ -17,7 +18,7 @@ export class Stage {
     return this.#cluster
   }
 
-  open(count: number, settings: Partial<RaftConfig>, areTearsAllowed: boolean): void {
+  open(count: number, settings: Partial<RaftConfig>, areTearsAllowed: boolean, spares: number): void {
     this.#cluster = new MiniCluster(
       count,
       settings,
@@ -28,6 +29,8 @@ export class Stage {
         transfer: (node, end) => this.say(`${node.id} hand-over to ${end.to} ${describeEnd(end)}`),
         persist: (node, persist) => {
           if (persist.kind === 'truncateFrom') this.say(`${node.id} truncates from ${persist.index}`)
+          if (persist.kind === 'appendOwn' && persist.membership !== undefined && persist.firstIndex > 1)
+            this.say(`${node.id} makes the group ${describeMembership(persist.membership)}, at ${persist.firstIndex}`)
           if (persist.kind === 'appendOwn' && persist.entryKind === 4) this.say(`${node.id} leaps in time at ${persist.firstIndex}`)
         },
         commit: (node, index) => this.say(`${node.id} commits ${index}`),
@@ -36,6 +39,7 @@ export class Stage {
         },
       },
       areTearsAllowed,
+      spares,
     )
   }
 

@@ -7,6 +7,7 @@ import type { RoleState } from '../core/role.ts'
 import { makeSession } from '../core/session.ts'
 import type { TestEntry } from './disk-image.ts'
 import { runsOf } from './disk-image.ts'
+import { describeMembership, plainMember } from './members.ts'
 import { entryBytes, firstWallMs } from './mini-cluster.ts'
 import type { Flight, TestNode } from './mini-cluster.ts'
 import { describeFlight } from './stage.ts'
@@ -46,9 +47,10 @@ export class Words {
 type Verb = (stage: Stage, words: Words) => void
 
 export const verbs: Readonly<Record<string, Verb>> = {
-  /** `nodes 3 [tears] [key=value …]`: a new cluster, nobody has run yet. */
+  /** `nodes 3 [tears] [spares=2] [key=value …]`: a new cluster, nobody has run yet; spare nodes run and belong to no group. */
   nodes(stage, words) {
-    stage.open(words.numbers[0] ?? 3, words.settings, words.has('tears'))
+    const { spares = 0, ...settings } = words.settings as Partial<RaftConfig> & { spares?: number }
+    stage.open(words.numbers[0] ?? 3, settings, words.has('tears'), spares)
   },
   /** Delivers and syncs all; no time passes. */
   settle(stage) {
@@ -85,6 +87,27 @@ export const verbs: Readonly<Record<string, Verb>> = {
     const count = words.number('count', 1)
     for (const id of words.numbers) stage.cluster.propose(id, count, words.number('bytes', count * entryBytes))
   },
+  /** `change 1 add=4,5 remove=2`: asks node 1 to make it so. */
+  change(stage, words) {
+    const change = { add: list(words.text('add')).map(plainMember), remove: list(words.text('remove')) as NodeId[] }
+    for (const id of words.numbers) stage.cluster.change(id, { kind: 'replace', ...change })
+  },
+  cancel(stage, words) {
+    for (const id of words.numbers) stage.cluster.change(id, { kind: 'cancel' })
+  },
+  /** `move 1 member=2 to=elsewhere:1`: node 1 is told another address of node 2. */
+  move(stage, words) {
+    const member = { ...plainMember(words.number('member', 0)), address: words.text('to') ?? '' }
+    for (const id of words.numbers) stage.cluster.change(id, { kind: 'update', member })
+  },
+  /** `removed 3 at=7`: a member refuses to talk to node 3. */
+  removed(stage, words) {
+    const { cluster } = stage
+    const index = words.number('at', 0) as LogIndex
+    for (const id of words.numbers) cluster.step(cluster.node(id), { kind: 'toldRemoved', nowMs: cluster.nowMs, index })
+  },
+  /** Which membership is in force on each node. */
+  group: (stage, words) => eachNode(stage, words, node => sayGroup(stage, node)),
   /** These nodes sync only by `sync`. */
   slow: (stage, words) => eachNode(stage, words, node => (node.isSlow = true)),
   fast: (stage, words) => eachNode(stage, words, node => (node.isSlow = false)),
@@ -212,6 +235,13 @@ function fits(flight: Flight, words: Words): boolean {
   if (kind !== undefined && flight.message.kind !== kind) return false
   if (words.text('from') !== undefined && flight.from !== words.number('from', 0)) return false
   return words.text('to') === undefined || flight.to === words.number('to', 0)
+}
+
+function sayGroup(stage: Stage, node: TestNode): void {
+  if (node.core === undefined) return stage.say(`${node.id} is down`)
+  const { membership, isMembershipCommitted, isRemoved } = node.core.status(stage.cluster.nowMs)
+  const group = membership.membership.members.length === 0 ? 'none' : describeMembership(membership.membership)
+  stage.say(`${node.id} group ${group}${isMembershipCommitted ? '' : ', not committed'}${isRemoved ? '; removed' : ''}`)
 }
 
 function sayStatus(stage: Stage, node: TestNode): void {

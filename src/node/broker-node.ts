@@ -8,9 +8,12 @@
  */
 import {
   defaultRaftConfig,
+  firstMembership,
+  formatAddress,
   logIndex,
   nodeId,
   RaftNode,
+  type Member,
   type RaftApp,
   type RaftConfig,
   type RaftTrace,
@@ -282,10 +285,10 @@ export class BrokerNode {
       peerDisconnected: peer => this.#hooks.peerDisconnected(peer),
       fatal: error => this.#fatal(error),
     }
-    const voters = config.members.map(member => nodeId(member.id))
+    const first = firstMembership(config.members.map(memberFrom))
     return RaftNode.start({
       config: {
-        ...defaultRaftConfig(id, voters),
+        ...defaultRaftConfig(id, first),
         ...config.replication,
         heartbeatIntervalMs: config.heartbeatMs,
         electionTimeoutMs: config.electionTimeoutMs,
@@ -295,14 +298,11 @@ export class BrokerNode {
       random: seams.random,
       network: seams.network,
       listen: config.peerListen,
-      peers: config.members
-        .filter(member => member.id !== config.number)
-        .map(member => ({ id: nodeId(member.id), address: member.peerAddress })),
+      self: memberFrom(mustFindSelf(config)),
       clusterName: config.clusterName,
       log: this.#opened.log,
       hardState: this.#opened.hardState,
       app,
-      firstEntryBody: () => bootstrapBody(config),
       ...(trace === undefined ? {} : { trace }),
     })
   }
@@ -372,10 +372,9 @@ function makeDiskWatch({ retention, dataDirectory }: NodeSettings, { clock, disk
   return new DiskWatch({ clock, limits: retention.disk, space: () => disk.space(dataDirectory) })
 }
 
-/** The entry at index 1: what the group began with. Bounds that apply depends on belong to the feature level (rule 8). */
-function bootstrapBody(config: NodeSettings): Uint8Array {
-  const members = config.members.map(({ id, name }) => ({ id, name }))
-  return Buffer.from(JSON.stringify({ featureLevel: 1, cluster: config.clusterName, members }))
+/** A member as the log knows it. */
+function memberFrom({ id, name, peerAddress, clientAddress }: MemberSettings): Member {
+  return { id: nodeId(id), name, address: formatAddress(peerAddress), clientAddress: formatAddress(clientAddress) }
 }
 
 function mustFindSelf(config: NodeSettings): MemberSettings {

@@ -10,19 +10,21 @@
  * end of an older write never vouches for a newer entry of the same index (B125–B127).
  * It never waits, never asks a clock but for housekeeping, and never reads from disk what is not written.
  */
+import { decodeMembership, EntryKind } from '../../raft/index.ts'
 import type {
   BlockCheck,
   EntryBody,
   EntryId,
-  EntryKind,
   LogIndex,
   LogStorage,
+  MembershipAt,
   RecordBlock,
   StoredEntry,
   Term,
   TermRun,
 } from '../../raft/index.ts'
 import { assert, mustExist } from '../platform/assert.ts'
+import { viewOf } from '../platform/bytes.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { BlockReader } from './block-reader.ts'
@@ -38,6 +40,7 @@ import type { RecoveredLog } from './recovery.ts'
 import { Segment, segmentHeaderBytes } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import type { Slab } from './slab.ts'
+import { StorageError } from './storage-error.ts'
 import { TailCache } from './tail-cache.ts'
 import { dropRuns, noteTerm, sliceRuns, termAt, truncateRuns } from './term-runs.ts'
 
@@ -126,6 +129,17 @@ export class CommitLog implements LogStorage {
     return this.#last.wallMs
   }
 
+  /** Its config entries, decoded. */
+  memberships(): MembershipAt[] {
+    return this.#segments.flatMap(({ configs }) =>
+      configs.map(index => {
+        const decoded = decodeMembership(this.entry(index as LogIndex).body)
+        if (decoded.kind === 'bad') throw new StorageError(`entry ${index} holds no membership: ${decoded.problem}`, this.#files.directory)
+        return { index: index as LogIndex, membership: decoded.membership }
+      }),
+    )
+  }
+
   get hasUnflushed(): boolean {
     return this.#mustTruncate || this.#plannedIndex < this.#last.index
   }
@@ -151,7 +165,7 @@ export class CommitLog implements LogStorage {
       assert(position === used + recordHeaderBytes + body.bytes, 'body-length', position - used, body.bytes)
       const fields = { length: body.bytes, kind, term, index, wallMs, prevCrc: this.#last.headerCrc, bodyCrc: body.crc }
       const headerCrc = writeRecordHeader(bytes, view, used, fields)
-      this.#added(slab, { index, term, headerCrc, wallMs }, recordHeaderBytes + body.bytes)
+      this.#added(slab, { index, term, headerCrc, wallMs }, recordHeaderBytes + body.bytes, kind === EntryKind.config)
     }
   }
 
@@ -174,7 +188,7 @@ export class CommitLog implements LogStorage {
       const slab = this.#roomFor(link.index, size, record)
       // A large record keeps the memory that it came in; small ones are copied, so that they do not keep a whole frame each.
       if (slab.bytes !== record) slab.bytes.set(record, slab.used)
-      this.#added(slab, link, size)
+      this.#added(slab, link, size, recordKind(viewOf(source), position) === EntryKind.config)
     })
     assert(this.#last.index === block.lastIndex, 'block-last', this.#last.index, block.lastIndex)
   }
@@ -351,8 +365,9 @@ export class CommitLog implements LogStorage {
     }
   }
 
-  #added(slab: Slab, link: ChainLink, size: number): void {
+  #added(slab: Slab, link: ChainLink, size: number, isConfig: boolean): void {
     const { segment } = slab
+    if (isConfig) segment.configs.push(link.index)
     segment.maybeAddPoint(link.index, segment.endPosition)
     slab.add(size)
     segment.endPosition += size

@@ -118,6 +118,7 @@ function recoveredState(log: CommitLog, hardState: HardStateFile): Omit<Recovere
     firstIndex: log.firstIndex,
     last: log.lastId,
     runs: [...log.termRuns],
+    memberships: log.memberships(),
     lastWallMs: log.lastWallMs,
     hasTornTail: record.hasTornTail,
     isVoteWithheld: record.isVoteWithheld,

@@ -202,6 +202,7 @@ function useSidecar(
   if (!isThere) return undefined
   for (const point of sidecar.points) segment.maybeAddPoint(point.index, point.position, true)
   for (const run of sidecar.runs) noteTerm(runs, run.firstIndex, run.term)
+  segment.configs.push(...sidecar.configs)
   segment.lastIndex = last.index
   segment.endPosition = endPosition
   return isWhole ? 'whole' : end

@@ -2,10 +2,20 @@
  * Reads a segment record by record, checking everything, until something is not a record that counts. Gathers what it saw; decides nothing:
  * what the end of a scan means is recovery-verdict.ts.
  */
+import { EntryKind } from '../../raft/index.ts'
 import type { TermRun } from '../../raft/index.ts'
 import { viewOf } from '../platform/bytes.ts'
 import type { DiskFile } from '../platform/disk.ts'
-import { chainOrigin, checkRecordAlone, checkRecordBody, checkRecordHeader, linkOf, recordBytes, recordHeaderBytes } from './record.ts'
+import {
+  chainOrigin,
+  checkRecordAlone,
+  checkRecordBody,
+  checkRecordHeader,
+  linkOf,
+  recordBytes,
+  recordHeaderBytes,
+  recordKind,
+} from './record.ts'
 import type { ChainLink, RecordProblem } from './record.ts'
 import { segmentHeaderBytes } from './segment.ts'
 import type { Segment, SegmentPoint } from './segment.ts'
@@ -42,6 +52,7 @@ export function scanSegment(file: DiskFile, segment: Segment, runs: TermRun[], f
     link = step.link
     segment.maybeAddPoint(link.index, position)
     noteTerm(runs, link.index, link.term)
+    if (step.isConfig) segment.configs.push(link.index)
     position += step.size
     segment.lastIndex = link.index
     segment.endPosition = position
@@ -80,6 +91,7 @@ interface Step {
   /** Header and body; 0 when the header is not good. */
   readonly size: number
   readonly link: ChainLink
+  readonly isConfig: boolean
 }
 
 /** A piece of the file in memory, moved forward as needed. */
@@ -97,7 +109,7 @@ class ReadWindow {
   recordAt(position: number, prev: ChainLink): Step {
     const headEnd = this.#cover(position, recordHeaderBytes)
     const problem = checkRecordHeader(this.#bytes, this.#view, position - this.#start, headEnd, prev)
-    return problem === undefined ? this.#bodyAt(position) : { problem, size: 0, link: prev }
+    return problem === undefined ? this.#bodyAt(position) : { problem, size: 0, link: prev, isConfig: false }
   }
 
   /** A record whose predecessor is not known. */
@@ -105,7 +117,7 @@ class ReadWindow {
     const headEnd = this.#cover(position, recordHeaderBytes)
     const isCut = headEnd - (position - this.#start) < recordHeaderBytes
     const problem = isCut ? 'cut' : checkRecordAlone(this.#bytes, this.#view, position - this.#start)
-    return problem === undefined ? this.#bodyAt(position) : { problem, size: 0, link: chainOrigin }
+    return problem === undefined ? this.#bodyAt(position) : { problem, size: 0, link: chainOrigin, isConfig: false }
   }
 
   /** The header there is good. */
@@ -113,7 +125,8 @@ class ReadWindow {
     const size = recordBytes(this.#view, position - this.#start)
     const end = this.#cover(position, size)
     const at = position - this.#start
-    return { problem: checkRecordBody(this.#bytes, this.#view, at, end), size, link: linkOf(this.#view, at) }
+    const isConfig = recordKind(this.#view, at) === EntryKind.config
+    return { problem: checkRecordBody(this.#bytes, this.#view, at, end), size, link: linkOf(this.#view, at), isConfig }
   }
 
   /** Makes the file's bytes from `position` on, `count` of them if it has so many, stand in memory; returns where they end there. */

@@ -95,6 +95,8 @@ export class Segment {
   lastIndex: number
   /** Behind the last record. */
   endPosition: number = segmentHeaderBytes
+  /** Its config entries, ascending: few. */
+  readonly configs: number[] = []
   /** The file is there, under its name. */
   isOnDisk: boolean
   /** Relative to firstIndex. */
@@ -168,6 +170,7 @@ export class Segment {
     const relative = index - this.firstIndex
     // The first point stays: also of an empty segment it says where the first record will be.
     while (this.#points > 1 && (this.#indexes[this.#points - 1] ?? 0) >= relative) this.#points--
+    while ((this.configs.at(-1) ?? 0) >= index) this.configs.pop()
     this.lastIndex = index - 1
     this.endPosition = position
   }

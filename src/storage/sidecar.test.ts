@@ -12,6 +12,7 @@ const runs = [
   { firstIndex: 42, term: 3 },
   { firstIndex: 100, term: 5 },
 ] as unknown as readonly TermRun[]
+segment.configs.push(44, 99)
 const bytes = encodeSidecar(segment, { last, position: 90_000 }, runs)
 
 describe('a sidecar', () => {
@@ -27,14 +28,16 @@ describe('a sidecar', () => {
         'f0debc9a' + // 48 last headerCrc
         '02000000' + // 52 two runs
         '02000000' + // 56 two points
-        '00000000' + // 60 zero
+        '02000000' + // 60 two config entries
         '2a000000000000000300000000000000' + // 64 from 42 on term 3
         '64000000000000000500000000000000' + // 80 from 100 on term 5
         '0000000000020000' + // 96 entry 42 at byte 512
         '3900000070110100' + // 104 entry 99 at byte 70 000
-        Buffer.from(bytes.subarray(112)).toString('hex'), // 112 crc
+        '02000000' + // 112 entry 44 is a config entry
+        '39000000' + // 116 and so is entry 99
+        Buffer.from(bytes.subarray(120)).toString('hex'), // 120 crc
     )
-    expect(bytes).toHaveLength(116)
+    expect(bytes).toHaveLength(124)
   })
 
   it('comes back as it was written', () => {
@@ -42,13 +45,13 @@ describe('a sidecar', () => {
       { index: 42, position: 512 },
       { index: 99, position: 70_000 },
     ]
-    expect(decodeSidecar(bytes)).toEqual({ firstIndex: 42, endPosition: 90_000, last, runs, points })
+    expect(decodeSidecar(bytes)).toEqual({ firstIndex: 42, endPosition: 90_000, last, runs, points, configs: [44, 99] })
   })
 
   it('of a beginning knows only the points in front of its end', () => {
     const middle = { index: 98, term: 3, headerCrc: 5, wallMs: 8 }
     const told = decodeSidecar(encodeSidecar(segment, { last: middle, position: 70_000 }, runs.slice(0, 1)))
-    expect(told).toMatchObject({ endPosition: 70_000, last: middle, points: [{ index: 42, position: 512 }] })
+    expect(told).toMatchObject({ endPosition: 70_000, last: middle, points: [{ index: 42, position: 512 }], configs: [44] })
   })
 
   it('is refused with any bit flipped, or cut', () => {

@@ -6,8 +6,8 @@
  * A truncation removes the sidecar durably before the first byte is changed: what it tells of was synced and has not been cut since.
  *
  * Layout, little endian:  0 magic u32 | 4 format u32 | 8 first index u64 | 16 last index u64 | 24 end position u64 | 32 last term u64
- * | 40 last wallMs u64 | 48 last headerCrc u32 | 52 runs u32 | 56 points u32 | 60 zero u32 | runs × (first index u64, term u64)
- * | points × (index − first u32, position u32) | crc u32 of all before
+ * | 40 last wallMs u64 | 48 last headerCrc u32 | 52 runs u32 | 56 points u32 | 60 config entries u32 | runs × (first index u64, term u64)
+ * | points × (index − first u32, position u32) | config entries × (index − first u32) | crc u32 of all before
  */
 import type { LogIndex, Term, TermRun } from '../../raft/index.ts'
 import { crc32c, readU64, viewOf, writeU64 } from '../platform/bytes.ts'
@@ -20,6 +20,7 @@ const sidecarFormat = 1
 const headBytes = 64
 const runBytes = 16
 const pointBytes = 8
+const configBytes = 4
 
 export interface Sidecar {
   readonly firstIndex: number
@@ -27,6 +28,8 @@ export interface Sidecar {
   readonly last: ChainLink
   readonly runs: readonly TermRun[]
   readonly points: readonly { readonly index: number; readonly position: number }[]
+  /** Indexes of its config entries. */
+  readonly configs: readonly number[]
 }
 
 /** Where a segment's records end, or some first part of them. */
@@ -44,7 +47,8 @@ export function sidecarName(segment: Segment): string {
 export function encodeSidecar(segment: Segment, end: RecordsEnd, runs: readonly TermRun[]): Uint8Array {
   const { last } = end
   const pointCount = pointsBelow(segment, end.position)
-  const bytes = new Uint8Array(headBytes + runs.length * runBytes + pointCount * pointBytes + 4)
+  const configs = segment.configs.filter(index => index <= last.index)
+  const bytes = new Uint8Array(headBytes + runs.length * runBytes + pointCount * pointBytes + configs.length * configBytes + 4)
   const view = viewOf(bytes)
   view.setUint32(0, sidecarMagic, true)
   view.setUint32(4, sidecarFormat, true)
@@ -56,6 +60,7 @@ export function encodeSidecar(segment: Segment, end: RecordsEnd, runs: readonly 
   view.setUint32(48, last.headerCrc, true)
   view.setUint32(52, runs.length, true)
   view.setUint32(56, pointCount, true)
+  view.setUint32(60, configs.length, true)
   let position = headBytes
   for (const run of runs) {
     writeU64(view, position, run.firstIndex)
@@ -67,6 +72,10 @@ export function encodeSidecar(segment: Segment, end: RecordsEnd, runs: readonly 
     view.setUint32(position, point.index - segment.firstIndex, true)
     view.setUint32(position + 4, point.position, true)
     position += pointBytes
+  }
+  for (const index of configs) {
+    view.setUint32(position, index - segment.firstIndex, true)
+    position += configBytes
   }
   view.setUint32(position, crc32c(bytes.subarray(0, position)), true)
   return bytes
@@ -87,7 +96,8 @@ export function decodeSidecar(bytes: Uint8Array): Sidecar | undefined {
   if (view.getUint32(0, true) !== sidecarMagic || view.getUint32(4, true) !== sidecarFormat) return undefined
   const runCount = view.getUint32(52, true)
   const pointCount = view.getUint32(56, true)
-  if (headBytes + runCount * runBytes + pointCount * pointBytes !== crcAt) return undefined
+  const configCount = view.getUint32(60, true)
+  if (headBytes + runCount * runBytes + pointCount * pointBytes + configCount * configBytes !== crcAt) return undefined
   const firstIndex = readU64(view, 8)
   const runs: TermRun[] = []
   for (let i = 0; i < runCount; i++) {
@@ -99,8 +109,10 @@ export function decodeSidecar(bytes: Uint8Array): Sidecar | undefined {
     const position = headBytes + runCount * runBytes + i * pointBytes
     points.push({ index: firstIndex + view.getUint32(position, true), position: view.getUint32(position + 4, true) })
   }
+  const configsAt = headBytes + runCount * runBytes + pointCount * pointBytes
+  const configs = Array.from({ length: configCount }, (_, i) => firstIndex + view.getUint32(configsAt + i * configBytes, true))
   const last = { index: readU64(view, 16), term: readU64(view, 32), wallMs: readU64(view, 40), headerCrc: view.getUint32(48, true) }
-  return { firstIndex, endPosition: readU64(view, 24), last, runs, points }
+  return { firstIndex, endPosition: readU64(view, 24), last, runs, points, configs }
 }
 
 /** The sidecar of a segment, if there is an undamaged one. How far it can be trusted is the caller's question. */

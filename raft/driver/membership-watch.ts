@@ -1,0 +1,102 @@
+/**
+ * The driver's side of the membership: connections follow what is in force, the application hears of each change, and a member that says it lives somewhere
+ * else than the log says gets its address in the log corrected by the leader. The number is the identity; an address is only where it was last.
+ */
+import { assert } from '../../src/platform/assert.ts'
+import type { RaftCore } from '../core/core.ts'
+import type { MembershipChange } from '../core/event.ts'
+import type { NodeId } from '../core/ids.ts'
+import { memberOf } from '../core/membership.ts'
+import type { Member, Membership, MembershipAt } from '../core/membership.ts'
+import { membershipAt } from '../core/members.ts'
+import { isRemoved } from '../core/node-state.ts'
+import { parseAddress } from './address.ts'
+import type { MembershipView, RaftApp } from './app.ts'
+import type { PeerAddress, Transport } from './transport.ts'
+
+export interface MembershipWatchOptions {
+  readonly core: RaftCore
+  readonly transport: Pick<Transport, 'follow'>
+  readonly app: Pick<RaftApp, 'membershipChanged'>
+  readonly self: Member
+  readonly join: readonly PeerAddress[]
+  /** The leader wants the log corrected. */
+  wish(change: MembershipChange): void
+}
+
+export class MembershipWatch {
+  readonly #options: MembershipWatchOptions
+  readonly #introduced = new Map<NodeId, Member>()
+  #told: MembershipView
+
+  constructor(options: MembershipWatchOptions) {
+    this.#options = options
+    this.#introduced.set(options.self.id, options.self)
+    // As the transport was made: only what changes from here on is news.
+    this.#told = { at: options.core.inspect().members.current, isCommitted: false, isRemoved: false }
+  }
+
+  /** A member said who and where it is. */
+  introduced(member: Member): void {
+    this.#introduced.set(member.id, member)
+  }
+
+  /** After each turn. */
+  tell(): void {
+    const { core, transport, app } = this.#options
+    const node = core.inspect()
+    const at = node.members.current
+    const view = { at, isCommitted: at.index <= node.commitIndex, isRemoved: isRemoved(node) }
+    const told = this.#told
+    if (told.at === at && told.isCommitted === view.isCommitted && told.isRemoved === view.isRemoved) return
+    this.#told = view
+    if (told.at !== at) transport.follow(this.#addresses(at.membership))
+    app.membershipChanged?.(view)
+  }
+
+  /** As leader, from time to time: what members say of themselves goes into the log. */
+  maybeRecordMoves(): void {
+    const { core } = this.#options
+    const { role, members, commitIndex } = core.inspect()
+    if (role.kind !== 'leader' || commitIndex < role.firstOwnIndex || members.current.index > commitIndex) return
+    const { membership } = members.current
+    for (const known of membership.members) {
+      const said = this.#introduced.get(known.id)
+      if (said === undefined || isSame(known, said) || parseAddress(said.address) === undefined) continue
+      return this.#options.wish({ kind: 'update', member: said })
+    }
+  }
+
+  #addresses(membership: Membership): PeerAddress[] {
+    return dialled(membership, this.#options).map(peer => {
+      const said = parseAddress(this.#introduced.get(peer.id)?.address ?? '')
+      return said === undefined ? peer : { id: peer.id, address: said }
+    })
+  }
+}
+
+function isSame(a: Member, b: Member): boolean {
+  return a.name === b.name && a.address === b.address && a.clientAddress === b.clientAddress
+}
+
+/** Whom a node with this membership has connections with; without one it dials where it was told to join. */
+export function dialled(
+  membership: Membership,
+  { self, join }: { readonly self: Member; readonly join?: readonly PeerAddress[] },
+): PeerAddress[] {
+  if (memberOf(membership, self.id) === undefined && membership.members.length === 0) return [...(join ?? [])]
+  const peers: PeerAddress[] = []
+  for (const { id, address } of membership.members) {
+    if (id === self.id) continue
+    const parsed = parseAddress(address)
+    assert(parsed !== undefined, 'member-address', id, address)
+    peers.push({ id, address: parsed })
+  }
+  return peers
+}
+
+/** The newest membership that is committed, as far as this node knows; index 0 when none is. */
+export function committedMembership(core: RaftCore): MembershipAt {
+  const { members, commitIndex } = core.inspect()
+  return membershipAt(members, commitIndex)
+}
