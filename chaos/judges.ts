@@ -33,27 +33,27 @@ export class Judges {
   readonly drained: Drained
   readonly checkers: readonly Checker[]
 
-  constructor(configuration: WorldConfiguration, ledger: Ledger, views: readonly NodeView[], marks: Marks) {
+  /** `isLite`: without the checkers that read disks or walk whole states. */
+  constructor(configuration: WorldConfiguration, ledger: Ledger, views: readonly NodeView[], marks: Marks, isLite: boolean) {
     const rulesOf = (name: string): GroupRules => configuration.consumerGroups.find(group => group.name === name) ?? noRules
     this.reference = new ReferenceReplica(defaultLimits)
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.received = received(configuration.seed, ledger, this.appended)
     this.deliveries = deliveries(rulesOf, new DeadLetters(this.reference), marks)
     this.drained = new Drained(configuration, ledger, this.appended, this.received, this.deliveries)
+    const heavy = isLite
+      ? []
+      : [coreInvariants(), votes(views), durability(views), digests(this.reference, views), conservation(this.reference, views)]
     this.checkers = [
       progress(),
-      coreInvariants(),
-      votes(views),
       sessions(),
       electionSafety(),
       logMatching(),
       leaderCompleteness(this.reference),
-      durability(views),
       committedEntries(this.reference),
       this.appended,
       this.deliveries,
-      digests(this.reference, views),
-      conservation(this.reference, views),
+      ...heavy,
       sameLogs(views),
     ]
   }

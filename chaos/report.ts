@@ -45,6 +45,8 @@ export interface Summary {
   readonly failed: readonly FailedSeed[]
   readonly wallSeconds: number
   readonly seedsPerSecond: number
+  /** Simulated seconds in a second of this run, all threads together. */
+  readonly timesRealTime: number
 }
 
 export function replayCommand(outcome: Pick<SeedOutcome, 'seed' | 'profile'>): string {
@@ -120,6 +122,7 @@ export class Report {
       failed: [...this.#failed].sort((left, right) => left.seed - right.seed),
       wallSeconds,
       seedsPerSecond: wallSeconds > 0 ? this.#seeds / wallSeconds : 0,
+      timesRealTime: wallSeconds > 0 ? this.#simulatedMs / 1_000 / wallSeconds : 0,
     }
   }
 }
@@ -143,7 +146,10 @@ export function describeSummary(summary: Summary): string {
   const rows: (readonly [string, string])[] = [
     ['verdict', summary.verdict + (summary.reasons.length === 0 ? '' : ` (${summary.reasons.join('; ')})`)],
     ['seeds', `${summary.seeds}, ${summary.seedsPerSecond.toFixed(1)} a second`],
-    ['simulated', `${summary.simulatedHours.toFixed(1)} hours, ${summary.events} events, ${summary.committedEntries} committed entries`],
+    [
+      'simulated',
+      `${summary.simulatedHours.toFixed(1)} hours (${Math.round(summary.timesRealTime)} × real time), ${summary.events} events, ${summary.committedEntries} committed entries`,
+    ],
     ['operations', `${summary.operations} calls: ${summary.deliveries} deliveries, ${summary.acks} acks`],
     [
       'messages',
@@ -151,9 +157,12 @@ export function describeSummary(summary: Summary): string {
     ],
     ['leaders', `${summary.leaderChanges} changes; ${summary.seedsWithFailoverUnderLoad} seeds with sends in flight at one`],
     ['faults', list(summary.faults) || 'none'],
-    ['marks hit', list(summary.marks) || 'none'],
-    ['marks not hit', summary.marksNotHit.join(', ') || 'none'],
+    ['marks', `${Object.keys(summary.marks).length} hit, ${summary.marksNotHit.length} not`],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, text]) => `${name.padEnd(width)}  ${text}`).join('\n')
+  const marks = [...Object.entries(summary.marks), ...summary.marksNotHit.map(name => [name, 'NOT HIT'] as const)]
+  return [
+    ...rows.map(([name, text]) => `${name.padEnd(width)}  ${text}`),
+    ...marks.map(([name, count]) => `  ${String(count).padStart(9)}  ${name}`),
+  ].join('\n')
 }

@@ -13,6 +13,9 @@ export interface RunSeedsOptions {
   readonly from: number
   readonly jobs: number
   readonly profile?: Profile | undefined
+  readonly isLite?: boolean | undefined
+  /** No seed begins after this much real time. */
+  readonly minutesMax?: number | undefined
   /** Stop after so many failed seeds. */
   readonly failuresMax: number
   onOutcome(outcome: SeedOutcome): void
@@ -22,6 +25,7 @@ export interface RunSeedsOptions {
 export interface SeedRequest {
   readonly seed: number
   readonly profile?: Profile | undefined
+  readonly isLite?: boolean | undefined
 }
 
 export async function runSeeds(options: RunSeedsOptions): Promise<Summary> {
@@ -30,32 +34,35 @@ export async function runSeeds(options: RunSeedsOptions): Promise<Summary> {
   let next = options.from
   let failures = 0
   const end = options.from + options.seeds
-  const take = (): number | undefined => (next < end && failures < options.failuresMax ? next++ : undefined)
+  const endMs = startedMs + (options.minutesMax ?? Infinity) * 60_000
+  const mayGoOn = (): boolean => next < end && failures < options.failuresMax && performance.now() < endMs
+  const take = (): SeedRequest | undefined => (mayGoOn() ? { seed: next++, profile: options.profile, isLite: options.isLite } : undefined)
   const finish = (outcome: SeedOutcome): void => {
     report.add(outcome)
     if (outcome.violation !== undefined) failures += 1
     options.onOutcome(outcome)
   }
   if (options.jobs <= 1) {
-    for (let seed = take(); seed !== undefined; seed = take()) finish(runSeed(seed, profileOf(options.profile)))
+    for (let request = take(); request !== undefined; request = take()) finish(runRequest(request))
   } else {
-    await Promise.all(Array.from({ length: options.jobs }, () => runJob(options.profile, take, finish)))
+    await Promise.all(Array.from({ length: options.jobs }, () => runJob(take, finish)))
   }
   return report.summary((performance.now() - startedMs) / 1_000)
 }
 
-function profileOf(profile: Profile | undefined): { readonly profile?: Profile } {
-  return profile === undefined ? {} : { profile }
+/** Runs what was asked for, on this thread. */
+export function runRequest({ seed, profile, isLite = false }: SeedRequest): SeedOutcome {
+  return runSeed(seed, { isLite, ...(profile === undefined ? {} : { profile }) })
 }
 
-function runJob(profile: Profile | undefined, take: () => number | undefined, finish: (outcome: SeedOutcome) => void): Promise<void> {
+function runJob(take: () => SeedRequest | undefined, finish: (outcome: SeedOutcome) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const isSource = import.meta.url.endsWith('.ts')
     const worker = new Worker(new URL(isSource ? './seed-worker.ts' : './seed-worker.js', import.meta.url))
     const next = (): void => {
-      const seed = take()
-      if (seed === undefined) void worker.terminate().then(() => resolve(), reject)
-      else worker.postMessage({ seed, profile } satisfies SeedRequest)
+      const request = take()
+      if (request === undefined) void worker.terminate().then(() => resolve(), reject)
+      else worker.postMessage(request)
     }
     worker.on('message', (outcome: SeedOutcome) => {
       finish(outcome)

@@ -1,8 +1,7 @@
 /** A job of run-seeds.ts: runs the seeds it is sent, one after another. */
 import { parentPort } from 'node:worker_threads'
-import type { SeedRequest } from './run-seeds.ts'
-import { runSeed } from './world.ts'
+import { runRequest, type SeedRequest } from './run-seeds.ts'
 
 parentPort?.on('message', (request: SeedRequest) => {
-  parentPort?.postMessage(runSeed(request.seed, request.profile === undefined ? {} : { profile: request.profile }))
+  parentPort?.postMessage(runRequest(request))
 })

@@ -5,9 +5,14 @@
  * Exit codes: 0 valid · 1 a promise was broken · 2 usage · 3 the harness itself failed · 5 unknown (nothing broke, but too little was tried).
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { SeedOutcome } from '../../chaos/outcome.ts'
 
 const profileNames = ['swarm', 'crash', 'liveness', 'elections', 'rewrites', 'power', 'deliveries'] as const
 type ProfileName = (typeof profileNames)[number]
+
+/** So many failed seeds are made small and written down. */
+const keptMax = 3
+const barSigns = 24
 
 interface SimOptions {
   readonly seeds: number
@@ -15,6 +20,11 @@ interface SimOptions {
   readonly jobs: number
   readonly seed?: number
   readonly profile?: ProfileName
+  readonly minutes?: number
+  readonly lite?: boolean
+  readonly replay?: string
+  readonly keep: string
+  readonly shrinkSeconds: number
   readonly maxFailures: number
   readonly output: 'text' | 'json'
   readonly json?: boolean
@@ -40,6 +50,11 @@ export function chaosCommand(): Command {
     .option('--jobs <n>', 'threads', count, 1)
     .option('--seed <seed>', 'run one seed and print its timeline', seedNumber)
     .option('--profile <name>', `what the seeds are about: ${profileNames.join(', ')}`, profile)
+    .option('--minutes <n>', 'begin no seed after this long', count)
+    .option('--lite', 'look after every 64th event only, with fewer checkers')
+    .option('--replay <file>', 'run the file of a failed seed and print its timeline')
+    .option('--keep <directory>', 'where the files of failed seeds go', 'chaos-failures')
+    .option('--shrink-seconds <n>', 'how long each failed seed is made smaller', count, 300)
     .option('--max-failures <n>', 'stop after so many failed seeds', count, 5)
     .addOption(output())
     .option('--json', 'the same as -o json: a line for each seed, then the summary')
@@ -60,7 +75,12 @@ export function chaosCommand(): Command {
 
 async function sim(options: SimOptions): Promise<void> {
   try {
-    process.exitCode = options.seed === undefined ? await simMany(options) : await simOne(options.seed, options)
+    process.exitCode =
+      options.replay !== undefined
+        ? await simFile(options.replay, options)
+        : options.seed === undefined
+          ? await simMany(options)
+          : await simOne(options.seed, options)
   } catch (error) {
     process.stderr.write(`the simulator failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
     process.exitCode = 3
@@ -70,39 +90,80 @@ async function sim(options: SimOptions): Promise<void> {
 async function simMany(options: SimOptions): Promise<number> {
   const { runSeeds } = await import('../../chaos/run-seeds.ts')
   const { describeFailure, describeSummary, exitCodes, replayCommand } = await import('../../chaos/report.ts')
+  const failed: SeedOutcome[] = []
+  const startedMs = performance.now()
   let done = 0
+  let simulatedMs = 0
   const summary = await runSeeds({
     seeds: options.seeds,
     from: options.from,
     jobs: options.jobs,
     profile: options.profile,
+    isLite: options.lite,
+    minutesMax: options.minutes,
     failuresMax: options.maxFailures,
     onOutcome(outcome) {
       done += 1
-      const { seed, profile, hash, violation } = outcome
+      simulatedMs += outcome.simulatedMs
+      if (outcome.violation !== undefined) failed.push(outcome)
+      const { seed, profile, violation } = outcome
       if (wantsJson(options)) print(JSON.stringify({ kind: 'seed', ...outcome, lines: undefined, configuration: undefined }))
       else if (violation !== undefined) {
         print(
           describeFailure({ seed, profile, id: violation.id, what: violation.what, atMs: violation.atMs, replay: replayCommand(outcome) }),
         )
-      } else if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${options.seeds} seeds, last ${seed} (${hash})`)
+      } else if (process.stderr.isTTY)
+        process.stderr.write(progressLine(done, options.seeds, simulatedMs, (performance.now() - startedMs) / 1_000))
     },
   })
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
   print(wantsJson(options) ? JSON.stringify(summary) : describeSummary(summary))
+  if (options.lite !== true) await keep(failed, options)
   return exitCodes[summary.verdict]
+}
+
+/** A bar, and what has been done so far. */
+function progressLine(done: number, of: number, simulatedMs: number, seconds: number): string {
+  const filled = Math.min(barSigns, Math.floor((barSigns * done) / of))
+  const bar = '█'.repeat(filled) + '░'.repeat(barSigns - filled)
+  const hours = (simulatedMs / 3_600_000).toFixed(1)
+  return `\r${bar} ${done} of ${of} seeds, ${(done / seconds).toFixed(1)} a second, ${hours} hours simulated`
+}
+
+/** Makes the first failed seeds small and writes a file for each. */
+async function keep(failed: readonly SeedOutcome[], options: SimOptions): Promise<void> {
+  const { keepFailure } = await import('../../chaos/failure.ts')
+  for (const outcome of failed.slice(0, keptMax)) {
+    const { path, items, itemsBefore, runs, seconds } = keepFailure(outcome, options.keep, options.shrinkSeconds * 1_000)
+    const line = `seed ${outcome.seed}: from ${itemsBefore} plan items to ${items} in ${runs} runs, ${seconds.toFixed(0)} s`
+    if (wantsJson(options)) print(JSON.stringify({ kind: 'kept', seed: outcome.seed, path, items, itemsBefore, runs, seconds }))
+    else print(`${line}\n  replay: npx raftmq chaos sim --replay ${path}`)
+  }
+}
+
+async function simFile(path: string, options: SimOptions): Promise<number> {
+  const { readRegression, runRegression } = await import('../../chaos/regression-file.ts')
+  let code = 0
+  for (const outcome of runRegression(readRegression(path), true)) code = Math.max(code, printRun(outcome, options))
+  return code
 }
 
 async function simOne(seed: number, options: SimOptions): Promise<number> {
   const { runSeed } = await import('../../chaos/world.ts')
-  const outcome = runSeed(seed, { keepsLines: true, ...(options.profile === undefined ? {} : { profile: options.profile }) })
+  const isLite = options.lite === true
+  const outcome = runSeed(seed, { keepsLines: true, isLite, ...(options.profile === undefined ? {} : { profile: options.profile }) })
+  return printRun(outcome, options)
+}
+
+/** The timeline of one run, for people. */
+function printRun(outcome: SeedOutcome, options: SimOptions): number {
   if (wantsJson(options)) print(JSON.stringify(outcome))
   else {
     print(outcome.configuration)
     for (const { atMs, who, text } of outcome.lines) print(`${(atMs / 1_000).toFixed(6).padStart(11)}  ${who.padEnd(8)}  ${text}`)
     if (outcome.violation?.stack !== undefined) print(outcome.violation.stack)
     print(
-      `seed ${seed}: ${outcome.violation === undefined ? 'no promise broken' : `${outcome.violation.id}: ${outcome.violation.what}`}; ` +
+      `seed ${outcome.seed}: ${outcome.violation === undefined ? 'no promise broken' : `${outcome.violation.id}: ${outcome.violation.what}`}; ` +
         `${(outcome.simulatedMs / 1_000).toFixed(1)} s, ${outcome.events} events, ${outcome.committedEntries} entries, ` +
         `${outcome.counts.operations} operations, ${outcome.leaderChanges} changes of leader; trace ${outcome.hash}`,
     )
