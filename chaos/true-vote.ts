@@ -6,7 +6,9 @@ import { crc32c } from '../src/platform/bytes.ts'
 import type { TermAndVote, TrueVote } from './checkers/checker.ts'
 import type { DurableFiles } from './true-log.ts'
 
-const slotBytes = 64
+const slotBytes = 80
+/** The checksum of everything before it. */
+const crcAt = 76
 const slotPositions = [0, 4096]
 
 export class DiskVote implements TrueVote {
@@ -26,7 +28,7 @@ export class DiskVote implements TrueVote {
     for (const position of slotPositions) {
       if (position + slotBytes > bytes.length) continue
       const view = new DataView(bytes.buffer, bytes.byteOffset + position, slotBytes)
-      if (crc32c(bytes.subarray(position, position + 60)) !== view.getUint32(60, true)) continue
+      if (crc32c(bytes.subarray(position, position + crcAt)) !== view.getUint32(crcAt, true)) continue
       const long = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296
       if (long(8) <= newest) continue
       newest = long(8)

@@ -36,7 +36,17 @@ export type {
 export { refusals } from './core/refusal.ts'
 export type { Refusal } from './core/refusal.ts'
 export type { PeerStatus, RaftStatus, Role, RoleChange, TransferStatus } from './core/status.ts'
-export type { BlockCheck, EntryBody, HardStateStorage, LogStorage, RecordBlock, StoredEntry } from './driver/log-storage.ts'
+export { UnreadableEntry } from './driver/log-storage.ts'
+export type {
+  BlockCheck,
+  EntryBody,
+  HardStateStorage,
+  LogStorage,
+  RecordBlock,
+  RepairStorage,
+  StoredEntry,
+  SupplyOutcome,
+} from './driver/log-storage.ts'
 export { checkCore } from './core/invariants.ts'
 export { describeMessage } from './core/trace.ts'
 export { FrameKind } from './codec/messages.ts'

@@ -86,6 +86,7 @@ function recoverMemory(memory: DurableMemory): RecoveredState {
     lastWallMs: last === undefined ? 0 : readU64(viewOf(last), 24),
     hasTornTail: false,
     isVoteWithheld: false,
+    isRecovering: false,
     incarnation: memory.incarnation,
   }
 }

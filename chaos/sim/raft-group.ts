@@ -13,6 +13,7 @@ import type {
   RaftTraceEvent,
   RecoveredState,
   RejectReason,
+  RepairStorage,
   StoredEntry,
 } from '../../raft/index.ts'
 import { EntryKind, RaftNode, defaultRaftConfig, firstMembership, logIndex, nodeId } from '../../raft/index.ts'
@@ -41,6 +42,7 @@ export interface OpenedStorage {
   readonly recovered: RecoveredState
   readonly log: LogStorage
   readonly hardState: HardStateStorage
+  readonly repair?: RepairStorage
 }
 
 /** The disk of one machine. */
@@ -207,7 +209,7 @@ export class RaftGroup {
     const { id, host, machine, process } = member
     const draws = this.random.stream('node', id, process.id)
     const clock = machine.forProcess(process)
-    const { recovered, log, hardState } = member.disk.open(process, clock, draws)
+    const { recovered, log, hardState, repair } = member.disk.open(process, clock, draws)
     member.log = log
     member.applied = []
     member.appliedIndex = 0
@@ -231,6 +233,7 @@ export class RaftGroup {
       clusterName: 'test',
       log,
       hardState,
+      ...(repair === undefined ? {} : { repair }),
       app: this.#app(member),
       trace: event => this.trace.push({ atMs: this.scheduler.nowMs, who: id, event }),
     })

@@ -257,12 +257,12 @@ function isRefusal(answer: { readonly kind: string } | Refusal): answer is Refus
 /** The gateway's side of the stream: reads each message, then says what became of them (rule 14). */
 function stream(scheduler: ClientWorld['scheduler'], side: ServerSide<WireBatch | Refusal>, batch: ReceivedBatch, breaks: boolean): void {
   const messages: WireBatch['messages'][number][] = []
-  for (let i = 0; i < batch.count; i += 1) {
+  for (let i = 0; i < batch.count && batch.isReadable(i); i += 1) {
     const { receiptHandle, bytes, queueId, offset, attempt } = batch.read(i)
     // Copied: the log lends its bytes for this turn only.
     messages.push({ receiptHandle, bytes: bytes.slice(), queueId, offset, attempt })
   }
-  const sent = breaks ? batch.count >> 1 : batch.count
+  const sent = breaks ? batch.count >> 1 : messages.length
   scheduler.schedule(
     0.1,
     () => {

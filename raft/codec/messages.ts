@@ -32,6 +32,8 @@ export const FrameKind = {
   heartbeatReply: 25,
   timeoutNow: 26,
   snapshotOffer: 27,
+  repairRequest: 40,
+  repairRecords: 41,
   application: 32,
 } as const
 
@@ -67,7 +69,22 @@ export interface AppendHeader {
   readonly commitIndex: LogIndex
 }
 
+/** Records that the sender's disk holds no more. */
+export interface RepairRequest {
+  readonly fromIndex: LogIndex
+  readonly lastIndex: LogIndex
+}
+
+/** The answer: whole records from `fromIndex` on are the payload; none, when there is nothing to give. */
+export interface RepairRecords {
+  readonly fromIndex: LogIndex
+  /** As far as the answerer knows. */
+  readonly commitIndex: LogIndex
+}
+
 export type PeerFrame =
+  | { readonly kind: 'repairRequest'; readonly request: RepairRequest }
+  | { readonly kind: 'repairRecords'; readonly answer: RepairRecords; readonly records: Uint8Array }
   | { readonly kind: 'hello'; readonly hello: Hello }
   /** `removedAt`: the committed membership by which the refused one was removed; 0 = another reason. */
   | { readonly kind: 'helloRefused'; readonly reason: string; readonly removedAt: number }
@@ -111,6 +128,15 @@ export function encodeAppend(append: AppendHeader, records: readonly Uint8Array[
   return frameHead(FrameKind.append, proto.Append.encode(append).finish(), records, true)
 }
 
+export function encodeRepairRequest(request: RepairRequest): Uint8Array {
+  return frameHead(FrameKind.repairRequest, proto.RepairRequest.encode(request).finish())
+}
+
+/** The head of an answer; the records follow it, and check themselves. */
+export function encodeRepairRecords(answer: RepairRecords, records: readonly Uint8Array[]): Uint8Array {
+  return frameHead(FrameKind.repairRecords, proto.RepairRecords.encode(answer).finish(), records, true)
+}
+
 /** The head of an application frame; the bytes follow it. */
 export function encodeApplication(buffers: readonly Uint8Array[]): Uint8Array {
   return frameHead(FrameKind.application, noBytes, buffers)
@@ -151,7 +177,7 @@ function headerOf(message: PlainMessage): Uint8Array {
 
 /** What a frame says. */
 export function decodeFrame(kind: number, header: Uint8Array, payload: Uint8Array): PeerFrame {
-  if (payload.length > 0 && kind !== FrameKind.append && kind !== FrameKind.application) return malformed('a payload where none belongs')
+  if (payload.length > 0 && !hasPayload(kind)) return malformed('a payload where none belongs')
   let frame: PeerFrame
   try {
     frame = decode(kind, header, payload)
@@ -160,6 +186,10 @@ export function decodeFrame(kind: number, header: Uint8Array, payload: Uint8Arra
     return malformed(error instanceof Error ? error.message : 'undecodable')
   }
   return frame
+}
+
+function hasPayload(kind: number): boolean {
+  return kind === FrameKind.append || kind === FrameKind.application || kind === FrameKind.repairRecords
 }
 
 function malformed(problem: string): PeerFrame {
@@ -212,6 +242,10 @@ function decode(kind: number, header: Uint8Array, payload: Uint8Array): PeerFram
         appliedIndex: indexOf(m.appliedIndex),
       })
     }
+    case FrameKind.repairRecords: {
+      const m = proto.RepairRecords.decode(header)
+      return { kind: 'repairRecords', answer: { fromIndex: indexOf(m.fromIndex), commitIndex: indexOf(m.commitIndex) }, records: payload }
+    }
     case FrameKind.application:
       return { kind: 'application', bytes: payload }
     default:
@@ -261,6 +295,11 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
     case FrameKind.voteReply: {
       const m = proto.VoteReply.decode(header)
       return said({ kind: 'voteReply', term: termOf(m.term), granted: m.granted, isConditional: m.isConditional, wallMs: timeOf(m.wallMs) })
+    }
+    case FrameKind.repairRequest: {
+      const m = proto.RepairRequest.decode(header)
+      const request = { fromIndex: indexOf(m.fromIndex), lastIndex: indexOf(m.lastIndex) }
+      return request.lastIndex < request.fromIndex ? malformed('a wish that ends before it begins') : { kind: 'repairRequest', request }
     }
     case FrameKind.hello:
       return decodeHello(header)

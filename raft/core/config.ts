@@ -83,6 +83,11 @@ export interface RecoveredState {
   readonly hasTornTail: boolean
   /** One of the two hard-state slots was unreadable: no vote and no campaign until a leader of a higher term is heard (rule 12). */
   readonly isVoteWithheld: boolean
+  /**
+   * The log has rotted: what is told here is the part before the first damage. The node recovers: it takes no part until `repaired` tells the rest.
+   * `appliedIndex` may then lie beyond `last`.
+   */
+  readonly isRecovering: boolean
   /** Our own restart counter. */
   readonly incarnation: number
 }

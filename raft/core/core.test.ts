@@ -36,6 +36,7 @@ const aDisk = (change: Partial<RecoveredState> = {}): RecoveredState => ({
   lastWallMs: 0,
   hasTornTail: false,
   isVoteWithheld: false,
+  isRecovering: false,
   incarnation: 1,
   ...change,
 })

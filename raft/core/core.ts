@@ -34,6 +34,7 @@ import { adoptTerm, createNodeState, peerOf, refuse, releaseApply, send } from '
 import type { NodeState, StartMoment } from './node-state.ts'
 import { emptyOutput } from './output.ts'
 import type { Output } from './output.ts'
+import { onEventRecovering } from './recovering.ts'
 import {
   forgetUnsent,
   onAppendAccepted,
@@ -111,6 +112,7 @@ export class RaftCore {
 }
 
 function dispatch(node: NodeState, event: Event): void {
+  if (node.role.kind === 'recovering') return onEventRecovering(node, event)
   switch (event.kind) {
     case 'tick':
       return onTick(node, event)
@@ -148,6 +150,8 @@ function dispatch(node: NodeState, event: Event): void {
     case 'toldRemoved':
       if (event.index > node.members.current.index) node.toldRemovedAt = event.index
       return
+    case 'repaired':
+      return assert(false, 'repaired-while-whole', node.role.kind)
     default:
       return assertNever(event)
   }
@@ -167,7 +171,7 @@ function onTick(node: NodeState, event: Tick): void {
   node.wasStalled = isStalled
   node.lastTickMs = node.nowMs
   if (node.role.kind === 'leader') onLeaderTick(node, node.role)
-  else onElectionTick(node, node.role)
+  else if (node.role.kind !== 'recovering') onElectionTick(node, node.role)
 }
 
 function onDurable(node: NodeState, event: Durable): void {
@@ -268,6 +272,7 @@ function refuseOldLeader(
 function nextDeadline(node: NodeState): number {
   const { role } = node
   const routine = node.lastTickMs + node.config.heartbeatIntervalMs
+  if (role.kind === 'recovering') return routine
   if (role.kind === 'leader') return Math.min(routine, role.heartbeatDueMs, role.transfer?.deadlineMs ?? Infinity)
   const wanted = role.kind === 'follower' ? Math.min(role.electionDeadlineMs, role.earlyDeadlineMs) : role.electionDeadlineMs
   return Math.min(routine, Math.max(wanted, Math.min(node.graceUntilMs, routine)))

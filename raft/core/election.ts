@@ -56,7 +56,7 @@ function whyNow(node: NodeState): string {
 /** The operator, or a test, wants an election. */
 export function onCampaign(node: NodeState): void {
   const { role } = node
-  if (role.kind === 'leader') return refuse(node, 'R-24-already-leading')
+  if (role.kind === 'leader' || role.kind === 'recovering') return refuse(node, 'R-24-already-leading')
   if (!mayCampaign(node)) return
   startPreVote(node, role, false, 'asked to campaign')
 }

@@ -1,7 +1,7 @@
 /** Everything that can happen to a node. `RaftCore.step(event)` is the only way to change a core; the same events give the same outputs. */
-import type { EntryKind } from './entry.ts'
-import type { Epoch, LogIndex, NodeId } from './ids.ts'
-import type { Member } from './membership.ts'
+import type { EntryKind, TermRun } from './entry.ts'
+import type { EntryId, Epoch, LogIndex, NodeId } from './ids.ts'
+import type { Member, MembershipAt } from './membership.ts'
 import type { Message } from './message.ts'
 
 /** Time passed. Sent when the deadline of the last output is reached, or earlier. */
@@ -106,6 +106,20 @@ export interface Campaign {
   readonly nowMs: number
 }
 
+/** A log that was rotten at the start is whole again: this is all of it. What was told at the start is its beginning. */
+export interface Repaired {
+  readonly kind: 'repaired'
+  readonly nowMs: number
+  readonly last: EntryId
+  /** Of the whole log, ascending. */
+  readonly runs: readonly TermRun[]
+  /** Its config entries, ascending. */
+  readonly memberships: readonly MembershipAt[]
+  readonly lastWallMs: number
+  readonly hasTornTail: boolean
+  readonly jitter: number
+}
+
 /** Hand the leadership to `to`. How it ended comes in the output's `transfers`. */
 export interface Transfer {
   readonly kind: 'transfer'
@@ -116,6 +130,7 @@ export interface Transfer {
 }
 
 export type Event =
+  | Repaired
   | Transfer
   | Tick
   | Receive

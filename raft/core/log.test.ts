@@ -24,7 +24,13 @@ function aLog(terms: readonly number[]): Log {
     lastWallMs: 0,
     incarnation: 1,
   }
-  return createLog({ ...common, hardState: { term: last.term, votedFor: undefined }, hasTornTail: false, isVoteWithheld: false })
+  return createLog({
+    ...common,
+    hardState: { term: last.term, votedFor: undefined },
+    hasTornTail: false,
+    isVoteWithheld: false,
+    isRecovering: false,
+  })
 }
 
 function aSlice(terms: readonly number[], prevIndex: number): LogSlice {

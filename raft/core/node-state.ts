@@ -94,6 +94,8 @@ export interface NodeState {
   wasStalled: boolean
   /** Persists of the present step begin here: changes of hard state in one step become one write. */
   stepPersistsFrom: number
+  /** Where the state machine's checkpoint stood at the start; while we recover our log may end before it. */
+  readonly checkpointIndex: LogIndex
 }
 
 function initialTrust({ last, hardState, hasTornTail }: RecoveredState): LogTrust {
@@ -110,7 +112,9 @@ export interface StartMoment {
 
 export function createNodeState(config: RaftConfig, recovered: RecoveredState, start: StartMoment): NodeState {
   const log = createLog(recovered)
-  assert(recovered.appliedIndex <= log.lastIndex, 'applied-beyond-log', recovered.appliedIndex, log.lastIndex)
+  const { isRecovering } = recovered
+  assert(isRecovering || recovered.appliedIndex <= log.lastIndex, 'applied-beyond-log', recovered.appliedIndex, log.lastIndex)
+  const appliedIndex = Math.min(recovered.appliedIndex, log.lastIndex) as LogIndex
   assert(recovered.appliedIndex >= log.firstIndex - 1, 'applied-below-log', recovered.appliedIndex, log.firstIndex)
   assert(recovered.incarnation >= 1, 'incarnation', recovered.incarnation)
   const { hardState } = recovered
@@ -132,13 +136,13 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
     clusterTime,
     proposals: createProposals(),
     uncommitted: createPool(config.uncommittedBytesMax),
-    output: createOutput(recovered.appliedIndex, Math.min(firstDeadlineMs, start.nowMs + config.heartbeatIntervalMs)),
+    output: createOutput(appliedIndex, Math.min(firstDeadlineMs, start.nowMs + config.heartbeatIntervalMs)),
     roleChanges: [],
     term,
     votedFor: isBehindLog ? undefined : hardState.votedFor,
-    role: newFollower(undefined, firstDeadlineMs),
-    commitIndex: recovered.appliedIndex,
-    appliedIndex: recovered.appliedIndex,
+    role: isRecovering ? { kind: 'recovering', leaderId: undefined } : newFollower(undefined, firstDeadlineMs),
+    commitIndex: appliedIndex,
+    appliedIndex,
     lease: undefined,
     hasLostLeader: false,
     deferredAsks: [],
@@ -154,6 +158,7 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
     graceUntilMs: -Infinity,
     wasStalled: false,
     stepPersistsFrom: 0,
+    checkpointIndex: recovered.appliedIndex,
   }
 }
 
@@ -246,7 +251,8 @@ export function adoptTerm(node: NodeState, term: Term, reason: string): void {
   forgetLeader(node)
   // A term alone is no reason to wait longer: only a vote given, or a leader heard, is (catalogue B18).
   const { role } = node
-  changeRole(node, newFollower(undefined, role.kind === 'leader' ? nextElectionDeadline(node) : role.electionDeadlineMs), reason)
+  const keepsDeadline = role.kind !== 'leader' && role.kind !== 'recovering'
+  changeRole(node, newFollower(undefined, keepsDeadline ? role.electionDeadlineMs : nextElectionDeadline(node)), reason)
   persistHardState(node)
 }
 

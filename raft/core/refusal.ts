@@ -34,6 +34,7 @@ export const refusals = {
   'R-40-transferring': 'a proposal to a leader that is handing over',
   'R-41-no-transfer': 'a wish to hand over that can not be begun',
   'R-42-not-our-transfer': 'told to take over by somebody who does not lead us, or in an earlier session',
+  'R-50-recovering': 'our log has rotted and is not mended yet: no vote, no acknowledgement',
 } as const
 
 export type Refusal = keyof typeof refusals

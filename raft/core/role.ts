@@ -76,8 +76,16 @@ export interface LeaderRole {
   hasTriedHandOver: boolean
 }
 
-/** `recovering` is reserved for a node that repairs a rotten log from its peers: it will be entered at start and left for `follower`. */
-export type RoleState = FollowerRole | PreCandidateRole | CandidateRole | LeaderRole
+/**
+ * Our log has rotted: what we hold of it can't be trusted to be all, so we give no vote, no pre-vote and no acknowledgement, and hear no leader, until
+ * the driver has mended it from peers. Entered at the start only, left for `follower`.
+ */
+export interface RecoveringRole {
+  readonly kind: 'recovering'
+  readonly leaderId: undefined
+}
+
+export type RoleState = RecoveringRole | FollowerRole | PreCandidateRole | CandidateRole | LeaderRole
 
 /** From a role to the roles that may follow it. A leader never campaigns, and nobody leads without having been a candidate. */
 const successors: Record<Role, readonly Role[]> = {

@@ -70,7 +70,7 @@ export interface LogStorage {
   trimTo(index: LogIndex): void
   /** Records from `fromIndex`, at most about `bytesMax` but at least one; undefined when the log ends before it or begins after it. */
   readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined
-  /** One entry, from memory or by a synchronous read. Asserts that the log holds it. */
+  /** One entry, from memory or by a synchronous read. Asserts that the log holds it. Throws UnreadableEntry. */
   entry(index: LogIndex): StoredEntry
   /** Bytes appended or truncations made that no flush has taken up yet. */
   readonly hasUnflushed: boolean
@@ -78,6 +78,35 @@ export interface LogStorage {
   flush(done: (error: Error | undefined) => void): void
   /** An approximate durable mark for recovery (rule 3): the driver tells how far the log is durable; storage keeps it in the hard-state file every second or 16 MiB. */
   noteDurable(index: LogIndex): void
+}
+
+/** Thrown by a read: the entry is on this disk no more, or damaged. It was, so it is not missing: storage asks for it (`RepairStorage.wanted`). */
+export class UnreadableEntry extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UnreadableEntry'
+  }
+}
+
+/** `mended`: nothing is wanted any more. `refused`: these records are not what belongs here; another peer may have them. */
+export type SupplyOutcome = 'progress' | 'mended' | 'refused'
+
+/**
+ * Rot, and its repair from peers. Storage decides whether supplied records are what stood in the rotten place; the driver only asks and carries.
+ * A log that was found rotten at the start ends, for the core, before the first hole until all is mended; one that rots later keeps its shape.
+ */
+export interface RepairStorage {
+  /** What to ask peers for next. */
+  readonly wanted: { readonly fromIndex: number; readonly lastIndex: number } | undefined
+  /** The log is not whole since the start: the node takes no part. */
+  readonly isRecovering: boolean
+  /** As in RecoveredState, once the log is whole. */
+  readonly memberships: readonly MembershipAt[]
+  readonly hasTornTail: boolean
+  /** Cluster time of the last entry, once the log is whole. */
+  readonly lastWallMs: number
+  /** Whole records of a peer's log from `fromIndex` on. All up to `commitIndex` are committed there. Throws StorageError when the disk fails. */
+  supply(fromIndex: number, bytes: Uint8Array, commitIndex: number): SupplyOutcome
 }
 
 /** Term and vote on disk (rule 12). Implemented by src/storage/hard-state.ts. */

@@ -24,12 +24,13 @@ import type { Member } from '../core/membership.ts'
 import type { LeadershipView, RaftApp, RaftTrace } from './app.ts'
 import { Applier } from './applier.ts'
 import { Inbox } from './inbox.ts'
-import type { EntryBody, HardStateStorage, LogStorage } from './log-storage.ts'
+import type { EntryBody, HardStateStorage, LogStorage, RepairStorage } from './log-storage.ts'
 import { MembershipWatch } from './membership-watch.ts'
 import type { DriverMetrics } from './metrics.ts'
 import { Persistence } from './persistence.ts'
 import type { OwnAppend } from './persistence.ts'
 import { Receiver } from './receiver.ts'
+import { Repairer } from './repairer.ts'
 import { Sender } from './sender.ts'
 import { Submissions } from './submissions.ts'
 import type { Batch } from './submissions.ts'
@@ -46,6 +47,8 @@ export interface LoopOptions {
   readonly app: RaftApp
   readonly metrics: DriverMetrics
   readonly transport: Transport
+  /** Without it rot is fatal. */
+  readonly repair: RepairStorage | undefined
   readonly trace: RaftTrace | undefined
   /** We, in our own words. */
   readonly self: Member
@@ -88,6 +91,7 @@ export class Loop {
   /** Proposed in this turn, until the output is drained. */
   readonly #batches = new Map<number, Batch>()
   readonly #receiver: Receiver
+  readonly #repairer: Repairer | undefined
   #view: LeadershipView
   readonly #membershipWatch: MembershipWatch
   /** As the storage knows it: both only ever go from true to false. */
@@ -110,7 +114,8 @@ export class Loop {
       progressed: () => this.requestTurn(),
       failed: error => this.fail(error),
     })
-    this.#receiver = new Receiver({ core, clock, random, log, app, transport, trace })
+    this.#repairer = this.#makeRepairer()
+    this.#receiver = new Receiver({ core, clock, random, log, app, transport, trace, repairer: this.#repairer })
     const node = core.inspect()
     this.sender = new Sender({
       core: {
@@ -272,6 +277,7 @@ export class Loop {
       this.#lastLinkCheckMs = nowMs
       transport.check()
       this.#membershipWatch.maybeRecordMoves()
+      this.#repairer?.poll()
     }
     if (nowMs >= core.output.deadlineMs) core.step({ kind: 'tick', nowMs, wallMs: clock.wallMs(), jitter: random.next() })
   }
@@ -311,7 +317,7 @@ export class Loop {
     core.step({ kind: 'applied', index: appliedIndex })
     app.appliedBatch(appliedIndex)
     this.submissions.onApplied(appliedIndex)
-    if (appliedIndex < applyTo) this.requestTurn()
+    if (appliedIndex < applyTo && !this.applier.isStuck) this.requestTurn()
   }
 
   #tellLeadership(): void {
@@ -327,6 +333,35 @@ export class Loop {
     const { role, term, commitIndex } = this.#options.core.inspect()
     const isLeader = role.kind === 'leader'
     return { term, leaderId: role.leaderId, isLeader, isReady: isLeader && commitIndex >= role.firstOwnIndex }
+  }
+
+  #makeRepairer(): Repairer | undefined {
+    const { clock, log, repair, transport, config, core } = this.#options
+    if (repair === undefined) return undefined
+    return new Repairer({
+      clock,
+      log,
+      repair,
+      transport,
+      peers: () => core.inspect().members.peers.map(peer => peer.id),
+      answerBytesMax: config.sliceBytesMax,
+      commitIndex: () => core.inspect().commitIndex,
+      mended: wasRecovering => {
+        if (wasRecovering) this.#leaveRecovery(repair)
+        this.requestTurn()
+      },
+    })
+  }
+
+  /** The log is whole: the core hears what is in it, and from now on we take part. */
+  #leaveRecovery({ lastWallMs, hasTornTail, memberships }: RepairStorage): void {
+    const { clock, random, log, core } = this.#options
+    const { lastId: last, termRuns: runs } = log
+    core.step({ kind: 'repaired', nowMs: clock.nowMs(), last, runs, memberships, lastWallMs, hasTornTail, jitter: random.next() })
+    this.applier.restart(core.inspect().appliedIndex)
+    const { isVoteConditional, isVoteWithheld } = core.status(clock.nowMs())
+    this.#isVoteConditional = isVoteConditional
+    this.#isVoteWithheld = isVoteWithheld
   }
 
   /** What the core does not doubt any more, storage may forget. */

@@ -21,7 +21,7 @@ import { isHandingOver } from '../core/transfer.ts'
 import { decodeFrame, encodeApplication } from '../codec/messages.ts'
 import type { BulkLink } from './bulk.ts'
 import type { RaftApp, RaftNodeStatus, RaftTrace } from './app.ts'
-import type { EntryBody, HardStateStorage, LogStorage, StoredEntry } from './log-storage.ts'
+import type { EntryBody, HardStateStorage, LogStorage, RepairStorage, StoredEntry } from './log-storage.ts'
 import { Loop } from './loop.ts'
 import { createMetrics } from './metrics.ts'
 import type { ProposeDone } from './submissions.ts'
@@ -46,6 +46,8 @@ export interface RaftNodeOptions {
   /** What the protocol between members can do; told in the hello. */
   readonly featureLevel?: number
   readonly log: LogStorage
+  /** Rot found in the log, and its repair from peers; without it a rotten read ends the node. */
+  readonly repair?: RepairStorage
   readonly hardState: HardStateStorage
   readonly app: RaftApp
   readonly trace?: RaftTrace
@@ -96,6 +98,7 @@ export class RaftNode {
       app,
       metrics: this.#metrics,
       transport: this.#transport,
+      repair: options.repair,
       trace: options.trace,
       self: options.self,
       join: options.join ?? [],

@@ -14,6 +14,7 @@ import type { Message } from '../core/message.ts'
 import type { RaftApp, RaftTrace } from './app.ts'
 import type { InboxItem } from './inbox.ts'
 import type { LogStorage, RecordBlock } from './log-storage.ts'
+import type { Repairer } from './repairer.ts'
 import type { Transport } from './transport.ts'
 
 export interface ReceiverOptions {
@@ -24,6 +25,7 @@ export interface ReceiverOptions {
   readonly app: RaftApp
   readonly transport: Transport
   readonly trace: RaftTrace | undefined
+  readonly repairer: Repairer | undefined
 }
 
 type FrameItem = Extract<InboxItem, { kind: 'frame' }>
@@ -76,6 +78,10 @@ export class Receiver {
         return this.#receive(peer, frame.message)
       case 'append':
         return this.#receiveAppend(item, frame.append, frame.records)
+      case 'repairRequest':
+        return this.#options.repairer?.onRequest(peer, frame.request)
+      case 'repairRecords':
+        return this.#options.repairer?.onRecords(peer, frame.answer, frame.records)
       case 'application':
         return this.#options.app.peerFrame(peer, frame.bytes)
       case 'malformed':

@@ -7,7 +7,8 @@
 import type { Epoch, LogIndex, NodeId, Term } from '../core/ids.ts'
 import type { Outgoing, OutgoingAppend } from '../core/output.ts'
 import { encodeAppend, encodeMessage } from '../codec/messages.ts'
-import type { LogStorage } from './log-storage.ts'
+import { UnreadableEntry } from './log-storage.ts'
+import type { LogStorage, RecordBlock } from './log-storage.ts'
 import type { DriverMetrics } from './metrics.ts'
 import type { Transport } from './transport.ts'
 
@@ -79,7 +80,7 @@ export class Sender {
   }
 
   #sendAppend(append: OutgoingAppend): boolean {
-    const { core, log, transport, sliceBytesMax } = this.#options
+    const { core, transport } = this.#options
     const { to, term, session, prev, commitIndex } = append
     if (term !== core.leadingTerm() || !transport.isUp(to)) return false
     if (append.lastIndex === prev.index) {
@@ -88,12 +89,23 @@ export class Sender {
       core.sentUpTo(to, prev.index, 0)
       return true
     }
-    const block = log.readBlock((prev.index + 1) as LogIndex, append.lastIndex, sliceBytesMax)
+    const block = this.#read((prev.index + 1) as LogIndex, append.lastIndex)
     if (block === undefined) return false
     if (block.prev.index !== prev.index || block.prev.term !== prev.term) return false
     const head = encodeAppend({ kind: 'append', term, session, prev, lastIndex: block.lastIndex, commitIndex }, block.buffers)
     if (!transport.sendData(to, [head, ...block.buffers])) return false
     core.sentUpTo(to, block.lastIndex, block.bytes)
     return true
+  }
+
+  /** What has rotted here is sent later: the leader asks again where the peer stands, and by then it is mended. */
+  #read(fromIndex: LogIndex, lastIndex: LogIndex): RecordBlock | undefined {
+    const { log, sliceBytesMax } = this.#options
+    try {
+      return log.readBlock(fromIndex, lastIndex, sliceBytesMax)
+    } catch (error) {
+      if (error instanceof UnreadableEntry) return undefined
+      throw error
+    }
   }
 }

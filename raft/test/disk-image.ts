@@ -31,6 +31,8 @@ export interface DiskImage {
   /** Also of a new directory, until a leader has verified its log once. */
   isTornUnverified: boolean
   isVoteWithheld: boolean
+  /** Entries from here on can't be read; undefined = none has rotted. */
+  rottenFrom: number | undefined
   /** The log in memory: written, perhaps not on disk. */
   written: TestEntry[]
   /** Not on disk yet, in order. */
@@ -47,6 +49,7 @@ export function createDisk(): DiskImage {
     firstIndex: 1,
     isTornUnverified: true,
     isVoteWithheld: false,
+    rottenFrom: undefined,
     written: [],
     queue: [],
   }
@@ -114,18 +117,20 @@ export function membershipsOf(entries: readonly TestEntry[]): MembershipAt[] {
 }
 
 export function recover(disk: DiskImage): RecoveredState {
-  const last = disk.log.at(-1)
+  const readable = disk.rottenFrom === undefined ? disk.log : disk.log.slice(0, disk.rottenFrom - 1)
+  const last = readable.at(-1)
   return {
     hardState: disk.hardState,
     firstIndex: disk.firstIndex as LogIndex,
-    last: { index: disk.log.length as LogIndex, term: (last?.term ?? 0) as Term },
+    last: { index: readable.length as LogIndex, term: (last?.term ?? 0) as Term },
     // With the entry before the first: its term is known.
-    runs: runsOf(disk.log.slice(Math.max(0, disk.firstIndex - 2))),
-    memberships: membershipsOf(disk.log),
+    runs: runsOf(readable.slice(Math.max(0, disk.firstIndex - 2))),
+    memberships: membershipsOf(readable),
     appliedIndex: disk.appliedIndex as LogIndex,
     lastWallMs: last?.wallMs ?? 0,
     hasTornTail: disk.isTornUnverified,
     isVoteWithheld: disk.isVoteWithheld,
+    isRecovering: disk.rottenFrom !== undefined,
     incarnation: disk.incarnation,
   }
 }

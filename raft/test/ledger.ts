@@ -180,7 +180,7 @@ export class Ledger {
       const last = written.at(-1)
       const before = written.at(-2)
       if (last !== undefined && before !== undefined) demand(last.wallMs >= before.wallMs, 'stamps fall', node.id, last.index)
-      const isDrained = node.core?.output.persists.length === 0
+      const isDrained = node.core?.output.persists.length === 0 && state.role.kind !== 'recovering'
       demand(!isDrained || written.length === state.log.lastIndex, 'log length', node.id, written.length, state.log.lastIndex)
       if (state.role.kind !== 'leader' || this.#areTearsAllowed) continue
       for (const progress of state.role.peers) {

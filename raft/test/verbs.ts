@@ -6,7 +6,7 @@ import type { Message } from '../core/message.ts'
 import type { RoleState } from '../core/role.ts'
 import { makeSession } from '../core/session.ts'
 import type { TestEntry } from './disk-image.ts'
-import { runsOf } from './disk-image.ts'
+import { membershipsOf, runsOf } from './disk-image.ts'
 import { describeMembership, plainMember } from './members.ts'
 import { entryBytes, firstWallMs } from './mini-cluster.ts'
 import type { Flight, TestNode } from './mini-cluster.ts'
@@ -125,11 +125,27 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   /** `crash 1 [torn=2]`: kill -9; `torn` entries of what was on disk are lost too. */
   crash: (stage, words) => eachNode(stage, words, node => stage.cluster.crash(node.id, words.number('torn', 0))),
-  /** `start 1 [withheld]`: one hard-state slot was unreadable. */
+  /** `start 1 [withheld] [rotten=3]`: one hard-state slot was unreadable; entries from 3 on were, and are asked of peers. */
   start: (stage, words) =>
     eachNode(stage, words, node => {
       if (words.has('withheld')) node.disk.isVoteWithheld = true
+      if (words.text('rotten') !== undefined) node.disk.rottenFrom = words.number('rotten', 1)
       stage.cluster.start(node.id)
+    }),
+  /** `mend 1`: storage has got back from peers what had rotted. */
+  mend: (stage, words) =>
+    eachNode(stage, words, ({ disk, id }) => {
+      const { cluster } = stage
+      const last = { index: disk.log.length as LogIndex, term: (disk.log.at(-1)?.term ?? 0) as Term }
+      disk.rottenFrom = undefined
+      const told = {
+        last,
+        runs: runsOf(disk.log),
+        lastWallMs: disk.log.at(-1)?.wallMs ?? 0,
+        hasTornTail: disk.isTornUnverified,
+        memberships: membershipsOf(disk.log),
+      }
+      cluster.step(cluster.node(id), { kind: 'repaired', nowMs: cluster.nowMs, jitter: 0.5, ...told })
     }),
   /** `compact 1 below=4`: storage holds nothing below entry 4 any more. */
   compact: (stage, words) =>

@@ -64,7 +64,8 @@ function findHeld(broker: Broker, request: ForwardToDeadLetterQueueRequest): Del
   for (const { ref, logIndex, ordinal } of view.deliveriesOf(hash64(clientId))) {
     if (ref.topicId !== topicId || ref.consumerGroupId !== consumerGroupId) continue
     if (++looked > lookedAtMax) return undefined
-    const message = sendMessageAt(raft.entryBody(logIndex), ordinal)
+    const body = raft.entryBody(logIndex)
+    const message = body === undefined ? undefined : sendMessageAt(body, ordinal)
     if (message === undefined) continue
     const systemProperties = { start: message.systemPropertiesStart, end: message.systemPropertiesEnd }
     if (messageIdOf(message.bytes, systemProperties) === messageId) return ref

@@ -13,8 +13,8 @@ export interface FollowerHealth {
 
 export interface BrokerRaft extends ProposerRaft {
   readonly commitIndex: number
-  /** Of an entry this node holds. A view: valid until the present turn is over. */
-  entryBody(index: number): Uint8Array
+  /** Of an entry of this node's log. A view: valid until the present turn is over. Undefined when it has rotted and is being mended. */
+  entryBody(index: number): Uint8Array | undefined
   /** On the leader: all its followers. Elsewhere empty. */
   followers(): readonly FollowerHealth[]
   isConnected(peer: number): boolean

@@ -22,6 +22,8 @@ import { afterBarrier, replySoon } from './propose.ts'
 const patienceMs = 2_500
 /** A pop that is on its way when the poll time ends is waited for a little longer. */
 const graceMs = 100
+/** How long a delivery whose bytes have rotted here stays with us. */
+const unreadablePauseMs = 500
 /** The client without an id: nobody's life depends on it. */
 const nobody: Hash64 = { low: 0, high: 0 }
 
@@ -62,7 +64,7 @@ function waiterFor(broker: Broker, request: ReceiveRequest, reply: Reply<Receive
     pollUntilMs,
     limitMs: Math.min(request.deadlineMs, Math.max(pollUntilMs + graceMs, nowMs + patienceMs)),
     deliver(deliveries, wallMs) {
-      const wanted = withoutCollisions(broker, request.filter, deliveries)
+      const wanted = withoutCollisions(broker, request.filter, readableOnly(broker, deliveries))
       if (wanted.length === 0) return false
       stream = { deliveries: wanted, releaseFrom: undefined }
       reply(batchOf(broker, request, stream, wallMs))
@@ -93,6 +95,23 @@ function popRequestOf({ max, invisibleMs, autoRenew, clientId, attemptId, filter
   }
 }
 
+/**
+ * What has rotted on our disk we can't hand out; another gateway can, or we when it is mended. Given back a little later, not at once: else the next pop
+ * would bring it to us again, and again.
+ */
+function readableOnly(broker: Broker, deliveries: readonly Delivery[]): readonly Delivery[] {
+  if (deliveries.every(delivery => isReadable(broker, delivery))) return deliveries
+  return deliveries.filter(delivery => {
+    const isFine = isReadable(broker, delivery)
+    if (!isFine) broker.clock.setTimer(unreadablePauseMs, () => broker.settles.addLazy({ kind: 'release', ref: delivery.ref }, () => true))
+    return isFine
+  })
+}
+
+function isReadable(broker: Broker, { logIndex }: Delivery): boolean {
+  return broker.raft.entryBody(logIndex) !== undefined
+}
+
 /** Those whose tag is really one of the wanted; the others are done with, for this group. */
 function withoutCollisions(broker: Broker, filter: TagExpression, deliveries: readonly Delivery[]): readonly Delivery[] {
   if (filter.kind === 'all') return deliveries
@@ -106,7 +125,8 @@ function withoutCollisions(broker: Broker, filter: TagExpression, deliveries: re
 }
 
 function readMessage(broker: Broker, { logIndex, ordinal }: Delivery): NonNullable<ReturnType<typeof sendMessageAt>> {
-  return mustExist(sendMessageAt(broker.raft.entryBody(logIndex), ordinal), 'delivery-without-message', logIndex, ordinal)
+  const body = mustExist(broker.raft.entryBody(logIndex), 'read-unreadable', logIndex)
+  return mustExist(sendMessageAt(body, ordinal), 'delivery-without-message', logIndex, ordinal)
 }
 
 function batchOf(broker: Broker, request: ReceiveRequest, stream: Stream, wallMs: number): ReceivedBatch {
@@ -123,6 +143,7 @@ function batchOf(broker: Broker, request: ReceiveRequest, stream: Stream, wallMs
     kind: 'received',
     count: deliveries.length,
     deliveryTimestampMs: wallMs,
+    isReadable: i => isReadable(broker, mustExist(deliveries[i], 'no-such-delivery', i)),
     read: i => messageOf(broker, request, mustExist(deliveries[i], 'no-such-delivery', i)),
     confirm: () => end(deliveries.length),
     release: (fromIndex = 0) => end(fromIndex),

@@ -108,6 +108,8 @@ export interface ReceivedBatch {
   readonly count: number
   /** Cluster time at which they were handed out. */
   readonly deliveryTimestampMs: number
+  /** False: its bytes have rotted on this node's disk since it was taken. End the stream before it and release from there. */
+  isReadable(i: number): boolean
   /** Reads message `i` (0..count−1) from this node's own log. Read one, write it, go on: a batch may be large. */
   read(i: number): ReceivedMessage
   /** The last byte is with the client's socket. */

@@ -136,13 +136,17 @@ export class BrokerNode {
       dataDirectory: config.dataDirectory,
       identity: { clusterName: config.clusterName, nodeName: self.name, nodeId: config.number },
       limits: logLimits(config.segmentBytes),
+      hasPeers: config.members.length > 1,
+      ...(options.note === undefined ? {} : { note: options.note }),
+      ...(checkpoint.loaded === undefined ? {} : { appliedIndex: checkpoint.loaded.appliedIndex }),
     })
     this.#state = openState({
       disk: seams.disk,
       directory: `${config.dataDirectory}/queue-index`,
       loaded: checkpoint.loaded,
       firstIndex: this.#opened.log.firstIndex,
-      lastIndex: this.#opened.log.lastId.index,
+      // A log that is not whole yet will reach at least to the checkpoint.
+      lastIndex: this.#opened.recovered.isRecovering ? Infinity : this.#opened.log.lastId.index,
       ...(config.chunkLogBytes === undefined ? {} : { chunkLogBytes: config.chunkLogBytes }),
     })
     const machine = this.#state.machine
@@ -301,6 +305,7 @@ export class BrokerNode {
       self: memberFrom(mustFindSelf(config)),
       clusterName: config.clusterName,
       log: this.#opened.log,
+      repair: this.#opened.repair,
       hardState: this.#opened.hardState,
       app,
       ...(trace === undefined ? {} : { trace }),

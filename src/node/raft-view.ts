@@ -1,5 +1,5 @@
 /** RaftNode as the broker floor wants to see it: numbers without brands, proposals of data entries only. */
-import { EntryKind, logIndex, nodeId, type RaftNode, type RejectReason } from '../../raft/index.ts'
+import { EntryKind, logIndex, nodeId, UnreadableEntry, type RaftNode, type RejectReason } from '../../raft/index.ts'
 import type { BrokerRaft, FollowerHealth } from '../broker/raft-view.ts'
 
 /** The same leader, or the one that it is handing over to, takes them a little later: nothing to begin anew for. */
@@ -33,7 +33,7 @@ export function raftView(raft: () => RaftNode): BrokerRaft {
     },
     sendToPeer: (peer, buffers) => raft().sendToPeer(nodeId(peer), buffers),
     clusterTimeMs: () => raft().clusterTimeMs(),
-    entryBody: index => raft().entry(logIndex(index)).body,
+    entryBody: index => readBody(raft(), index),
     followers(): readonly FollowerHealth[] {
       if (raft().role !== 'leader') return []
       return raft()
@@ -48,5 +48,14 @@ export function raftView(raft: () => RaftNode): BrokerRaft {
     isConnected: peer => raft().isConnectedTo(nodeId(peer)),
     transferLeadership: (to, patienceMs, done) =>
       raft().transferLeadership(nodeId(to), patienceMs, end => done(end.kind === 'handedOver' ? undefined : end.reason)),
+  }
+}
+
+function readBody(raft: RaftNode, index: number): Uint8Array | undefined {
+  try {
+    return raft.entry(logIndex(index)).body
+  } catch (error) {
+    if (error instanceof UnreadableEntry) return undefined
+    throw error
   }
 }

@@ -4,6 +4,7 @@
  * Whoever asks makes sure that the block is on disk and not being written.
  */
 import { LRUCache } from 'lru-cache'
+import { UnreadableEntry } from '../../raft/index.ts'
 import { allocateUnzeroed } from '../platform/bytes.ts'
 import {
   checkRecord,
@@ -19,15 +20,24 @@ import type { RecordProblem } from './record.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { Slab } from './slab.ts'
-import { StorageError } from './storage-error.ts'
+
+/** Told when a block turns out to be damaged: bytes `position … endPosition` of the segment, which held the entries `firstIndex … lastIndex`. */
+export type RotFound = (
+  segment: Segment,
+  bytes: { readonly position: number; readonly endPosition: number },
+  entries: { readonly firstIndex: number; readonly lastIndex: number },
+  sentence: string,
+) => void
 
 export class BlockReader {
+  readonly #rotFound: RotFound
   readonly #files: SegmentFiles
   /** By first index. */
   readonly #blocks: LRUCache<number, Slab>
   #reads = 0
 
-  constructor(files: SegmentFiles, cacheBytesMax: number) {
+  constructor(files: SegmentFiles, cacheBytesMax: number, rotFound: RotFound) {
+    this.#rotFound = rotFound
     this.#files = files
     this.#blocks = new LRUCache({ maxSize: cacheBytesMax, sizeCalculation: block => Math.max(1, block.bytes.length) })
   }
@@ -37,7 +47,7 @@ export class BlockReader {
     return this.#reads
   }
 
-  /** The block with entry `index`. Throws StorageError when it has rotted. */
+  /** The block with entry `index`. Throws UnreadableEntry when it has rotted. */
   blockOf(segment: Segment, index: number): Slab {
     const number = segment.pointBefore(index)
     const { index: firstIndex, position } = segment.point(number)
@@ -70,17 +80,21 @@ export class BlockReader {
     const slab = new Slab(segment, position, firstIndex, bytes, Math.max(1, endIndex - firstIndex))
     while (slab.lastIndex + 1 < endIndex) {
       const problem = problemOf(slab, count)
-      if (problem !== undefined) throw this.#rotten(segment, slab, problem, endIndex - 1)
+      if (problem !== undefined) throw this.#rotten(segment, slab, problem, { endIndex, endPosition })
       slab.add(recordBytes(slab.view, slab.used))
     }
-    if (slab.used !== bytes.length) throw this.#rotten(segment, slab, 'cut', endIndex - 1)
+    if (slab.used !== bytes.length) throw this.#rotten(segment, slab, 'cut', { endIndex, endPosition })
     return slab
   }
 
-  #rotten(segment: Segment, slab: Slab, problem: RecordProblem, lastIndex: number): StorageError {
-    const path = this.#files.pathOf(segment)
-    const sentence = `${path}: record ${slab.lastIndex + 1} at byte ${slab.endPosition} ${describeProblem(problem)}`
-    return new StorageError(`${sentence}; entries ${slab.lastIndex + 1}..${lastIndex} can't be read from this disk`, path)
+  #rotten(segment: Segment, slab: Slab, problem: RecordProblem, end: { readonly endIndex: number; readonly endPosition: number }): Error {
+    const firstIndex = slab.lastIndex + 1
+    const lastIndex = end.endIndex - 1
+    const position = slab.endPosition
+    const where = `${this.#files.pathOf(segment)}: record ${firstIndex} at byte ${position} ${describeProblem(problem)}`
+    const sentence = `${where}; entries ${firstIndex}..${lastIndex} can't be read from this disk`
+    this.#rotFound(segment, { position, endPosition: end.endPosition }, { firstIndex, lastIndex }, sentence)
+    return new UnreadableEntry(sentence)
   }
 }
 

@@ -10,7 +10,7 @@
  * end of an older write never vouches for a newer entry of the same index (B125–B127).
  * It never waits, never asks a clock but for housekeeping, and never reads from disk what is not written.
  */
-import { decodeMembership, EntryKind } from '../../raft/index.ts'
+import { decodeMembership, EntryKind, UnreadableEntry } from '../../raft/index.ts'
 import type {
   BlockCheck,
   EntryBody,
@@ -28,11 +28,13 @@ import { viewOf } from '../platform/bytes.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { BlockReader } from './block-reader.ts'
+import type { Holes } from './holes.ts'
 import { checkBlockBytes, walkBlock } from './block-check.ts'
 import { LogWriter } from './log-writer.ts'
 import type { DurableMarks, FlushDone } from './log-writer.ts'
 import { planWrites } from './flush-plan.ts'
 import type { FlushPlan, TruncationPlan } from './flush-plan.ts'
+import type { DurableMark } from './hard-state.ts'
 import type { LogLimits } from './log-limits.ts'
 import { chainId, linkOf, recordBodyBytes, recordHeaderBytes, recordKind, recordTerm, recordWallMs, writeRecordHeader } from './record.ts'
 import type { ChainLink } from './record.ts'
@@ -52,6 +54,9 @@ export interface CommitLogOptions {
   readonly marks: DurableMarks
   readonly limits: LogLimits
   readonly recovered: RecoveredLog
+  /** False: rot was found at the start, and nothing may be written before `adopt`. */
+  readonly isWhole: boolean
+  readonly holes: Holes
 }
 
 export interface CommitLogStatus {
@@ -77,6 +82,7 @@ export class CommitLog implements LogStorage {
   readonly #writer: LogWriter
   readonly #blocks: BlockReader
   readonly #tail: TailCache
+  readonly #holes: Holes
   readonly #segments: Segment[]
   readonly #runs: TermRun[]
   #last: ChainLink
@@ -95,6 +101,7 @@ export class CommitLog implements LogStorage {
   constructor(options: CommitLogOptions) {
     const { disk, clock, directoryId, files, marks, limits, recovered } = options
     this.#clock = clock
+    this.#holes = options.holes
     this.#limits = limits
     this.#files = files
     this.#marks = marks
@@ -103,13 +110,40 @@ export class CommitLog implements LogStorage {
     this.#last = recovered.last
     this.#plannedIndex = recovered.last.index
     this.#writtenIndex = recovered.last.index
-    this.#blocks = new BlockReader(files, limits.blockCacheBytesMax)
+    this.#blocks = new BlockReader(files, limits.blockCacheBytesMax, options.holes.rotFound)
     this.#tail = new TailCache(limits.slabBytes)
     const sealedRuns = (sealed: Segment, next: Segment): readonly TermRun[] | undefined =>
       this.#segments.includes(next) ? sliceRuns(this.#runs, sealed.firstIndex, sealed.lastIndex) : undefined
     this.#writer = new LogWriter({ disk, directory: files.directory, directoryId, files, marks, sealedRuns, limits })
     const open = this.#segments.at(-1)
+    if (open !== undefined && options.isWhole) this.#writer.resumeIn(open)
+  }
+
+  /** The log as it is after the repair of what was rotten at the start. Nothing was appended before. */
+  adopt(found: RecoveredLog): void {
+    assert(!this.hasUnflushed && this.#tail.bytes === 0, 'adopt-after-append', this.#last.index)
+    this.#segments.splice(0, Infinity, ...found.segments)
+    this.#runs.splice(0, Infinity, ...found.runs)
+    this.#last = found.last
+    this.#plannedIndex = this.#writtenIndex = found.last.index
+    this.#blocks.clear()
+    this.#files.closeAll()
+    const open = this.#segments.at(-1)
     if (open !== undefined) this.#writer.resumeIn(open)
+  }
+
+  /** What the last record of a segment is, as the next one or the end of the log says. */
+  sealOf(segment: Segment): ChainLink {
+    return this.#segments[this.#segments.indexOf(segment) + 1]?.prev ?? this.#last
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments
+  }
+
+  /** Blocks that were read are read again: something on the disk was mended. */
+  forgetBlocks(): void {
+    this.#blocks.clear()
   }
 
   get firstIndex(): LogIndex {
@@ -170,7 +204,7 @@ export class CommitLog implements LogStorage {
   }
 
   checkBlock(prev: EntryId, bytes: Uint8Array): BlockCheck {
-    const known = this.#linkAt(prev.index)
+    const known = this.#readableLinkAt(prev.index)
     return checkBlockBytes(prev, known?.term === prev.term ? known.headerCrc : undefined, bytes)
   }
 
@@ -204,6 +238,7 @@ export class CommitLog implements LogStorage {
     truncateRuns(this.#runs, index)
     this.#tail.truncate(index)
     this.#blocks.truncate(index)
+    this.#holes.truncate(index)
     this.#last = link
     if (index <= this.#plannedIndex) this.#mustTruncate = true
     this.#plannedIndex = Math.min(this.#plannedIndex, link.index)
@@ -289,7 +324,7 @@ export class CommitLog implements LogStorage {
   }
 
   noteDurable(index: LogIndex): void {
-    this.#marks.noteDurable(Math.min(index, this.#writtenIndex), this.#flushedBytes)
+    this.#marks.noteDurable(this.#markAt(Math.min(index, this.#writtenIndex)), this.#flushedBytes)
   }
 
   status(): CommitLogStatus {
@@ -315,7 +350,7 @@ export class CommitLog implements LogStorage {
   close(done: () => void): void {
     this.#idleTimer?.cancel()
     this.#writer.quiesce(() => {
-      if (this.#writer.poison === undefined) this.#marks.noteDurable(this.#writtenIndex, this.#flushedBytes)
+      if (this.#writer.poison === undefined) this.#marks.noteDurable(this.#markAt(this.#writtenIndex), this.#flushedBytes)
       this.#files.closeAll()
       done()
     })
@@ -328,7 +363,12 @@ export class CommitLog implements LogStorage {
       const lastIndex = this.#plannedIndex
       const segment = mustExist(this.#segments.findLast(one => one.firstIndex <= lastIndex) ?? this.#segments[0], 'truncation-segment')
       const position = this.#cutPosition(segment, lastIndex)
-      truncation = { segment, position, lastIndex, removed: this.#removed.splice(0).sort((a, b) => a.firstIndex - b.firstIndex) }
+      truncation = {
+        segment,
+        position,
+        mark: this.#markAt(lastIndex),
+        removed: this.#removed.splice(0).sort((a, b) => a.firstIndex - b.firstIndex),
+      }
       this.#mustTruncate = false
     }
     const writes = planWrites(this.#tail.slabs, this.#plannedIndex)
@@ -416,6 +456,21 @@ export class CommitLog implements LogStorage {
     if (index === first.prev.index) return first.prev
     const place = this.#placeOf(index)
     return linkOf(place.view, place.startOf(index))
+  }
+
+  /** A link that has rotted can't be compared; the block still proves itself. */
+  #readableLinkAt(index: number): ChainLink | undefined {
+    try {
+      return this.#linkAt(index)
+    } catch (error) {
+      if (error instanceof UnreadableEntry) return undefined
+      throw error
+    }
+  }
+
+  #markAt(index: number): DurableMark {
+    const link = index === 0 ? undefined : this.#readableLinkAt(index)
+    return { index, link: link === undefined ? undefined : { term: link.term, headerCrc: link.headerCrc } }
   }
 
   #idBefore(index: number): EntryId {

@@ -1,5 +1,6 @@
 /** What one flush will do to the disk, as data: decided by the log in memory (commit-log.ts), carried out by its hand on the disk (log-writer.ts). */
 import { assert } from '../platform/assert.ts'
+import type { DurableMark } from './hard-state.ts'
 import type { Segment } from './segment.ts'
 import type { Slab } from './slab.ts'
 
@@ -7,7 +8,8 @@ export interface TruncationPlan {
   /** Holds the new end. */
   readonly segment: Segment
   readonly position: number
-  readonly lastIndex: number
+  /** The new end. */
+  readonly mark: DurableMark
   /** Behind it, ascending, all on disk. */
   readonly removed: readonly Segment[]
 }

@@ -4,7 +4,8 @@
  * synced and released, then to the other; a mark alone goes to one.
  *
  * Slot, little endian:  0 magic u32 | 4 format u16 | 6 flags u16 | 8 counter u64 | 16 term u64 | 24 durable mark u64 | 32 directory id 16 bytes
- * | 48 incarnation u64 | 56 voted for u32 (0 = nobody) | 60 crc u32 (of bytes 0..59)
+ * | 48 incarnation u64 | 56 voted for u32 (0 = nobody) | 60 mark's headerCrc u32 | 64 mark's term u64 | 72 zero u32 | 76 crc u32 (of bytes 0..75)
+ * Format 1 was 64 bytes long: its crc stood at 60, and of the mark it knew only the index.
  *
  * Invariants: one write outstanding; what is released is never older than what a later open finds; the first error poisons.
  * The reasons for reserve (a torn tail, a new directory, a lost slot) are flags here, for they must outlive restarts until the core lifts them.
@@ -19,12 +20,13 @@ import { directoryIdBytes } from './segment.ts'
 import { StorageError } from './storage-error.ts'
 
 export const hardStateName = 'hard-state'
-export const slotBytes = 64
+export const slotBytes = 80
 /** Distance of the slots: no disk damages both with one block. */
 export const slotSpacingBytes = 4096
 
 const slotMagic = 0x53_51_4d_52 // "RMQS"
-const slotFormat = 1
+const slotFormat = 2
+const firstFormat = { number: 1, crcAt: 60 } as const
 const at = {
   magic: 0,
   format: 4,
@@ -35,7 +37,9 @@ const at = {
   directoryId: 32,
   incarnation: 48,
   votedFor: 56,
-  crc: 60,
+  markCrc: 60,
+  markTerm: 64,
+  crc: 76,
 } as const
 const Flag = { tornTail: 1, voteWithheld: 2 } as const
 
@@ -44,12 +48,26 @@ export const markIntervalMs = 1_000
 /** … or when so much has been flushed since. */
 export const markIntervalBytes = 16 * 1024 * 1024
 
+/** What the record at the mark is: a log that rotted near its end can be proven whole again by it. */
+export interface MarkLink {
+  readonly term: number
+  readonly headerCrc: number
+}
+
+/** A place that is on disk, and the record there, where it is known. */
+export interface DurableMark {
+  readonly index: number
+  readonly link: MarkLink | undefined
+}
+
 /** What a slot holds. */
 export interface HardStateRecord {
   readonly counter: number
   readonly term: number
   readonly votedFor: number | undefined
   readonly mark: number
+  /** Unknown for a mark of 0 and for one that a slot of format 1 told. */
+  readonly markLink: MarkLink | undefined
   readonly incarnation: number
   readonly hasTornTail: boolean
   readonly isVoteWithheld: boolean
@@ -67,6 +85,8 @@ export function encodeSlot(record: HardStateRecord, directoryId: Uint8Array): Ui
   writeU64(view, at.counter, record.counter)
   writeU64(view, at.term, record.term)
   writeU64(view, at.mark, record.mark)
+  view.setUint32(at.markCrc, record.markLink?.headerCrc ?? 0, true)
+  writeU64(view, at.markTerm, record.markLink?.term ?? 0)
   bytes.set(directoryId, at.directoryId)
   writeU64(view, at.incarnation, record.incarnation)
   view.setUint32(at.votedFor, record.votedFor ?? 0, true)
@@ -78,16 +98,20 @@ export function encodeSlot(record: HardStateRecord, directoryId: Uint8Array): Ui
 export function decodeSlot(bytes: Uint8Array, directoryId: Uint8Array): HardStateRecord | undefined {
   if (bytes.length < slotBytes) return undefined
   const view = viewOf(bytes)
-  if (crc32cRange(bytes, 0, at.crc) !== view.getUint32(at.crc, true)) return undefined
-  if (view.getUint32(at.magic, true) !== slotMagic || view.getUint16(at.format, true) !== slotFormat) return undefined
+  const format = view.getUint16(at.format, true)
+  const crcAt = format === firstFormat.number ? firstFormat.crcAt : at.crc
+  if (crc32cRange(bytes, 0, crcAt) !== view.getUint32(crcAt, true)) return undefined
+  if (view.getUint32(at.magic, true) !== slotMagic || (format !== slotFormat && format !== firstFormat.number)) return undefined
   for (let i = 0; i < directoryIdBytes; i++) if (bytes[at.directoryId + i] !== directoryId[i]) return undefined
   const flags = view.getUint16(at.flags, true)
   const votedFor = view.getUint32(at.votedFor, true)
+  const markTerm = format === slotFormat ? readU64(view, at.markTerm) : 0
   return {
     counter: readU64(view, at.counter),
     term: readU64(view, at.term),
     votedFor: votedFor === 0 ? undefined : votedFor,
     mark: readU64(view, at.mark),
+    markLink: markTerm === 0 ? undefined : { term: markTerm, headerCrc: view.getUint32(at.markCrc, true) },
     incarnation: readU64(view, at.incarnation),
     hasTornTail: (flags & Flag.tornTail) !== 0,
     isVoteWithheld: (flags & Flag.voteWithheld) !== 0,
@@ -125,6 +149,7 @@ export const firstHardState: HardStateRecord = {
   term: 0,
   votedFor: undefined,
   mark: 0,
+  markLink: undefined,
   incarnation: 0,
   hasTornTail: true,
   isVoteWithheld: false,
@@ -155,7 +180,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
   #markedMs: number
   #markedLogBytes = 0
   /** Told, not kept yet. */
-  #nextMark: number
+  #nextMark: DurableMark
   #nextLogBytes = 0
 
   constructor(options: HardStateFileOptions) {
@@ -166,7 +191,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
     const isNew = !disk.exists(path)
     this.#file = disk.open(path, { create: true })
     this.#record = record
-    this.#nextMark = record.mark
+    this.#nextMark = { index: record.mark, link: record.markLink }
     this.#markedMs = clock.nowMs()
     this.writeBothSync(record)
     if (isNew) disk.syncDirectory(dataDirectory)
@@ -202,9 +227,9 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
     if (what === 'vote' && isVoteWithheld) this.#change({ ...this.#record, isVoteWithheld: false }, ignore)
   }
 
-  noteDurable(index: number, logBytes: number): void {
-    if (index <= this.#nextMark || this.#poison !== undefined || this.#closing !== undefined) return
-    this.#nextMark = index
+  noteDurable(mark: DurableMark, logBytes: number): void {
+    if (mark.index <= this.#nextMark.index || this.#poison !== undefined || this.#closing !== undefined) return
+    this.#nextMark = mark
     this.#nextLogBytes = logBytes
     if (logBytes - this.#markedLogBytes >= markIntervalBytes) return this.#keepMark()
     if (this.#markTimer !== undefined) return
@@ -212,10 +237,10 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
     this.#markTimer = this.#clock.setTimer(waitMs, () => this.#keepMark())
   }
 
-  lowerMark(index: number, done: FlushDone): void {
-    this.#nextMark = Math.min(this.#nextMark, index)
-    if (this.#record.mark <= index) return done(this.#poison)
-    this.#change({ ...this.#record, mark: index }, done)
+  lowerMark(mark: DurableMark, done: FlushDone): void {
+    if (mark.index < this.#nextMark.index) this.#nextMark = mark
+    if (this.#record.mark <= mark.index) return done(this.#poison)
+    this.#change({ ...this.#record, mark: mark.index, markLink: mark.link }, done)
   }
 
   /** Keeps the last mark told, then closes the file. `done` may run at once. Nothing may be saved any more. */
@@ -223,7 +248,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
     assert(this.#closing === undefined, 'hard-state-closed-twice')
     this.#closing = done
     this.#markTimer?.cancel()
-    if (this.#poison === undefined && this.#nextMark > this.#record.mark) this.#keepMark()
+    if (this.#poison === undefined && this.#nextMark.index > this.#record.mark) this.#keepMark()
     else if (!this.#isBusy) this.#finishClosing(done)
   }
 
@@ -231,7 +256,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
   writeBothSync(record: HardStateRecord): void {
     assert(!this.#isBusy, 'hard-state-busy')
     this.#record = record
-    this.#nextMark = Math.max(this.#nextMark, record.mark)
+    if (record.mark > this.#nextMark.index) this.#nextMark = { index: record.mark, link: record.markLink }
     for (let i = 0; i < 2; i++) {
       const { position, bytes } = this.#nextSlot()
       this.#file.writeSync(bytes, position)
@@ -249,7 +274,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
     this.#markTimer = undefined
     this.#markedMs = this.#clock.nowMs()
     this.#markedLogBytes = this.#nextLogBytes
-    this.#record = { ...this.#record, mark: this.#nextMark }
+    this.#record = { ...this.#record, mark: this.#nextMark.index, markLink: this.#nextMark.link }
     this.#writesOwed = Math.max(this.#writesOwed, 1)
     this.#pump()
   }

@@ -13,6 +13,7 @@ import { assert, mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { LogLimits } from './log-limits.ts'
 import type { FlushPlan, SegmentWrite, TruncationPlan } from './flush-plan.ts'
+import type { DurableMark } from './hard-state.ts'
 import { LogTrim } from './log-trim.ts'
 import { recordHeaderBytes } from './record.ts'
 import type { ChainLink } from './record.ts'
@@ -28,10 +29,10 @@ export type FlushDone = (error: Error | undefined) => void
 
 /** The mark of rule 3, kept in the hard-state file. */
 export interface DurableMarks {
-  /** Entries up to `index` are on disk; `logBytes` counts the bytes ever flushed. Kept now and then. */
-  noteDurable(index: number, logBytes: number): void
-  /** The kept mark is at most `index` when `done` runs. */
-  lowerMark(index: number, done: FlushDone): void
+  /** Entries up to the mark are on disk; `logBytes` counts the bytes ever flushed. Kept now and then. */
+  noteDurable(mark: DurableMark, logBytes: number): void
+  /** The kept mark is at most this one when `done` runs. */
+  lowerMark(mark: DurableMark, done: FlushDone): void
 }
 
 export interface LogWriterOptions {
@@ -233,7 +234,7 @@ export class LogWriter {
       )
     })
     marks.lowerMark(
-      plan.lastIndex,
+      plan.mark,
       this.#guard(finished, (error: Error | undefined) => (error === undefined ? this.#fill.hold(cut) : finished(error))),
     )
   }

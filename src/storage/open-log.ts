@@ -11,10 +11,12 @@
  *
  * Before this returns, the incarnation has been raised and stored, and the reasons for reserve are on disk before a torn tail is cut off.
  */
-import type { RecoveredState } from '../../raft/index.ts'
+import { UnreadableEntry } from '../../raft/index.ts'
+import type { RecoveredState, RepairStorage } from '../../raft/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Random } from '../platform/random.ts'
+import { BlockReader } from './block-reader.ts'
 import { CommitLog } from './commit-log.ts'
 import { newDirectoryId, readDataDirectory, writeDataDirectory } from './data-directory.ts'
 import type { DataIdentity } from './data-directory.ts'
@@ -22,9 +24,16 @@ import { firstHardState, hardStateName, HardStateFile, readHardState } from './h
 import type { HardStateRecord } from './hard-state.ts'
 import { logLimits } from './log-limits.ts'
 import type { LogLimits } from './log-limits.ts'
+import { Holes } from './holes.ts'
+import { LogRepair } from './log-repair.ts'
 import { chainOrigin } from './record.ts'
+import type { ChainLink } from './record.ts'
 import { findLog, settleLog } from './recovery.ts'
+import type { FoundLog, RecoverLogOptions } from './recovery.ts'
+import { Repairs } from './repairs.ts'
 import { parseSegmentName } from './segment.ts'
+import type { Segment } from './segment.ts'
+import { sidecarName } from './sidecar.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { StorageError } from './storage-error.ts'
 
@@ -35,6 +44,12 @@ export interface OpenLogOptions {
   readonly dataDirectory: string
   readonly identity: DataIdentity
   readonly limits?: LogLimits
+  /** What a checkpoint of the state says to have been applied, and so to have been on this disk. */
+  readonly appliedIndex?: number
+  /** There are peers that may hold what has rotted here; without them a rotten log is refused. */
+  readonly hasPeers?: boolean
+  /** Sentences for the operator about what is found and mended later. */
+  readonly note?: (sentence: string) => void
 }
 
 export interface OpenedLog {
@@ -43,6 +58,8 @@ export interface OpenedLog {
   readonly directoryId: Uint8Array
   /** All of RecoveredState but the state machine's checkpoint. */
   readonly recovered: Omit<RecoveredState, 'appliedIndex'>
+  /** Rot and its repair, for Raft to feed. */
+  readonly repair: RepairStorage
   /** Sentences for the operator about what was found and done. */
   readonly notes: readonly string[]
 }
@@ -57,9 +74,13 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   if (directoryId === undefined) return openNew(options, limits, directory)
   const { record: before, isSlotLost } = mustReadHardState(disk, dataDirectory, directoryId)
   const { flushBytesMax } = limits
-  const recovery = { disk, directory, directoryId, mark: before.mark, flushBytesMax }
-  const found = findLog(recovery)
-  const { tornAt } = found
+  const mark = Math.max(before.mark, options.appliedIndex ?? 0)
+  const recovery = { disk, directory, directoryId, mark, flushBytesMax }
+  const found = findReadable(recovery, limits)
+  const { tornAt, rot } = found
+  if (rot !== undefined && options.hasPeers !== true) {
+    throw new StorageError(`${rot.sentence}; restore the file or join as a new node`, `${directory}/${rot.segment.name}`)
+  }
   // The hard state is synced before any entry of its term: one that is older than the log has been lost, and perhaps a vote with it.
   const isBehindLog = before.term < found.last.term
   const record: HardStateRecord = {
@@ -71,9 +92,10 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     isVoteWithheld: before.isVoteWithheld || isSlotLost || isBehindLog,
   }
   const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record })
-  settleLog(recovery, found)
-  if (found.last.index > record.mark) hardState.writeBothSync({ ...hardState.record, mark: found.last.index })
-  const notes: string[] = []
+  if (rot === undefined) settleLog(recovery, found)
+  if (rot === undefined && found.last.index > record.mark) hardState.writeBothSync({ ...hardState.record, ...markOf(found.last) })
+  const notes = [...found.notes]
+  if (rot !== undefined) notes.push(`${rot.sentence}; asking the other nodes for them, and taking no part until they are here`)
   if (found.baseProblem !== undefined) notes.push(found.baseProblem)
   if (tornAt !== undefined) notes.push(tornAt.sentence)
   if (isSlotLost)
@@ -81,8 +103,60 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   if (isBehindLog)
     notes.push(`${dataDirectory}/${hardStateName}: it is older than the log; no vote until a leader of a higher term is heard`)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
-  const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered: found })
-  return { log, hardState, directoryId, recovered: recoveredState(log, hardState), notes }
+  const note = options.note ?? ignore
+  const holes = new Holes({ disk, directory, note })
+  const isWhole = rot === undefined
+  const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered: found, isWhole, holes })
+  const superseded = (last: ChainLink): void => hardState.writeBothSync({ ...hardState.record, ...markOf(last), hasTornTail: true })
+  const { segmentBytes } = limits
+  const atStart = isWhole
+    ? undefined
+    : new LogRepair({ recovery, marked: { index: before.mark, link: before.markLink }, segmentBytes, rot, superseded, note })
+  const repair = new Repairs({
+    log,
+    holes,
+    atStart,
+    hasTornTail: () => hardState.record.hasTornTail,
+    mended: whole => settleWhole(recovery, whole, log, hardState),
+  })
+  return { log, hardState, directoryId, recovered: recoveredState(log, hardState, !isWhole), repair, notes }
+}
+
+/**
+ * A start must know the memberships, which stand in the log: one that has rotted in a part that is not scanned is found here, and its segment is scanned
+ * after all.
+ */
+function findReadable(recovery: RecoverLogOptions, limits: LogLimits): FoundLog {
+  const { disk, directory } = recovery
+  const found = findLog(recovery)
+  const files = new SegmentFiles(disk, directory, limits.openFilesMax)
+  const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore)
+  const rotten = found.segments.find(segment => segment.configs.some(index => !isReadable(blocks, segment, index)))
+  files.closeAll()
+  const sidecar = rotten === undefined ? undefined : `${directory}/${sidecarName(rotten)}`
+  if (sidecar === undefined || !disk.exists(sidecar)) return found
+  disk.remove(sidecar)
+  disk.syncDirectory(directory)
+  return findReadable(recovery, limits)
+}
+
+function isReadable(blocks: BlockReader, segment: Segment, index: number): boolean {
+  try {
+    blocks.blockOf(segment, index)
+    return true
+  } catch (error) {
+    if (error instanceof UnreadableEntry) return false
+    throw error
+  }
+}
+
+/** After the repair at a start: what an undamaged start would have done with this log. */
+function settleWhole(recovery: RecoverLogOptions, whole: FoundLog, log: CommitLog, hardState: HardStateFile): void {
+  const { record } = hardState
+  if (whole.tornAt !== undefined) hardState.writeBothSync({ ...record, hasTornTail: true })
+  settleLog(recovery, whole)
+  if (whole.last.index > record.mark) hardState.writeBothSync({ ...hardState.record, ...markOf(whole.last) })
+  log.adopt(whole)
 }
 
 function openNew(options: OpenLogOptions, limits: LogLimits, directory: string): OpenedLog {
@@ -99,8 +173,17 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
   writeDataDirectory(disk, dataDirectory, identity, directoryId)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
   const recovered = { segments: [], last: chainOrigin, runs: [] }
-  const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered })
-  return { log, hardState, directoryId, recovered: recoveredState(log, hardState), notes: [`${dataDirectory}: a new data directory`] }
+  const holes = new Holes({ disk, directory, note: options.note ?? ignore })
+  const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered, isWhole: true, holes })
+  const repair = new Repairs({ log, holes, atStart: undefined, hasTornTail: () => true, mended: ignore })
+  return {
+    log,
+    hardState,
+    directoryId,
+    recovered: recoveredState(log, hardState),
+    repair,
+    notes: [`${dataDirectory}: a new data directory`],
+  }
 }
 
 function mustReadHardState(disk: Disk, dataDirectory: string, directoryId: Uint8Array): { record: HardStateRecord; isSlotLost: boolean } {
@@ -111,7 +194,16 @@ function mustReadHardState(disk: Disk, dataDirectory: string, directoryId: Uint8
   throw new StorageError(`${path}: ${what}, so this node may have voted without knowing; restore it or join as a new node`, path)
 }
 
-function recoveredState(log: CommitLog, hardState: HardStateFile): Omit<RecoveredState, 'appliedIndex'> {
+function ignore(): void {
+  // Nobody listens.
+}
+
+/** The mark of a log that ends with this record. */
+function markOf({ index, term, headerCrc }: ChainLink): Pick<HardStateRecord, 'mark' | 'markLink'> {
+  return { mark: index, markLink: index === 0 ? undefined : { term, headerCrc } }
+}
+
+function recoveredState(log: CommitLog, hardState: HardStateFile, isRecovering = false): Omit<RecoveredState, 'appliedIndex'> {
   const { record, state } = hardState
   return {
     hardState: state,
@@ -122,6 +214,7 @@ function recoveredState(log: CommitLog, hardState: HardStateFile): Omit<Recovere
     lastWallMs: log.lastWallMs,
     hasTornTail: record.hasTornTail,
     isVoteWithheld: record.isVoteWithheld,
+    isRecovering,
     incarnation: record.incarnation,
   }
 }

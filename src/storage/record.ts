@@ -157,6 +157,11 @@ export function recordWallMs(view: DataView, position: number): number {
   return readU64(view, position + at.wallMs)
 }
 
+/** The predecessor's headerCrc, as this record has it. */
+export function recordPrevCrc(view: DataView, position: number): number {
+  return view.getUint32(position + at.prevCrc, true)
+}
+
 export function recordHeaderCrc(view: DataView, position: number): number {
   return view.getUint32(position + at.headerCrc, true)
 }

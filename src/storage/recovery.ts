@@ -1,7 +1,8 @@
 /**
  * The log as it is found at the start: segments listed, checked and chained, the end decided (recovery-verdict.ts), a torn tail cut off.
  * Sealed segments with a good sidecar are not read; the last one is read from where its sidecar ends, which is at most some megabytes from the end.
- * What was synced and is damaged or missing is never cut off: the start is refused with one sentence.
+ * What was synced and is damaged or missing is never cut off: the log ends before it for now, and the place is told (`rot`): log-repair.ts gets it from
+ * a peer. What can't be repaired in that way is refused with one sentence.
  */
 import type { TermRun } from '../../raft/index.ts'
 import { mustExist } from '../platform/assert.ts'
@@ -10,7 +11,15 @@ import { baseName, encodeBase, newBaseName, readBase, writeBaseSync } from './lo
 import { chainOrigin, describeProblem, recordHeaderBytes } from './record.ts'
 import type { ChainLink } from './record.ts'
 import { judge } from './recovery-verdict.ts'
-import { decodeSegmentHeader, parseSegmentName, preparedName, Segment, segmentHeaderBytes, segmentName } from './segment.ts'
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  parseSegmentName,
+  preparedName,
+  Segment,
+  segmentHeaderBytes,
+  segmentName,
+} from './segment.ts'
 import type { ScanEnd } from './segment-scan.ts'
 import { endsAsTold, scanSegment } from './segment-scan.ts'
 import { isWholeSegment, readSidecar, sidecarName } from './sidecar.ts'
@@ -43,6 +52,24 @@ export interface FoundLog extends RecoveredLog {
   readonly leftovers: readonly string[]
   /** The record of where the log begins must be written anew; a sentence about it. */
   readonly baseProblem: string | undefined
+  /** The first place where what was synced is damaged or missing; the segments, runs and last link reach to there. Never together with `tornAt`. */
+  readonly rot: RottenPlace | undefined
+  /** Sentences about small damage that needs no peer. */
+  readonly notes: readonly string[]
+}
+
+export interface RottenPlace {
+  /** In which the first missing record belongs: the last of the segments found. Not on disk when its file is gone, or can't be believed. */
+  readonly segment: Segment
+  /** Where that record begins. */
+  readonly position: number
+  /** What it follows. */
+  readonly last: ChainLink
+  /** What the next good segment file follows; undefined when there is none. */
+  readonly following: ChainLink | undefined
+  /** Everything up to here was durable. */
+  readonly through: number
+  readonly sentence: string
 }
 
 export interface TornTail {
@@ -52,47 +79,56 @@ export interface TornTail {
   readonly sentence: string
 }
 
-export function findLog(options: RecoverLogOptions): FoundLog {
-  const { disk, directory, mark } = options
-  const base = readBase(disk, directory, options.directoryId)
+export function findLog(given: RecoverLogOptions): FoundLog {
+  const { disk, directory } = given
+  const notes: string[] = []
+  const base = readBase(disk, directory, given.directoryId)
   const all = listSegments(disk, directory)
   const keptFrom = base.kind === 'found' ? base.link.index + 1 : base.kind === 'none' ? 1 : (all[0] ?? 1)
-  const firsts = all.filter(first => first >= keptFrom)
   const leftovers = all.filter(first => first < keptFrom).map(segmentName)
-  const segments: Segment[] = []
-  const runs: TermRun[] = []
-  const prevs = firsts.map(firstIndex => readPrev(options, firstIndex))
-  checkBegin(options, firsts, keptFrom)
-  let last: ChainLink = base.kind === 'found' ? base.link : (prevs[0] ?? chainOrigin)
-  // The place before the first entry has a term too: a peer that ends there can be fed.
-  if (last.index > 0) noteTerm(runs, last.index, last.term)
-  let tornAt: TornTail | undefined
-  for (const [number, prev] of prevs.entries()) {
-    checkFollows(options, last, prev)
-    const segment = new Segment(prev, true)
-    const next = prevs[number + 1]
-    const known = useSidecar(options, segment, next, runs)
-    if (known === 'whole') last = mustExist(next, 'sealed-next')
-    else {
-      const end = scan(options, segment, runs, known)
-      last = end.last
-      // A segment that ends in order, and before the next one begins: a file in between is gone.
-      if (next !== undefined && end.problem === 'end') checkFollows(options, last, next)
-      if (next === undefined || !isComplete(end, next)) tornAt = judgeEnd(options, segment, end, next !== undefined)
-    }
-    segments.push(segment)
-  }
-  if (segments.length === 0 && mark > last.index) {
-    throw new StorageError(
-      `${directory}: the log is gone; entries ${keptFrom}..${mark} were on this disk; restore the directory or join as a new node`,
-      directory,
-    )
-  }
+  const heads = all.filter(first => first >= keptFrom).map(firstIndex => ({ firstIndex, prev: readPrev(given, firstIndex, notes) }))
+  const prevs = heads.flatMap(({ prev }) => prev ?? [])
+  // A file has its name only when what stands before it is durable.
+  const named = Math.max(0, ...heads.map(({ firstIndex, prev }) => (prev === undefined ? firstIndex - 1 : 0)))
+  const options = { ...given, mark: Math.max(given.mark, named) }
   const baseProblem =
     base.kind === 'bad'
       ? `${directory}/${baseName}: it ${base.problem}; the log begins with entry ${keptFrom}, which is put on record again`
       : undefined
-  return { segments, last, runs, tornAt, leftovers, baseProblem }
+  const segments: Segment[] = []
+  const runs: TermRun[] = []
+  const found = { segments, runs, notes, leftovers, baseProblem, tornAt: undefined, rot: undefined } as const
+  let last: ChainLink = base.kind === 'found' ? base.link : base.kind === 'bad' ? (prevs[0] ?? chainOrigin) : chainOrigin
+  if (base.kind === 'bad' && last.index + 1 > keptFrom) throw beginsNowhere(directory, keptFrom, notes)
+  // The place before the first entry has a term too: a peer that ends there can be fed.
+  if (last.index > 0) noteTerm(runs, last.index, last.term)
+  for (const [number, prev] of prevs.entries()) {
+    if (prev.index > last.index) return { ...found, last, rot: missingFile(options, segments, last, prev) }
+    checkFollows(options, last, prev)
+    const segment = new Segment(prev, true)
+    segments.push(segment)
+    const next = prevs[number + 1]
+    const known = useSidecar(options, segment, next, runs)
+    if (known === 'whole') {
+      last = mustExist(next, 'sealed-next')
+      continue
+    }
+    const end = scan(options, segment, runs, known)
+    last = end.last
+    if (next !== undefined && isComplete(end, next)) continue
+    const judged = judgeEnd(options, segment, end, next)
+    if (judged !== undefined) return { ...found, last, ...judged }
+  }
+  if (segments.length === 0 && options.mark > last.index) return { ...found, last, rot: missingFile(options, segments, last, undefined) }
+  return { ...found, last }
+}
+
+/** Neither the record of where the log begins nor its first segment can be believed. */
+function beginsNowhere(directory: string, keptFrom: number, notes: readonly string[]): StorageError {
+  return new StorageError(
+    [...notes, `${directory}: where the log begins, near entry ${keptFrom}, is lost; join as a new node`].join('; '),
+    directory,
+  )
 }
 
 /**
@@ -134,16 +170,15 @@ function listSegments(disk: Disk, directory: string): number[] {
   return firsts.sort((a, b) => a - b)
 }
 
-function readPrev(options: RecoverLogOptions, firstIndex: number): ChainLink {
+/** What a segment follows; undefined when its header can't be believed: then it is as good as gone, and its place is filled anew. */
+function readPrev(options: RecoverLogOptions, firstIndex: number, notes: string[]): ChainLink | undefined {
   const path = `${options.directory}/${segmentName(firstIndex)}`
   const bytes = new Uint8Array(segmentHeaderBytes)
   const count = withFile(options.disk, path, file => file.readSync(bytes, 0))
   const header = decodeSegmentHeader(bytes.subarray(0, count))
   if (header.kind === 'bad') {
-    throw new StorageError(
-      `${path}: its header ${header.problem}; the entries from ${firstIndex} on can't be trusted; restore the file or join as a new node`,
-      path,
-    )
+    notes.push(`${path}: its header ${header.problem}`)
+    return undefined
   }
   if (header.prev.index + 1 !== firstIndex) {
     throw new StorageError(
@@ -154,27 +189,42 @@ function readPrev(options: RecoverLogOptions, firstIndex: number): ChainLink {
   if (!options.directoryId.every((byte, i) => byte === header.directoryId[i])) {
     throw new StorageError(`${path}: the segment belongs to another data directory`, path)
   }
+  if (header.isHalfLost) {
+    notes.push(`${path}: one of the two copies of its header has rotted; written anew`)
+    withFile(options.disk, path, file => {
+      file.writeSync(encodeSegmentHeader(header.prev, options.directoryId), 0)
+      file.syncSync()
+    })
+  }
   return header.prev
 }
 
-function checkBegin({ directory }: RecoverLogOptions, firsts: readonly number[], keptFrom: number): void {
-  const first = firsts[0]
-  if (first === undefined || first <= keptFrom) return
-  throw new StorageError(
-    `${directory}: entries ${keptFrom}..${first - 1} are missing: the log begins with ${segmentName(first)}`,
-    directory,
-  )
+/** A whole file is not there: its place is a segment that will be made. */
+function missingFile(
+  { directory, mark }: RecoverLogOptions,
+  segments: Segment[],
+  last: ChainLink,
+  following: ChainLink | undefined,
+): RottenPlace {
+  const segment = new Segment(last, false)
+  segments.push(segment)
+  const what =
+    following === undefined
+      ? `${directory}: the log is gone; entries ${last.index + 1}..${mark} were on this disk`
+      : `${directory}: entries ${last.index + 1}..${following.index} are missing: a segment file before ${segmentName(following.index + 1)} is gone`
+  return {
+    segment,
+    position: segmentHeaderBytes,
+    last,
+    following,
+    through: following?.index ?? mark,
+    sentence: what,
+  }
 }
 
 function checkFollows({ directory }: RecoverLogOptions, last: ChainLink, prev: ChainLink): void {
   if (prev.index === last.index && prev.headerCrc === last.headerCrc && prev.term === last.term) return
   const path = `${directory}/${segmentName(prev.index + 1)}`
-  if (prev.index > last.index) {
-    throw new StorageError(
-      `${directory}: entries ${last.index + 1}..${prev.index} are missing: a segment file before ${segmentName(prev.index + 1)} is gone`,
-      path,
-    )
-  }
   throw new StorageError(`${path}: it does not continue the segment before it, which ends with entry ${last.index}`, path)
 }
 
@@ -212,22 +262,28 @@ function scan(options: RecoverLogOptions, segment: Segment, runs: TermRun[], fro
   return withFile(options.disk, `${options.directory}/${segment.name}`, file => scanSegment(file, segment, runs, from))
 }
 
-/** Throws for rot; the place of a torn tail; undefined for a clean end. */
-function judgeEnd(options: RecoverLogOptions, segment: Segment, end: ScanEnd, isSealed: boolean): TornTail | undefined {
+/** What the end of a scan means: rot, a torn tail, or undefined for a clean end. */
+function judgeEnd(
+  options: RecoverLogOptions,
+  segment: Segment,
+  end: ScanEnd,
+  following: ChainLink | undefined,
+): { readonly rot: RottenPlace } | { readonly tornAt: TornTail } | undefined {
   const { mark, flushBytesMax, directory } = options
   const index = end.last.index + 1
   const isFollowed = end.chainedBytesBehind >= flushBytesMax
-  const row = judge({ problem: end.problem, isSealed, isMarked: index <= mark, isFollowed })
+  const row = judge({ problem: end.problem, isSealed: following !== undefined, isMarked: index <= mark, isFollowed })
   const path = `${directory}/${segment.name}`
   const place = `${path}: record ${index} at byte ${end.position} ${describeProblem(end.problem)}`
   switch (row.verdict) {
     case 'clean':
       return undefined
     case 'torn':
-      return { path, position: end.position, sentence: `${place}; it was never synced and is cut off (${row.name})` }
+      return { tornAt: { path, position: end.position, sentence: `${place}; it was never synced and is cut off (${row.name})` } }
     case 'rot': {
       const known = mark >= index ? `entries ${index}..${mark} were on this disk` : 'it was on this disk'
-      throw new StorageError(`${place} (${row.name}); ${known}, so nothing is cut off; restore the file or join as a new node`, path)
+      const sentence = `${place} (${row.name}); ${known}, so nothing is cut off`
+      return { rot: { segment, position: end.position, last: end.last, following, through: following?.index ?? mark, sentence } }
     }
   }
 }

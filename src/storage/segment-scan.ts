@@ -86,7 +86,7 @@ function chainedBytes(window: ReadWindow, position: number, link: ChainLink): nu
   }
 }
 
-interface Step {
+export interface Step {
   readonly problem: RecordProblem | undefined
   /** Header and body; 0 when the header is not good. */
   readonly size: number
@@ -95,7 +95,7 @@ interface Step {
 }
 
 /** A piece of the file in memory, moved forward as needed. */
-class ReadWindow {
+export class ReadWindow {
   readonly #file: DiskFile
   #bytes = new Uint8Array(windowBytes)
   #view = viewOf(this.#bytes)
@@ -106,6 +106,7 @@ class ReadWindow {
     this.#file = file
   }
 
+  /** What stands at a position, as the successor of `prev`. */
   recordAt(position: number, prev: ChainLink): Step {
     const headEnd = this.#cover(position, recordHeaderBytes)
     const problem = checkRecordHeader(this.#bytes, this.#view, position - this.#start, headEnd, prev)

@@ -46,20 +46,26 @@ describe('a segment file', () => {
         '00000000' + // 56 zero
         '75c6476b', // 60 crc of the bytes above
     )
-    expect(text.slice(128)).toMatch(/^0*$/)
+    expect(text.slice(512, 640)).toBe(text.slice(0, 128))
+    expect(text.slice(128, 512)).toMatch(/^0*$/)
+    expect(text.slice(640)).toMatch(/^0*$/)
   })
 
   it('tells what its first record follows', () => {
-    expect(decodeSegmentHeader(encodeSegmentHeader(prev, directoryId))).toEqual({ kind: 'ok', prev, directoryId })
+    expect(decodeSegmentHeader(encodeSegmentHeader(prev, directoryId))).toEqual({ kind: 'ok', prev, directoryId, isHalfLost: false })
     expect(decodeSegmentHeader(encodeSegmentHeader(chainOrigin, directoryId))).toMatchObject({ kind: 'ok', prev: chainOrigin })
   })
 
-  it('is refused with any bit of its header flipped, or cut', () => {
+  it('is read from its other copy when a bit of one is flipped, and refused when both are damaged, or cut', () => {
     const bytes = encodeSegmentHeader(prev, directoryId)
     for (let bit = 0; bit < 64 * 8; bit++) {
-      const flipped = bytes.slice()
-      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
-      expect(decodeSegmentHeader(flipped).kind).toBe('bad')
+      for (const copy of [0, 256]) {
+        const flipped = bytes.slice()
+        flipped[copy + (bit >> 3)] = (flipped[copy + (bit >> 3)] ?? 0) ^ (1 << (bit & 7))
+        expect(decodeSegmentHeader(flipped)).toEqual({ kind: 'ok', prev, directoryId, isHalfLost: true })
+        flipped[256 - copy + 40] = (flipped[256 - copy + 40] ?? 0) ^ 1
+        expect(decodeSegmentHeader(flipped).kind).toBe('bad')
+      }
     }
     expect(decodeSegmentHeader(bytes.subarray(0, 511))).toEqual({ kind: 'bad', problem: 'is cut short' })
     expect(decodeSegmentHeader(new Uint8Array(512)).kind).toBe('bad')

@@ -4,14 +4,14 @@
  *   00000000000000004181.log    [ header block 512 ][ record 4181 ][ record 4182 ] … [ zeros, written ahead ]
  *
  * Header block, little endian:  0 magic u32 | 4 format u32 | 8 first index u64 | 16 term of the entry before u64 | 24 its headerCrc u32 | 28 zero u32
- * | 32 its wallMs u64 | 40 directory id 16 bytes | 56 zero u32 | 60 crc u32 (of bytes 0..59) | zeros up to 512
- * It is written and synced before the file gets its name, so a named segment has a good header, or has rotted.
+ * | 32 its wallMs u64 | 40 directory id 16 bytes | 56 zero u32 | 60 crc u32 (of bytes 0..59) | the same again at 256 | zeros up to 512
+ * It is written and synced before the file gets its name, so a named segment has a good header, or has rotted; one copy is enough to go on.
  *
  * Invariant: points ascend in index and position; the first point is the first record (also of an empty segment: where it will be).
  */
 import type { EntryId } from '../../raft/index.ts'
 import { assert, mustExist } from '../platform/assert.ts'
-import { crc32cRange, readU64, viewOf, writeU64 } from '../platform/bytes.ts'
+import { crc32cRange, isZero, readU64, viewOf, writeU64 } from '../platform/bytes.ts'
 import { chainId } from './record.ts'
 import type { ChainLink } from './record.ts'
 
@@ -28,6 +28,9 @@ export const preparedName = 'prepared.tmp'
 const segmentMagic = 0x4c_51_4d_52 // "RMQL"
 const segmentFormat = 1
 const at = { magic: 0, format: 4, firstIndex: 8, prevTerm: 16, prevCrc: 24, prevWallMs: 32, directoryId: 40, crc: 60 } as const
+const headerBytes = 64
+/** Where the header stands a second time. */
+const copyAt = 256
 const suffix = '.log'
 const digits = 20
 
@@ -56,16 +59,30 @@ export function encodeSegmentHeader(prev: ChainLink, directoryId: Uint8Array): U
   writeU64(view, at.prevWallMs, prev.wallMs)
   bytes.set(directoryId, at.directoryId)
   view.setUint32(at.crc, crc32cRange(bytes, 0, at.crc), true)
+  bytes.copyWithin(copyAt, 0, headerBytes)
   return bytes
 }
 
 export type SegmentHeader =
-  | { readonly kind: 'ok'; readonly prev: ChainLink; readonly directoryId: Uint8Array }
+  | {
+      readonly kind: 'ok'
+      readonly prev: ChainLink
+      readonly directoryId: Uint8Array
+      /** One of the two copies has rotted. Segments of earlier builds had only one. */
+      readonly isHalfLost: boolean
+    }
   /** The end of a sentence: "its header …". */
   | { readonly kind: 'bad'; readonly problem: string }
 
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
   if (bytes.length < segmentHeaderBytes) return { kind: 'bad', problem: 'is cut short' }
+  const first = decodeCopy(bytes.subarray(0, headerBytes))
+  const second = decodeCopy(bytes.subarray(copyAt, copyAt + headerBytes))
+  if (first.kind === 'bad') return second.kind === 'bad' ? first : { ...second, isHalfLost: true }
+  return { ...first, isHalfLost: second.kind === 'bad' && !isZero(bytes, copyAt, copyAt + headerBytes) }
+}
+
+function decodeCopy(bytes: Uint8Array): SegmentHeader {
   const view = viewOf(bytes)
   if (crc32cRange(bytes, 0, at.crc) !== view.getUint32(at.crc, true)) return { kind: 'bad', problem: 'fails its checksum' }
   if (view.getUint32(at.magic, true) !== segmentMagic) return { kind: 'bad', problem: 'is none of a log segment' }
@@ -77,7 +94,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
     headerCrc: view.getUint32(at.prevCrc, true),
     wallMs: readU64(view, at.prevWallMs),
   }
-  return { kind: 'ok', prev, directoryId: bytes.slice(at.directoryId, at.directoryId + directoryIdBytes) }
+  return { kind: 'ok', prev, directoryId: bytes.slice(at.directoryId, at.directoryId + directoryIdBytes), isHalfLost: false }
 }
 
 /** A place in the sparse index: the record `index` begins at `position` of the file. */

@@ -35,10 +35,19 @@ function loseSlot(rig: StorageRig, id: Uint8Array, which: 'newest' | 'older'): v
 
 describe('a slot', () => {
   it('has exactly these bytes', () => {
-    const record = { counter: 258, term: 7, votedFor: 3, mark: 0x1_0000_0002, incarnation: 5, hasTornTail: true, isVoteWithheld: true }
+    const record = {
+      counter: 258,
+      term: 7,
+      votedFor: 3,
+      mark: 0x1_0000_0002,
+      markLink: { term: 6, headerCrc: 0x01020304 },
+      incarnation: 5,
+      hasTornTail: true,
+      isVoteWithheld: true,
+    }
     expect(Buffer.from(encodeSlot(record, directoryId)).toString('hex')).toBe(
       '524d5153' + // 0 "RMQS"
-        '0100' + // 4 format 1
+        '0200' + // 4 format 2
         '0300' + // 6 flags: torn tail, vote withheld
         '0201000000000000' + // 8 counter 258
         '0700000000000000' + // 16 term 7
@@ -46,7 +55,10 @@ describe('a slot', () => {
         '0102030405060708090a0b0c0d0e0f10' + // 32 directory id
         '0500000000000000' + // 48 incarnation 5
         '03000000' + // 56 voted for node 3
-        '28d7fbe7', // 60 crc of the bytes above
+        '04030201' + // 60 headerCrc of the record at the mark
+        '0600000000000000' + // 64 its term 6
+        '00000000' + // 72
+        '43de42e0', // 76 crc of the bytes above
     )
     expect(decodeSlot(encodeSlot(record, directoryId), directoryId)).toEqual(record)
     expect(decodeSlot(encodeSlot(firstHardState, directoryId), directoryId)).toEqual(firstHardState)
@@ -59,8 +71,8 @@ describe('a slot', () => {
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
       expect(decodeSlot(flipped, directoryId)).toBeUndefined()
     }
-    expect(decodeSlot(bytes.subarray(0, 63), directoryId)).toBeUndefined()
-    expect(decodeSlot(new Uint8Array(64), directoryId)).toBeUndefined()
+    expect(decodeSlot(bytes.subarray(0, 79), directoryId)).toBeUndefined()
+    expect(decodeSlot(new Uint8Array(80), directoryId)).toBeUndefined()
     expect(decodeSlot(bytes, directoryId.slice().reverse())).toBeUndefined()
   })
 })
@@ -208,9 +220,9 @@ describe('the durable mark', () => {
     const rig = new StorageRig('bytes')
     const { hardState, directoryId: id } = rig.open()
     rig.settle()
-    hardState.noteDurable(1, 10)
+    hardState.noteDurable({ index: 1, link: undefined }, 10)
     rig.settle()
-    hardState.noteDurable(2, markIntervalBytes + 20)
+    hardState.noteDurable({ index: 2, link: undefined }, markIntervalBytes + 20)
     rig.settle(100)
     expect(Math.max(...slots(rig, id).map(slot => slot.mark))).toBe(2)
   })

@@ -183,13 +183,13 @@ describe('recovery finds', () => {
     const second = segments[1] ?? ''
     edit(rig, disk => disk.remove(second.replace('.log', suffix)))
     if (suffix === '.idx') expect(rig.open().recovered.last.index).toBe(100)
-    else expect(() => rig.open()).toThrow(/entries 18..34 are missing: a segment file before 0+35.log is gone/)
+    else expect(() => rig.open()).toThrow(/record 18 at byte \d+ is missing \(bad record in a sealed segment\)/)
   })
 
   it('a missing first segment', () => {
     const { rig, segments } = rigWithSegments()
     edit(rig, disk => disk.remove(segments[0] ?? ''))
-    expect(() => rig.open()).toThrow(/entries 1..17 are missing: the log begins with 0+18.log/)
+    expect(() => rig.open()).toThrow(/entries 1..17 are missing: a segment file before 0+18.log is gone/)
   })
 
   it('a missing last segment', () => {
@@ -213,7 +213,15 @@ describe('recovery finds', () => {
     const last = segments.at(-1) ?? ''
     const bytes = rig.disk.contentOf(last) ?? new Uint8Array(0)
     overwrite(rig, last, 20, Buffer.from('x'))
-    expect(() => rig.open()).toThrow(/its header fails its checksum; the entries from 86 on can't be trusted/)
+    const opened = rig.open()
+    expect(opened.notes[0]).toBe(`${last}: one of the two copies of its header has rotted; written anew`)
+    expect(opened.recovered.last.index).toBe(100)
+    rig.kill()
+    expect(rig.open().notes.join()).not.toContain('copies')
+    overwrite(rig, last, 0, new Uint8Array(512))
+    expect(() => rig.open()).toThrow(
+      /record 86 at byte \d+ is missing \(log ends below the durable mark\); entries 86..100 were on this disk/,
+    )
     overwrite(rig, last, 0, bytes)
     edit(rig, disk => disk.rename(last, last.replace('86.log', '87.log')))
     expect(() => rig.open()).toThrow(/its header is that of a segment beginning with entry 86; the file was renamed or copied/)

@@ -84,6 +84,7 @@ export function stubBatch(door: StubDoor, messages: readonly ReceivedMessage[]):
     kind: 'received',
     count: messages.length,
     deliveryTimestampMs: 1_700_000_000_000,
+    isReadable: () => true,
     read: (i: number) => messages[i],
     confirm: () => void door.fates.push('confirm'),
     release: () => void door.fates.push('release'),

@@ -88,6 +88,7 @@ function deliver(batch: ReceivedBatch, delivery: DeliveryContext, stream: ItemSt
 
   function writeMore(): void {
     while (next < batch.count && unflushedBytes < unflushedBytesMax) {
+      if (!batch.isReadable(next)) return endHere()
       const item = encodeDelivery(batch.read(next++), delivery)
       unflushedBytes += item.length
       stream.write(item, () => {
@@ -97,11 +98,19 @@ function deliver(batch: ReceivedBatch, delivery: DeliveryContext, stream: ItemSt
       })
     }
     if (next < batch.count) return
+    endHere()
+  }
+
+  /** What was written is confirmed when it is out; the rest, if any, goes to somebody else. */
+  function endHere(): void {
+    const written = next
+    next = batch.count
     stream.write(deliveryTimestampItem(batch.deliveryTimestampMs))
     stream.end(() => {
       if (isSettled) return
       isSettled = true
-      batch.confirm()
+      if (written === batch.count) batch.confirm()
+      else batch.release(written)
     })
   }
 }

@@ -1,0 +1,295 @@
+/**
+ * The repair of a log that was found rotten at a start: record by record from a peer, until what stands behind the hole fits again and the ordinary
+ * recovery (recovery.ts) finds nothing to complain of. Blocking writes: until then the node takes no part in anything else.
+ *
+ *   ours     [ 1 … 40 ][ rotten · · · ][ 44 … 90 ]                    41, 42, 43 come from a peer
+ *   proven   43 is what our own 44 says that it follows: nothing else could have stood there
+ *
+ * A supplied record is written when it is proven to be what was here, or what must be here:
+ *   own chain     our own record, or our own next segment, follows it
+ *   own mark      it is the record that the durable mark names (term and headerCrc)
+ *   commit        the peer knows it to be committed; if ours was another one, ours can never have been
+ * Until one of these holds it waits in memory. So a peer that has other, uncommitted entries here can't make us take them.
+ * A committed record that does not follow what we have before the hole proves that ours is superseded from there on: then the log ends there.
+ * Nothing is removed before its successor is proven; a crash in the middle leaves a hole that is found again.
+ */
+import type { SupplyOutcome } from '../../raft/index.ts'
+import { assert, mustExist } from '../platform/assert.ts'
+import { viewOf } from '../platform/bytes.ts'
+import type { DiskFile } from '../platform/disk.ts'
+import type { DurableMark } from './hard-state.ts'
+import {
+  checkRecordAlone,
+  checkRecordBody,
+  checkRecordHeader,
+  checkRecord,
+  linkOf,
+  recordBytes,
+  recordHeaderBytes,
+  recordIndex,
+  type ChainLink,
+} from './record.ts'
+import { findLog, type FoundLog, type RecoverLogOptions, type RottenPlace } from './recovery.ts'
+import { ReadWindow } from './segment-scan.ts'
+import { encodeSegmentHeader, parseSegmentName, Segment, segmentName, segmentHeaderBytes } from './segment.ts'
+
+/** Records that wait for a proof; more than this and only the commit of a peer can prove them, from the beginning again. */
+const waitingBytesMax = 64 * 1024 * 1024
+
+export interface LogRepairOptions {
+  readonly recovery: RecoverLogOptions
+  /** The mark as it was kept, with what it knows of the record there. */
+  readonly marked: DurableMark
+  readonly segmentBytes: number
+  readonly rot: RottenPlace
+  /** The log ends with this record from now on: the mark is lowered, durably, before the rest is cut off. */
+  readonly superseded: (last: ChainLink) => void
+  /** Something for the operator. */
+  readonly note: (sentence: string) => void
+}
+
+/** A supplied record. */
+interface Piece {
+  readonly bytes: Uint8Array
+  readonly link: ChainLink
+}
+
+/** Where the next record is written. */
+interface Cursor {
+  segment: Segment
+  position: number
+  /** The last record before it. */
+  link: ChainLink
+}
+
+export class LogRepair {
+  readonly #options: LogRepairOptions
+  #recovery: RecoverLogOptions
+  #rot: RottenPlace
+  #cursor: Cursor
+  /** The hole surely ends here, or before. */
+  #target: number
+  #waiting: Piece[] = []
+  #waitingBytes = 0
+  #repaired = 0
+  #found: FoundLog | undefined
+
+  constructor(options: LogRepairOptions) {
+    this.#options = options
+    this.#recovery = options.recovery
+    this.#rot = options.rot
+    this.#cursor = { ...cursorAt(options.rot) }
+    this.#target = this.#findTarget()
+  }
+
+  /** The records to ask for; undefined when the log is whole. */
+  get wanted(): { readonly fromIndex: number; readonly lastIndex: number } | undefined {
+    if (this.#found !== undefined) return undefined
+    const fromIndex = this.#tip.index + 1
+    return { fromIndex, lastIndex: Math.max(fromIndex, this.#target) }
+  }
+
+  /** The log without a hole, when there is none left. */
+  get found(): FoundLog | undefined {
+    return this.#found
+  }
+
+  /** What a peer has from `fromIndex` on. Its `commitIndex` says what of it is beyond doubt. */
+  supply(fromIndex: number, bytes: Uint8Array, commitIndex: number): SupplyOutcome {
+    if (this.#found !== undefined || fromIndex !== this.#tip.index + 1 || bytes.length === 0) return 'refused'
+    const view = viewOf(bytes)
+    for (let position = 0; position < bytes.length;) {
+      const problem = checkRecord(bytes, view, position, bytes.length, this.#tip)
+      if (problem !== undefined) {
+        if (this.#isSuperseded(bytes, view, position, commitIndex)) return this.#cutOff()
+        this.#forgetWaiting()
+        return 'refused'
+      }
+      const size = recordBytes(view, position)
+      this.#waiting.push({ bytes: bytes.slice(position, position + size), link: linkOf(view, position) })
+      this.#waitingBytes += size
+      position += size
+      const proof = this.#proof(commitIndex)
+      if (proof === undefined) continue
+      this.#writeWaiting()
+      if (proof === 'fits' || this.#isEnd()) return this.#lookAgain(proof)
+    }
+    if (this.#waitingBytes > waitingBytesMax) this.#forgetWaiting()
+    return 'progress'
+  }
+
+  get #tip(): ChainLink {
+    return this.#waiting.at(-1)?.link ?? this.#cursor.link
+  }
+
+  #forgetWaiting(): void {
+    this.#waiting = []
+    this.#waitingBytes = 0
+  }
+
+  /** Why the waiting records are what must stand here: our own records go on behind them (`fits`), or they are known to be right. */
+  #proof(commitIndex: number): 'fits' | 'right' | undefined {
+    const { index: markIndex, link: markLink } = this.#options.marked
+    const tip = this.#tip
+    const { following } = this.#rot
+    if (following?.index === tip.index) {
+      if (following.headerCrc === tip.headerCrc && following.term === tip.term) return 'fits'
+    } else if (this.#fitsOwn(tip)) return 'fits'
+    if (tip.index <= commitIndex) return 'right'
+    const isMark = tip.index === markIndex && markLink?.headerCrc === tip.headerCrc && markLink.term === tip.term
+    return isMark ? 'right' : undefined
+  }
+
+  /** Whether our own record behind the waiting ones is good, and follows them. */
+  #fitsOwn(tip: ChainLink): boolean {
+    const { segment, position } = this.#cursor
+    if (!segment.isOnDisk) return false
+    const at = position + this.#waitingBytes
+    return this.#withFile(segment, file => {
+      const header = new Uint8Array(recordHeaderBytes)
+      const count = file.readSync(header, at)
+      if (checkRecordHeader(header, viewOf(header), 0, count, tip) !== undefined) return false
+      return new ReadWindow(file).recordAt(at, tip).problem === undefined
+    })
+  }
+
+  /** The committed record at this place follows another one than ours: ours was never committed, nor anything behind it. */
+  #isSuperseded(bytes: Uint8Array, view: DataView, position: number, commitIndex: number): boolean {
+    if (this.#waiting.length > 0 || bytes.length - position < recordHeaderBytes) return false
+    if (checkRecordAlone(bytes, view, position) !== undefined || checkRecordBody(bytes, view, position, bytes.length) !== undefined)
+      return false
+    const index = recordIndex(view, position)
+    return index === this.#cursor.link.index + 1 && index <= commitIndex
+  }
+
+  /** Everything that waits goes to its place. A record that finds no room begins the next segment, as it did when it was first written. */
+  #writeWaiting(): void {
+    const cursor = this.#cursor
+    const { segmentBytes } = this.#options
+    for (const { bytes, link } of this.#waiting) {
+      const isEmpty = cursor.position === segmentHeaderBytes
+      if (!isEmpty && cursor.position + bytes.length > segmentBytes) {
+        this.#withFile(cursor.segment, file => file.syncSync())
+        cursor.segment = new Segment(cursor.link, false)
+        cursor.position = segmentHeaderBytes
+      }
+      if (!cursor.segment.isOnDisk) this.#create(cursor.segment)
+      this.#withFile(cursor.segment, file => file.writeSync(bytes, cursor.position))
+      cursor.position += bytes.length
+      cursor.link = link
+      this.#repaired++
+    }
+    this.#forgetWaiting()
+  }
+
+  /** Under its final name at once: without records behind it the header alone says nothing wrong. */
+  #create(segment: Segment): void {
+    const { disk, directory, directoryId } = this.#recovery
+    const path = `${directory}/${segment.name}`
+    if (disk.exists(path)) disk.remove(path)
+    const file = disk.open(path, { create: true })
+    file.writeSync(encodeSegmentHeader(segment.prev, directoryId), 0)
+    file.syncSync()
+    file.close()
+    disk.syncDirectory(directory)
+    segment.isOnDisk = true
+  }
+
+  /** Whether the hole ends with the record just written, though nothing of ours follows it. */
+  #isEnd(): boolean {
+    const { segment, position, link } = this.#cursor
+    if (link.index >= this.#target) return true
+    if (link.index < this.#rot.through || this.#rot.following !== undefined) return false
+    return this.#withFile(segment, file => new ReadWindow(file).recordAt(position, link).problem === 'end')
+  }
+
+  /** The hole is filled: ordinary recovery says what there is now. */
+  #lookAgain(proof: 'fits' | 'right'): SupplyOutcome {
+    if (proof === 'right') this.#endHere()
+    this.#withFile(this.#cursor.segment, file => file.syncSync())
+    return this.#findAgain()
+  }
+
+  #findAgain(): SupplyOutcome {
+    const found = findLog(this.#recovery)
+    if (found.rot !== undefined) {
+      this.#rot = found.rot
+      this.#cursor = { ...cursorAt(found.rot) }
+      this.#target = this.#findTarget()
+      this.#options.note(found.rot.sentence)
+      return 'progress'
+    }
+    this.#found = found
+    this.#options.note(`${this.#recovery.directory}: whole again; ${this.#repaired} records came from peers`)
+    return 'mended'
+  }
+
+  /** What stands behind the cursor follows something else: zeros in its place, and later files go, the last one first. */
+  #endHere(): void {
+    const { disk, directory } = this.#recovery
+    const { segment, position } = this.#cursor
+    for (const name of disk.list(directory).toReversed()) {
+      const firstIndex = parseSegmentName(name)
+      if (firstIndex === undefined || firstIndex <= segment.firstIndex) continue
+      disk.remove(`${directory}/${name}`)
+      disk.syncDirectory(directory)
+    }
+    const sidecar = `${directory}/${segment.name.replace(/\.log$/, '.idx')}`
+    if (disk.exists(sidecar)) disk.remove(sidecar)
+    if (segment.isOnDisk) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
+  }
+
+  #cutOff(): SupplyOutcome {
+    const { segment, link } = this.#cursor
+    this.#options.note(
+      `${this.#recovery.directory}: entry ${link.index + 1} was committed behind another entry than our ${link.index}: ours is superseded from there on, and the log ends with it`,
+    )
+    this.#options.superseded(link)
+    this.#recovery = { ...this.#recovery, mark: link.index }
+    this.#endHere()
+    if (segment.isOnDisk) this.#withFile(segment, file => file.syncSync())
+    return this.#findAgain()
+  }
+
+  /** What must be reached: the mark, or the next record of ours that is whole, wherever it stands behind the hole. */
+  #findTarget(): number {
+    const { segment, position, last, following, through } = this.#rot
+    if (following !== undefined || !segment.isOnDisk) return through
+    const behind = this.#withFile(segment, file => nextWholeRecord(file, position, last.index))
+    return Math.max(through, (behind ?? 1) - 1)
+  }
+
+  #withFile<T>(segment: Segment, use: (file: DiskFile) => T): T {
+    const { disk, directory } = this.#recovery
+    const file = disk.open(`${directory}/${segmentName(segment.firstIndex)}`, { create: false })
+    try {
+      return use(file)
+    } finally {
+      file.close()
+    }
+  }
+}
+
+function cursorAt({ segment, position, last }: RottenPlace): Cursor {
+  assert(position >= segmentHeaderBytes, 'rot-position', position)
+  return { segment: mustExist(segment, 'rot-segment'), position, link: last }
+}
+
+/** How far behind a hole a whole record is looked for. */
+const searchBytesMax = 16 * 1024 * 1024
+
+/** The index of the next whole record, byte by byte behind `position`, of an entry after `afterIndex`. */
+function nextWholeRecord(file: DiskFile, position: number, afterIndex: number): number | undefined {
+  const bytes = new Uint8Array(Math.max(0, Math.min(searchBytesMax, file.sizeBytes() - position)))
+  const count = file.readSync(bytes, position)
+  const view = viewOf(bytes)
+  for (let at = 1; at + recordHeaderBytes <= count; at++) {
+    // The format's two bytes and the zeros at the end of a header rule nearly every place out.
+    if (view.getUint16(at + 6, true) !== 1 || view.getUint32(at + 44, true) !== 0) continue
+    if (checkRecordAlone(bytes, view, at) !== undefined) continue
+    const index = recordIndex(view, at)
+    const isPossible = index > afterIndex + 1 && index - afterIndex <= at / recordHeaderBytes + 1
+    if (isPossible && checkRecordBody(bytes, view, at, count) === undefined) return index
+  }
+  return undefined
+}
