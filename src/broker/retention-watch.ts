@@ -287,7 +287,9 @@ export class RetentionWatch {
     let bytes = 0
     for (const { topicId, queueId, offset, logIndex, ordinal } of wanted) {
       if (total >= carryBytesMax) break
-      const found = sendMessageAt(this.#options.raft.entryBody(logIndex), ordinal)
+      const body = this.#options.raft.entryBody(logIndex)
+      // Rotten here: it keeps its place in the log, and is carried when it is mended.
+      const found = body === undefined ? undefined : sendMessageAt(body, ordinal)
       if (found === undefined) continue
       // Copied: the log's memory is lent for this turn only.
       const message = { ...found, dedupeKey: undefined, bytes: found.bytes.slice(), bodyMd5: found.bodyMd5.slice() }
