@@ -147,6 +147,7 @@ function withWeather(profile: LinkProfile, weather: LinkWeather): LinkProfile {
   return {
     ...profile,
     delayMs: profile.delayMs + weather.extraDelayMs,
+    flipPpm: Math.round((weather.flipShare ?? 0) * 1e6),
     lossPpm: Math.max(profile.lossPpm, Math.round(weather.lossShare * 1e6)),
   }
 }

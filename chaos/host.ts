@@ -27,6 +27,8 @@ export interface HostWorld {
   say(who: string, text: string): void
   /** A process life has begun, before any of its events ran. */
   started(host: Host): void
+  /** A process life has ended. */
+  left(): void
   /** A start tells what it found. */
   noted(host: Host, sentence: string): void
   /** Raft tells what it does. */
@@ -132,6 +134,15 @@ export class Host implements NodeView, Gateway, Target {
     else this.#world.network.processDied(life.process)
   }
 
+  loseCheckpoint(): void {
+    if (this.#life === undefined) this.#parts.checkpoints.loseEverything()
+  }
+
+  /** Segments that its log has begun. */
+  get logFiles(): number {
+    return this.#parts.disk.files().filter(path => path.endsWith('.log')).length
+  }
+
   stop(): void {
     const life = this.#life
     if (life === undefined || life.process.isPaused) return
@@ -178,6 +189,7 @@ export class Host implements NodeView, Gateway, Target {
     life.process.kill()
     this.#life = undefined
     for (const broke of [...life.openCalls]) broke()
+    this.#world.left()
   }
 
   #startNode(process: SimProcess, clock: ReturnType<MachineClock['forProcess']>, random: SimRandom): BrokerNode {

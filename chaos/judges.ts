@@ -20,6 +20,7 @@ import { votes } from './checkers/votes.ts'
 import type { WorldConfiguration } from './configuration.ts'
 import { DeadLetters } from './dead-letters.ts'
 import type { Ledger } from './ledger.ts'
+import { logMarks } from './log-marks.ts'
 import type { Marks } from './marks.ts'
 import { ReferenceReplica } from './reference.ts'
 
@@ -54,6 +55,7 @@ export class Judges {
       this.appended,
       this.deliveries,
       ...heavy,
+      logMarks(this.reference, marks),
       sameLogs(views),
     ]
   }

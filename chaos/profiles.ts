@@ -26,6 +26,7 @@ const crashKinds = [
   'pauseLeader',
   'transferLeader',
   'slowDisk',
+  'loseState',
 ] as const satisfies readonly FaultKind[]
 
 const noLinkFaults = { loss: false, duplicates: false, reorders: false } as const

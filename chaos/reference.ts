@@ -15,6 +15,7 @@ import type { CommittedRecord } from './checkers/checker.ts'
 
 export interface ReferenceEntry {
   readonly term: number
+  readonly kind: StoredEntry['kind']
   readonly wallMs: number
   readonly crc: number
   readonly body: Uint8Array
@@ -55,7 +56,7 @@ export class ReferenceReplica {
     assert(entry.index === this.commitIndex + 1, 'reference-gap', entry.index, this.commitIndex)
     // Copied: the node's log only lends it.
     const body = entry.body.slice()
-    this.#entries.push({ term: entry.term, wallMs: entry.wallMs, crc: crc32c(body), body, firstNode, committedInTerm })
+    this.#entries.push({ term: entry.term, kind: entry.kind, wallMs: entry.wallMs, crc: crc32c(body), body, firstNode, committedInTerm })
     const applied = this.machine.apply({ index: entry.index, term: entry.term, kind: entry.kind, wallMs: entry.wallMs, body })
     this.#digests.push(this.machine.digest())
     const decoded = entry.kind === EntryKind.data ? decodeCommand(body) : undefined

@@ -1,6 +1,7 @@
 /** Watches the run for what a report wants to know: changes of leader, marks, and whether the replicas have become equal. Judges nothing. */
 import type { RaftTraceEvent, Refusal } from '../raft/index.ts'
 import type { Glance, NodeView } from './checkers/checker.ts'
+import type { FaultKind } from './faults/catalog.ts'
 import type { Host } from './host.ts'
 import type { Judges } from './judges.ts'
 import type { Ledger } from './ledger.ts'
@@ -40,7 +41,27 @@ export class Watch {
 
   onStarted(host: Host): void {
     if (host.lifeNumber === 1 || host.node === undefined) return
-    this.#marks.hit(host.node.machine.appliedIndex > 0 ? 'a node restarted from a checkpoint' : 'a node restarted without a checkpoint')
+    if (host.node.machine.appliedIndex > 0) return this.#marks.hit('a node restarted from a checkpoint')
+    this.#marks.hit('a node restarted without a checkpoint')
+    if (host.node.log.lastId.index > 0) this.#marks.hit('the state was rebuilt from the log')
+  }
+
+  onLeft(): void {
+    if (this.#hosts.every(host => !host.isUp)) this.#marks.hit('all nodes were down at once')
+  }
+
+  /** What is only counted when all is over. */
+  atEnd(faults: Readonly<Partial<Record<FaultKind, number>>>): void {
+    if (this.#ledger.counts.retriedSends > 0) this.#marks.hit('a send took more than one attempt')
+    if ((faults.clockYearLeader ?? 0) > 0) this.#marks.hit('a calendar clock jumped by a year')
+    if (this.#hosts.some(host => host.logFiles > 1)) this.#marks.hit('a segment was sealed')
+    const seen = new Set<string>()
+    for (const { clientId, messageId, place } of this.#ledger.values) {
+      if (clientId === '' || place === undefined) continue
+      const id = `${clientId}/${messageId}`
+      if (seen.has(id)) this.#marks.hit('equal message ids with different content')
+      seen.add(id)
+    }
   }
 
   onNote(host: Host, sentence: string): void {

@@ -142,6 +142,10 @@ class World implements ClientWorld {
     this.#watch.onStarted(host)
   }
 
+  left(): void {
+    this.#watch.onLeft()
+  }
+
   noted(host: Host, sentence: string): void {
     this.#watch.onNote(host, sentence)
   }
@@ -238,6 +242,7 @@ class World implements ClientWorld {
   }
 
   #outcome(violation: SeedOutcome['violation']): SeedOutcome {
+    this.#watch.atEnd(this.#faults.counts())
     return {
       seed: this.configuration.seed,
       profile: this.configuration.profile,

@@ -3,6 +3,7 @@ import type { Fault } from './fault.ts'
 import * as links from './links.ts'
 import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
+import { loseState } from './state.ts'
 
 const catalog = {
   crashLeader: processes.crashLeader,
@@ -24,6 +25,8 @@ const catalog = {
   bridge: links.bridge,
   reset: links.reset,
   resetStorm: links.resetStorm,
+  loseState,
+  damagedLink: links.damagedLink,
   lossyLink: links.lossyLink,
   slowLink: links.slowLink,
   slowDisk: processes.slowDisk,

@@ -16,6 +16,8 @@ export interface Target {
   isCutOff: boolean
   /** `power`: an arbitrary part of what was not synced is kept. `kill`: the process only; the kernel keeps its files and closes its connections. */
   crash(how: 'power' | 'kill'): void
+  /** While it is down: the next life finds no checkpoint of the state. */
+  loseCheckpoint(): void
   /** Orderly stop. */
   stop(): void
   /** The leadership goes to another member, if we have it. */
@@ -32,6 +34,8 @@ export interface Target {
 export interface LinkWeather {
   /** Share of the chunks that get lost. */
   readonly lossShare: number
+  /** Share of the chunks in which a bit is turned over. */
+  readonly flipShare?: number
   /** Added to each delay. */
   readonly extraDelayMs: number
 }

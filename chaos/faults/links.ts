@@ -118,6 +118,18 @@ export const lossyLink: Fault = {
   },
 }
 
+/** What TCP's own checksum lets through now and then. */
+export const damagedLink: Fault = {
+  about: 'bits are turned over on a link for a while',
+  lastsMs: () => [200, 4_000],
+  everyMs: [15_000, 40_000],
+  strike: powers => {
+    const [left, right] = pair(powers)
+    powers.weather(left, right, { lossShare: 0, extraDelayMs: 0, flipShare: 0.02 })
+    return () => powers.weather(left, right, undefined)
+  },
+}
+
 export const slowLink: Fault = {
   about: 'a link is far away for a while',
   lastsMs: () => [200, 6_000],
