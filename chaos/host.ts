@@ -5,8 +5,10 @@
 import { createHash } from 'node:crypto'
 import { nodeId, type RaftTraceEvent } from '../raft/index.ts'
 import { BrokerNode, type MemberSettings } from '../src/node/broker-node.ts'
+import { StateHalt } from '../src/state/machine.ts'
+import { newestLevel } from '../src/state/feature-level.ts'
 import type { NodeView } from './checkers/checker.ts'
-import type { WorldConfiguration } from './configuration.ts'
+import { hasFeature, type WorldConfiguration } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
 import type { CheckpointDisk } from './sim/checkpoint-store.ts'
 import type { MachineClock } from './sim/clock.ts'
@@ -68,6 +70,7 @@ export class Host implements NodeView, Gateway, Target {
   readonly trueLog: DiskLog
   readonly trueVote: DiskVote
   isCutOff = false
+  isOldBuild: boolean
   readonly #world: HostWorld
   readonly #parts: HostParts
   #lives = 0
@@ -78,6 +81,7 @@ export class Host implements NodeView, Gateway, Target {
     this.#parts = parts
     this.id = id
     this.name = hostName(id)
+    this.isOldBuild = hasFeature(world.configuration, 'oldBuilds')
     this.trueLog = new DiskLog(parts.disk, `${dataDirectory}/log`)
     this.trueVote = new DiskVote(parts.disk, `${dataDirectory}/hard-state`)
   }
@@ -111,8 +115,15 @@ export class Host implements NodeView, Gateway, Target {
     const process = scheduler.newProcess(`${this.name}#${this.#lives}`)
     network.hostBack(this.name)
     const clock = this.#parts.clock.forProcess(process)
-    this.#world.say(this.name, `starts (life ${this.#lives})`)
-    const node = this.#startNode(process, clock, random.stream('node', this.id, this.#lives))
+    this.#world.say(this.name, `starts (life ${this.#lives}${this.isOldBuild ? ', the build before' : ''})`)
+    let node: BrokerNode
+    try {
+      node = this.#startNode(process, clock, random.stream('node', this.id, this.#lives))
+    } catch (error) {
+      process.kill()
+      if (!(error instanceof StateHalt)) throw error
+      return this.#world.fatal(this, error)
+    }
     this.#life = { process, node, broker: node.broker, nowMs: () => clock.nowMs(), openCalls: new Set() }
     this.#world.started(this)
   }
@@ -141,6 +152,14 @@ export class Host implements NodeView, Gateway, Target {
   /** Segments that its log has begun. */
   get logFiles(): number {
     return this.#parts.disk.files().filter(path => path.endsWith('.log')).length
+  }
+
+  /** Its build is too old for the group: the newer one is started in its place. */
+  replaceBuild(why: string): void {
+    this.#world.say(this.name, `stops itself: ${why}`)
+    this.isOldBuild = false
+    this.crash('kill')
+    this.start()
   }
 
   stop(): void {
@@ -207,6 +226,7 @@ export class Host implements NodeView, Gateway, Target {
         heartbeatMs: raft.heartbeatIntervalMs,
         electionTimeoutMs: raft.electionTimeoutMs,
         inflightBytesMax: 16 * 1024 * 1024,
+        upgrade: { levelMax: this.isOldBuild ? newestLevel - 1 : newestLevel, finalize: 'auto' },
         replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax },
       },
       seams: { clock, random, disk: this.#parts.disk.openProcess(process), network: network.forProcess(process, this.name) },

@@ -29,6 +29,8 @@ const worldMarks = [
   'a calendar clock jumped by a year',
   'the cluster time leapt',
   'a digest check was applied',
+  'the feature level was raised',
+  'an older build was turned away',
   'an entry of an earlier term was committed by a later leader',
   'one slot of the hard state was lost',
   'the state was rebuilt from the log',

@@ -16,6 +16,7 @@ import { diskLatency, Host } from './host.ts'
 import { Ledger, type Value } from './ledger.ts'
 import { Marks } from './marks.ts'
 import type { SeedOutcome } from './outcome.ts'
+import { StateHalt } from '../src/state/machine.ts'
 import type { Profile } from './profiles.ts'
 import { operationsMin } from './report.ts'
 import { drawPlan, type PlanItem } from './schedule.ts'
@@ -155,6 +156,11 @@ class World implements ClientWorld {
   }
 
   fatal(host: Host, error: Error): void {
+    // The group finalised while this one was exchanged for the older build, unseen: what an operator does then.
+    if (error instanceof StateHalt && error.reason === 'levelTooHigh' && host.isOldBuild) {
+      this.#marks.hit('an older build was turned away')
+      return void this.scheduler.schedule(0, () => host.replaceBuild(error.message))
+    }
     throw new Violation('halted', `node ${host.id} stops itself: ${error.message}`)
   }
 

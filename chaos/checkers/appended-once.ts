@@ -90,6 +90,7 @@ export function appendedOnce(seed: number, ledger: Ledger, marks: Marks): Append
     committed(record) {
       if (record.command !== undefined && record.result === undefined) marks.hit('a copy of a proposal was ignored by apply')
       if (record.result?.kind === 'refused' && record.result.reason === 'late') marks.hit('a proposal was refused as late')
+      if (record.command?.kind === 'raiseLevel') marks.hit('the feature level was raised')
       if (record.command?.kind === 'send') sent(record, record.command)
     },
     acknowledged(value, place) {

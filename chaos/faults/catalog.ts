@@ -4,6 +4,7 @@ import * as links from './links.ts'
 import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
 import { loseState } from './state.ts'
+import { otherBuild } from './upgrades.ts'
 
 const catalog = {
   crashLeader: processes.crashLeader,
@@ -14,6 +15,7 @@ const catalog = {
   crashVoters: processes.crashVoters,
   crashRewriting: processes.crashRewriting,
   stopNode: processes.stopNode,
+  otherBuild,
   pauseNode: processes.pauseNode,
   pauseLeader: processes.pauseLeader,
   transferLeader: processes.transferLeader,

@@ -18,6 +18,8 @@ export interface Target {
   crash(how: 'power' | 'kill'): void
   /** While it is down: the next life finds no checkpoint of the state. */
   loseCheckpoint(): void
+  /** What its next process life supports: the newest feature level, or one less, like the build before. Has no effect on a life that runs. */
+  isOldBuild: boolean
   /** Orderly stop. */
   stop(): void
   /** The leadership goes to another member, if we have it. */

@@ -136,6 +136,26 @@ describe('the links of a Raft node', () => {
     expect(leader.node.status().links.every(({ control, data }) => control === 'open' && data === 'open')).toBe(true)
   })
 
+  it('do not take the word of an earlier process while the present one is connected', () => {
+    const { group, leader, followers } = settled('late hello')
+    const dialler = group.members.find(member => member.id === 2) ?? leader
+    group.kill(1 as typeof leader.id)
+    group.run(2_000)
+    group.start(1 as typeof leader.id)
+    expect(group.run(5_000, () => dialler.node.isConnectedTo(nodeId(1)))).toBe(true)
+    group.run(1_000)
+    expect(followers).toHaveLength(2)
+    const sinceMs = group.scheduler.nowMs
+    const { incarnation } = dialler.node.status().links.find(link => link.peer === 1) ?? { incarnation: 0 }
+    expect(incarnation).toBeGreaterThan(1)
+    const hello = { clusterName: 'test', node: 1, incarnation: 1, featureLevel: 1, channel: 'control' as const, targetNode: 2 }
+    const { closes } = stranger(group, dialler, helloForTest(hello))
+    group.run(100)
+    expect(closes).toEqual(['ended'])
+    expect(deathsTold(group, sinceMs)).toEqual([])
+    expect(dialler.node.status().links.every(({ control, data }) => control === 'open' && data === 'open')).toBe(true)
+  })
+
   it('stay few, however many strangers knock', () => {
     const { group, leader } = settled('crowd')
     const crowd = Array.from({ length: 100 }, () => stranger(group, leader, undefined))

@@ -43,7 +43,7 @@ export interface RaftNodeOptions {
   /** Whom a node that belongs to no group yet dials. */
   readonly join?: readonly PeerAddress[]
   readonly clusterName: string
-  /** What the protocol between members can do; told in the hello. */
+  /** What this build can do (the application's number; 1 unless told); goes out in the hello. */
   readonly featureLevel?: number
   readonly log: LogStorage
   /** Rot found in the log, and its repair from peers; without it a rotten read ends the node. */
@@ -222,6 +222,15 @@ export class RaftNode {
   /** The peer port that is really listened on. */
   get port(): number {
     return this.#transport.port
+  }
+
+  /** What the present process of each member supports, ourselves included; undefined for who is not connected. */
+  supportedLevels(): readonly { readonly node: NodeId; readonly level: number | undefined }[] {
+    const { featureLevel = 1 } = this.#options
+    const { members, leaving } = this.#core.inspect().members.current.membership
+    return members
+      .filter(({ id }) => !leaving.includes(id))
+      .map(({ id }) => ({ node: id, level: id === this.id ? featureLevel : this.#transport.featureLevelOf(id) }))
   }
 
   isConnectedTo(peer: NodeId): boolean {

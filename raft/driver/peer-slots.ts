@@ -26,10 +26,17 @@ export interface Peer {
   readonly control: Slot
   readonly data: Slot
   incarnation: number | undefined
+  /** What its process supports, by its last hello; 0 = not heard. */
+  featureLevel: number
   /** `peerUp` was told last, not `peerDown`. */
   isUpTold: boolean
   isDeathTold: boolean
   lastProblem: string | undefined
+}
+
+/** A link to its process is open. */
+export function isAlive({ control, data }: Peer): boolean {
+  return control.link?.isOpen === true || data.link?.isOpen === true
 }
 
 export function newSlot(channel: SlotChannel, isOurs: boolean): Slot {

@@ -24,7 +24,7 @@ import type { BulkLink } from './bulk.ts'
 import { Link } from './link.ts'
 import type { LinkOwner, Unwelcome } from './link.ts'
 import type { DriverMetrics } from './metrics.ts'
-import { newSlot } from './peer-slots.ts'
+import { isAlive, newSlot } from './peer-slots.ts'
 import type { Peer, PeerLinks, Slot, SlotChannel } from './peer-slots.ts'
 
 export interface TransportEvents {
@@ -126,7 +126,7 @@ export class Transport implements LinkOwner {
     assert(id !== this.#options.id, 'peer-is-self', id)
     const control = newSlot('control', this.#options.id < id)
     const data = newSlot('data', this.#options.id > id)
-    const idle = { incarnation: undefined, isUpTold: false, isDeathTold: false, lastProblem: undefined }
+    const idle = { incarnation: undefined, featureLevel: 0, isUpTold: false, isDeathTold: false, lastProblem: undefined }
     const peer: Peer = { id, address, isGuest, control, data, ...idle }
     this.#byId.set(id, peer)
     this.#peers = [...this.#byId.values()]
@@ -207,6 +207,11 @@ export class Transport implements LinkOwner {
     }
     link.send(buffers, bytesOf(buffers))
     return true
+  }
+
+  /** The feature level that the peer's process told us; undefined while it is not connected. */
+  featureLevelOf(peer: NodeId): number | undefined {
+    return this.isUp(peer) ? this.#byId.get(peer)?.featureLevel : undefined
   }
 
   /** Application bytes. False: no link, or no room behind what waits already. */
@@ -321,9 +326,12 @@ export class Transport implements LinkOwner {
     const address = parseAddress(hello.address)
     const peer = this.#byId.get(from) ?? (address === undefined ? undefined : this.#welcomeGuest(from, address))
     if (peer === undefined) return { reason: `node ${hello.node} is no peer of node ${id}` }
+    // It was on its way while its process died and the next one came: it must not take the place of the living.
+    if (hello.incarnation < (peer.incarnation ?? 0) && isAlive(peer)) return { reason: `node ${from} has been started again since` }
     if (address !== undefined) this.#moveTo(peer, address)
     this.#events.introduced({ id: from, name: hello.name, address: hello.address, clientAddress: hello.clientAddress })
     this.#adoptIncarnation(peer, hello.incarnation, link)
+    peer.featureLevel = hello.featureLevel
     if (link.isDialled) return undefined
     if (hello.channel !== 'bulk') this.#seat(peer, link, hello.channel)
     else {
@@ -430,7 +438,7 @@ export class Transport implements LinkOwner {
   #maybeTellDeath(peer: Peer): void {
     const { control, data } = peer
     if (peer.isDeathTold || peer.incarnation === undefined || this.#isStopped) return
-    if (control.link?.isOpen === true || data.link?.isOpen === true) return
+    if (isAlive(peer)) return
     if (!(control.isOurs ? control : data).wasRefused) return
     peer.isDeathTold = true
     this.#events.peerDied(peer.id)

@@ -22,6 +22,7 @@ export function clusterStatus(broker: Broker): ClusterStatusAnswer {
         reportAgeMs: known?.ageMs ?? 0,
       }
     }),
+    featureLevel: view.featureLevel,
     topicCount: view.sizes().topics,
     groupCount: view.sizes().groups,
   }

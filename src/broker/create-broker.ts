@@ -39,6 +39,8 @@ export interface BrokerOptions {
   readonly raft: BrokerRaft
   readonly view: StateView
   readonly digestLarge: DigestLarge
+  /** See NodeWatch; false unless told. */
+  readonly finalizesUpgrades?: boolean
   ownReport(): NodeReport
   /** See Leadership. */
   readonly preferLeaderAfterMs?: number
@@ -95,7 +97,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
   const settles = newSettles({ proposer, deadlines, nowMs })
   const polls = new LongPolls({ node, view, proposer, deadlines, clock })
   const barrier = new Barrier({ proposer, deadlines, nowMs })
-  const watch = new NodeWatch({ node, raft, view, proposer, clock, deadlines })
+  const watch = new NodeWatch({ node, raft, view, proposer, clock, deadlines, finalizesUpgrades: options.finalizesUpgrades ?? false })
   const retention =
     options.retention === undefined ? undefined : new RetentionWatch({ ...options.retention, raft, proposer, clock, deadlines })
   const peers = nodes.map(({ id }) => id).filter(id => id !== node)

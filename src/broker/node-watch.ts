@@ -1,5 +1,6 @@
 /**
- * What the leader sees to on its own: who is up (rule 16), that time passes (rule 8), and that the replicas are alike (rule 11).
+ * What the leader sees to on its own: who is up (rule 16), that time passes (rule 8), that the replicas are alike (rule 11), and, where it may, that the
+ * feature level follows what the members support.
  * Nobody else proposes these. What a leader says of nodes it says as the leader of its term: sent again by a deposed one, cut off or paused until
  * then, it would declare healthy nodes down (docs/bugs-found.md, 1).
  *
@@ -9,6 +10,7 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Command } from '../state/command.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
+import { levelOutlook } from './finalize-upgrade.ts'
 import type { Proposer } from './proposer.ts'
 import type { BrokerRaft, FollowerHealth } from './raft-view.ts'
 import type { StateView } from './state-view.ts'
@@ -20,6 +22,8 @@ export interface NodeWatchOptions {
   readonly proposer: Proposer
   readonly clock: Clock
   readonly deadlines: Deadlines
+  /** Finalise an upgrade as soon as every member supports it; else an operator does. A group without topics has nothing to go back to: always. */
+  readonly finalizesUpgrades: boolean
 }
 
 const downAfterMs = 2_000
@@ -124,6 +128,7 @@ export class NodeWatch {
     for (const follower of raft.followers()) this.#judge(follower, nowMs)
     this.#judgeSelf()
     this.#checkDigest(nowMs)
+    this.#maybeRaiseLevel()
   }
 
   #judge(follower: FollowerHealth, nowMs: number): void {
@@ -166,6 +171,13 @@ export class NodeWatch {
     this.#lastDigestIndex = milestone.index
     this.#lastDigestMs = nowMs
     this.#propose('digest', { kind: 'digestCheck', atIndex: milestone.index, digest: milestone.digest })
+  }
+
+  #maybeRaiseLevel(): void {
+    const { view, raft, finalizesUpgrades } = this.#options
+    if (!finalizesUpgrades && !view.isNewGroup) return
+    const outlook = levelOutlook(raft)
+    if (outlook.kind === 'known' && outlook.level > view.featureLevel) this.#propose('level', { kind: 'raiseLevel', level: outlook.level })
   }
 
   /** One of a kind at a time. */

@@ -20,4 +20,6 @@ export interface BrokerRaft extends ProposerRaft {
   isConnected(peer: number): boolean
   /** As leader. `done` runs once, later: undefined when handed over, or why not. False: one is under way already. */
   transferLeadership(to: number, patienceMs: number, done: (why: string | undefined) => void): boolean
+  /** What each member's present process supports, ourselves included; undefined = not connected, so nothing is known. */
+  supportedLevels(): readonly { readonly node: number; readonly level: number | undefined }[]
 }

@@ -340,6 +340,17 @@ export interface GroupAnswer {
   readonly group: GroupSummary
 }
 
+export interface FinalizeRequest {
+  readonly deadlineMs: number
+}
+
+export interface UpgradeFinalizedAnswer {
+  readonly kind: 'upgradeFinalized'
+  /** The group's feature levels before and now; equal when there was nothing to finalise. */
+  readonly before: number
+  readonly level: number
+}
+
 // ── the cluster ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** What a node says of itself. Exchanged between nodes once a second; must survive JSON. */
 export interface DiskReport {
@@ -364,6 +375,8 @@ export interface NodeReport {
   readonly uncommittedBytes: number
   readonly incarnation: number
   readonly version: string
+  /** The highest that this process goes along with. */
+  readonly featureLevelMax: number
   readonly processId: number
   readonly uptimeMs: number
   readonly rssBytes: number
@@ -428,6 +441,8 @@ export interface ClusterStatusAnswer {
   readonly clusterTimeMs: number
   /** By id. */
   readonly nodes: readonly ClusterNode[]
+  /** What the group has agreed on, as this node has applied it. */
+  readonly featureLevel: number
   readonly topicCount: number
   readonly groupCount: number
 }

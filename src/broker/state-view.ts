@@ -51,6 +51,8 @@ export type Wake =
   | { readonly kind: 'place'; readonly consumerGroup: string; readonly topic: string }
 
 export interface StateView {
+  /** What the group has agreed on (src/state/feature-level.ts). */
+  readonly featureLevel: number
   /** Cluster time of the last applied entry. */
   readonly wallMs: number
   /** The next deadline that an entry's time will fire; undefined = none. */
@@ -71,6 +73,8 @@ export interface StateView {
   arrivals(topicId: TopicId): number
   isNodeUp(node: number): boolean
   sizes(): { readonly topics: number; readonly groups: number }
+  /** There has never been a topic. */
+  readonly isNewGroup: boolean
   /** The last index whose digest is kept for comparison. */
   readonly lastMilestone: { readonly index: number; readonly digest: Digest } | undefined
   deliveriesOf(client: Hash64): Iterable<HeldDelivery>

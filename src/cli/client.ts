@@ -44,6 +44,7 @@ export const methods = {
   listGroups: method(`${admin}ListGroups`, v1.ListGroupsRequest, v1.ListGroupsResponse),
   getGroup: method(`${admin}GetGroup`, v1.GetGroupRequest, v1.GetGroupResponse),
   transferLeader: method(`${admin}TransferLeader`, v1.TransferLeaderRequest, v1.TransferLeaderResponse),
+  finalizeUpgrade: method(`${admin}FinalizeUpgrade`, v1.FinalizeUpgradeRequest, v1.FinalizeUpgradeResponse),
   clusterStatus: method(`${admin}ClusterStatus`, v1.ClusterStatusRequest, v1.ClusterStatusResponse),
   sendMessage: method(`${messaging}SendMessage`, v2.SendMessageRequest, v2.SendMessageResponse),
   receiveMessage: method(`${messaging}ReceiveMessage`, v2.ReceiveMessageRequest, v2.ReceiveMessageResponse),

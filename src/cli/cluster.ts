@@ -38,6 +38,7 @@ export function statusScreen(status: ClusterStatus): string {
   const head = [
     `${paint('bold', status.clusterName ?? '')}  leader ${leader === undefined ? paint('red', 'none known') : paint('green', leader.name ?? '')}`,
     `term ${count(status.term ?? 0)}, committed ${count(status.commitIndex ?? 0)} entries, ${count(status.topics ?? 0)} topics, ${count(status.groups ?? 0)} groups`,
+    levelShown(status),
     `as ${nameOf(status.answeredBy)} sees it`,
   ].join(' · ')
   const rows = nodes.map(node => [
@@ -56,6 +57,18 @@ export function statusScreen(status: ClusterStatus): string {
   ])
   const columns = ['node', 'role', 'clients at', 'term', 'applied', 'durable', 'lag', 'sync p99', 'clients', 'log', 'memory', 'up']
   return [head, '', table(columns, rows), '', ...lastChange(nodes, nameOf)].join('\n')
+}
+
+/** The feature level, and what an operator could do about it. */
+function levelShown({ featureLevel, nodes }: ClusterStatus): string {
+  const level = featureLevel ?? 0
+  const supported = (nodes ?? []).map(node => node.featureLevelMax ?? 0)
+  const lowest = Math.min(...supported)
+  if (Math.max(level, ...supported) <= level) return `level ${level}`
+  return paint(
+    'yellow',
+    lowest > level ? `level ${level}, ${lowest} is possible: raftmq cluster finalize` : `level ${level}, an upgrade is under way`,
+  )
 }
 
 /** What is not there now is not shown as if it were: a dead leader's last word is that it leads. */
@@ -95,6 +108,7 @@ function statusJson(status: ClusterStatus): Record<string, unknown> {
     clusterTimeMs: status.clusterTimeMs ?? 0,
     topics: status.topics ?? 0,
     groups: status.groups ?? 0,
+    featureLevel: status.featureLevel ?? 0,
     nodes: (status.nodes ?? []).map(nodeJson),
   }
 }
@@ -129,6 +143,7 @@ function nodeJson(node: NodeStatus): Record<string, unknown> {
     ageMs: node.ageMs ?? 0,
     clients: node.clients ?? 0,
     version: node.version ?? '',
+    featureLevelMax: node.featureLevelMax ?? 0,
     digest: node.digest ?? '',
     digestIndex: node.digestIndex ?? 0,
     dataDirectory: node.dataDirectory ?? '',

@@ -105,12 +105,12 @@ export class LocalCluster {
     return this.#leader?.name
   }
 
-  /** Resolves when the node is ready to serve; throws when its process ends before, or after 15 s. */
-  async startNode(name: string): Promise<void> {
+  /** Resolves when the node is ready to serve; throws when its process ends before, or after 15 s. `environment` overrides its configuration. */
+  async startNode(name: string, environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const log = openSync(join(this.directory, `${name}.log`), 'a')
     const child = spawn(process.execPath, [cliPath(), 'start', '-c', this.configPath, '--node', name], {
       stdio: ['ignore', log, log, 'ipc'],
-      env: { ...process.env, UV_THREADPOOL_SIZE: '8' },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '8', ...environment },
     })
     closeSync(log)
     this.#processes.set(name, child)

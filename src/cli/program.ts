@@ -81,6 +81,9 @@ function addServing(program: Command): void {
     .option('--to <node>', 'which node (default: the best of those that are caught up)')
     .addHelpText('after', examples('raftmq cluster transfer-leader', 'raftmq cluster transfer-leader --to n2'))
     .action(async (options: TransferLeaderOptions) => (await import('./cluster.ts')).transferLeader(options))
+  remote(cluster.command('finalize').description('end a rolling upgrade: raise the feature level to what every node supports'))
+    .addHelpText('after', examples('raftmq cluster finalize'))
+    .action(async (options: RemoteOptions) => (await import('./finalize.ts')).finalizeUpgrade(options))
 }
 
 function addTopics(program: Command): void {

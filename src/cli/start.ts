@@ -23,6 +23,8 @@ export async function start(options: StartOptions): Promise<void> {
   const { startNode } = await import('../node/serve.ts')
   const signals = new Signals()
   const running = await startNode(config, node.name).catch((error: unknown) => {
+    // While it listens for its parent's end the process would stay, with nothing in it.
+    signals.dispose()
     throw new CliError(
       isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed,
       `${node.name} could not start: ${(error as Error).message}`,

@@ -30,6 +30,7 @@ import type { Disk } from '../platform/disk.ts'
 import type { Network, NetworkAddress } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { BrokerDoor } from '../rpc/broker-door.ts'
+import { newestLevel } from '../state/feature-level.ts'
 import { StateHalt, type StateMachine } from '../state/machine.ts'
 import { digestText } from '../state/digest.ts'
 import type { CheckpointStore, LoadedCheckpoint } from '../state/store.ts'
@@ -66,8 +67,16 @@ export interface NodeSettings {
   readonly retention?: RetentionSettings & { readonly disk: DiskLimits }
   /** Log bytes of a chunk of the queue index; undefined = the default. */
   readonly chunkLogBytes?: number
+  readonly upgrade?: UpgradeSettings
   /** How Raft cuts and pipelines what it sends; undefined = the defaults. Simulated worlds take tiny slices. */
   readonly replication?: Partial<Pick<RaftConfig, 'sliceBytesMax' | 'inflightSlicesMax' | 'inflightBytesMax'>>
+}
+
+export interface UpgradeSettings {
+  /** Goes along with no feature level above this: the node stands in for an older build. */
+  readonly levelMax?: number
+  /** Who ends an upgrade: an operator, or the leader as soon as every member supports the new level. Undefined = manual. */
+  readonly finalize?: 'manual' | 'auto'
 }
 
 export interface Seams {
@@ -122,6 +131,7 @@ export class BrokerNode {
   /** What the leader's sync numbers are measured against. */
   #rates = { atMs: 0, flushes: 0, entries: 0, syncsPerSecond: 0, entriesPerSync: 0 }
   #logBytesApplied = 0
+  readonly #levelMax: number
   #leadership: LeadershipNews = { term: 0, leader: undefined, isLeader: false }
   #isStopped = false
   /** The use cases, for the RPC floor and for simulated clients. */
@@ -140,7 +150,9 @@ export class BrokerNode {
       ...(options.note === undefined ? {} : { note: options.note }),
       ...(checkpoint.loaded === undefined ? {} : { appliedIndex: checkpoint.loaded.appliedIndex }),
     })
+    this.#levelMax = Math.min(config.upgrade?.levelMax ?? newestLevel, newestLevel)
     this.#state = openState({
+      levelMax: this.#levelMax,
       disk: seams.disk,
       directory: `${config.dataDirectory}/queue-index`,
       loaded: checkpoint.loaded,
@@ -162,6 +174,7 @@ export class BrokerNode {
       view: machine,
       digestLarge: options.digestLarge,
       limits: { requestBytesMax: config.inflightBytesMax },
+      finalizesUpgrades: config.upgrade?.finalize === 'auto',
       ownReport: () => this.report(),
       ...(config.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: config.preferLeaderAfterMs }),
       ...(config.retention === undefined || diskWatch === undefined
@@ -245,6 +258,7 @@ export class BrokerNode {
       lastIndex: raft.last.index,
       uncommittedBytes: raft.uncommittedBytes,
       incarnation: raft.incarnation,
+      featureLevelMax: this.#levelMax,
       ...own,
       dataDirectory: this.#options.config.dataDirectory,
       logBytes: this.#logBytesApplied,
@@ -304,6 +318,7 @@ export class BrokerNode {
       listen: config.peerListen,
       self: memberFrom(mustFindSelf(config)),
       clusterName: config.clusterName,
+      featureLevel: this.#levelMax,
       log: this.#opened.log,
       repair: this.#opened.repair,
       hardState: this.#opened.hardState,

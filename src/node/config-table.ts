@@ -15,6 +15,7 @@ import {
   shown,
 } from './config-units.ts'
 import type { HostPort, Parsed } from './config-units.ts'
+import { newestLevel, oldestLevel } from '../state/feature-level.ts'
 
 export interface ConfigKey<T> {
   /** Its path in the file, with dots. */
@@ -75,6 +76,13 @@ export const configKeys = {
     { min: 16 * MiB, max: 16 * GiB },
     'taken and not yet answered; above it clients are told to back off',
   ),
+  upgradeFinalize: choice<'manual' | 'auto'>(
+    'upgrade.finalize',
+    'manual',
+    ['manual', 'auto'],
+    'who ends a rolling upgrade: raftmq cluster finalize, or the leader as soon as all nodes can',
+  ),
+  upgradeLevelMax: level('upgrade.level_max', newestLevel, 'a lower one makes this node stand in for an older build'),
   logLevel: choice<LogLevel>('log_output.level', 'info', ['debug', 'info', 'warn', 'error'], 'what is written to standard output'),
   logFormat: choice<LogFormat>('log_output.format', 'auto', ['auto', 'text', 'json'], 'auto is text on a terminal, JSON lines otherwise'),
   shutdownGraceMs: duration(
@@ -115,6 +123,18 @@ function duration(key: string, byDefault: number, bounds: Bounds, meaning: strin
 function size(key: string, byDefault: number, bounds: Bounds, meaning: string): ConfigKey<number> {
   const range = `${formatSize(bounds.min)} to ${formatSize(bounds.max)}`
   return { key, default: byDefault, meaning, range, format: formatSize, parse: value => bounded(parseSize(value), bounds, formatSize) }
+}
+
+/** A feature level. The default is a word, so that a file written for this build does not hold back the next one. */
+function level(key: string, byDefault: number, meaning: string): ConfigKey<number> {
+  const parse = (value: unknown): Parsed<number> => {
+    if (value === 'newest') return ok(newestLevel)
+    return typeof value === 'number' && Number.isInteger(value) && value >= oldestLevel && value <= newestLevel
+      ? ok(value)
+      : bad(`${shown(value)} is no feature level of this build; newest, or from ${oldestLevel} to ${newestLevel}`)
+  }
+  const format = (value: number): string => (value === newestLevel ? 'newest' : String(value))
+  return { key, default: byDefault, meaning, range: 'newest or a number', format, parse }
 }
 
 function choice<T extends string>(key: string, byDefault: T, choices: readonly T[], meaning: string): ConfigKey<T> {

@@ -42,6 +42,7 @@ export interface ClusterConfig {
   readonly log: { readonly segmentBytes: number }
   readonly raft: { readonly heartbeatMs: number; readonly electionTimeoutMs: number; readonly preferLeaderAfterMs: number }
   readonly limits: { readonly inflightBytes: number }
+  readonly upgrade: { readonly finalize: 'manual' | 'auto'; readonly levelMax: number }
   readonly logOutput: { readonly level: LogLevel; readonly format: LogFormat }
   readonly shutdown: { readonly graceMs: number }
 }
@@ -143,6 +144,7 @@ export function parseConfig(file: string, text: string, environment: Environment
     log: { segmentBytes: get(configKeys.segmentBytes) },
     raft: { heartbeatMs, electionTimeoutMs, preferLeaderAfterMs: get(configKeys.preferLeaderAfterMs) },
     limits: { inflightBytes: get(configKeys.inflightBytes) },
+    upgrade: { finalize: get(configKeys.upgradeFinalize), levelMax: get(configKeys.upgradeLevelMax) },
     logOutput: { level: get(configKeys.logLevel), format: get(configKeys.logFormat) },
     shutdown: { graceMs: get(configKeys.shutdownGraceMs) },
   }

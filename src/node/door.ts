@@ -5,6 +5,7 @@ import type { Broker } from '../broker/broker.ts'
 import { changeInvisible } from '../broker/change-invisible.ts'
 import { clusterStatus } from '../broker/cluster-status.ts'
 import { clientSettings } from '../broker/client-settings.ts'
+import { finalizeUpgrade } from '../broker/finalize-upgrade.ts'
 import { forwardToDeadLetterQueue } from '../broker/forward-to-dlq.ts'
 import { heartbeat, notifyTermination } from '../broker/heartbeat.ts'
 import { receive } from '../broker/receive.ts'
@@ -32,6 +33,7 @@ export function openDoor(broker: Broker): BrokerDoor {
     listGroups: (request, reply) => listGroups(broker, request, reply),
     getGroup: (request, reply) => describeGroup(broker, request, reply),
     transferLeader: (request, reply) => broker.leadership.transfer(request, reply),
+    finalizeUpgrade: (request, reply) => finalizeUpgrade(broker, request, reply),
     clusterStatus: () => clusterStatus(broker),
     clientConnected: clientId => broker.clients.connected(clientId),
     clientDisconnected: clientId => broker.clients.disconnected(clientId),

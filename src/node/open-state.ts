@@ -25,6 +25,8 @@ export interface OpenStateOptions {
   readonly lastIndex: number
   /** Log bytes of a chunk of the queue index; undefined = the default. */
   readonly chunkLogBytes?: number
+  /** The highest feature level that this node goes along with; undefined = the newest. */
+  readonly levelMax?: number
 }
 
 export function openState(options: OpenStateOptions): OpenedState {
@@ -37,7 +39,7 @@ export function openState(options: OpenStateOptions): OpenedState {
   }
   const opened = openIndex(options, loaded.appliedIndex)
   if (opened.kind === 'damaged') return openEmpty(options, [`queue index: ${opened.reason}; the state is rebuilt from the log`])
-  const machine = new StateMachine({ index: opened.index })
+  const machine = newMachine(options, opened.index)
   const problem = machine.restore(loaded)
   const isIndexCut = opened.index.afterIndex >= machine.retention.logFirst
   if (problem === undefined && !isIndexCut) return { machine, index: opened.index, notes: [] }
@@ -55,7 +57,11 @@ function openEmpty(options: OpenStateOptions, notes: readonly string[]): OpenedS
   }
   const opened = openIndex(options, 0)
   assert(opened.kind === 'opened', 'empty-queue-index-opens')
-  return { machine: new StateMachine({ index: opened.index }), index: opened.index, notes }
+  return { machine: newMachine(options, opened.index), index: opened.index, notes }
+}
+
+function newMachine({ levelMax }: OpenStateOptions, index: QueueIndexFiles): StateMachine {
+  return new StateMachine({ index, ...(levelMax === undefined ? {} : { levelMax }) })
 }
 
 function openIndex({ disk, directory, chunkLogBytes }: OpenStateOptions, appliedIndex: number): ReturnType<typeof openQueueIndex> {

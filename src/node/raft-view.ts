@@ -48,6 +48,7 @@ export function raftView(raft: () => RaftNode): BrokerRaft {
     isConnected: peer => raft().isConnectedTo(nodeId(peer)),
     transferLeadership: (to, patienceMs, done) =>
       raft().transferLeadership(nodeId(to), patienceMs, end => done(end.kind === 'handedOver' ? undefined : end.reason)),
+    supportedLevels: () => raft().supportedLevels(),
   }
 }
 

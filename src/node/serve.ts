@@ -132,6 +132,7 @@ function settingsOf(config: ClusterConfig, self: NodeConfig): NodeSettings {
     heartbeatMs: config.raft.heartbeatMs,
     electionTimeoutMs: config.raft.electionTimeoutMs,
     inflightBytesMax: config.limits.inflightBytes,
+    upgrade: config.upgrade,
   }
 }
 

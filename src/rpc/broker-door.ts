@@ -12,6 +12,7 @@ import type {
   ConsumerSettingsRequest,
   CreateTopicRequest,
   EnsureGroupRequest,
+  FinalizeRequest,
   ForwardToDeadLetterQueueAnswer,
   ForwardToDeadLetterQueueRequest,
   GroupAnswer,
@@ -41,6 +42,7 @@ import type {
   TopicNameRequest,
   TopicsAnswer,
   TransferLeaderRequest,
+  UpgradeFinalizedAnswer,
 } from '../broker/requests.ts'
 import type { ClientPresence } from './connections.ts'
 
@@ -66,6 +68,7 @@ export interface AdministrationDoor {
   listGroups(request: ListRequest, reply: Reply<GroupsAnswer>): void
   getGroup(request: GroupNameRequest, reply: Reply<GroupAnswer>): void
   transferLeader(request: TransferLeaderRequest, reply: Reply<LeaderTransferredAnswer>): void
+  finalizeUpgrade(request: FinalizeRequest, reply: Reply<UpgradeFinalizedAnswer>): void
   /** At once, from what this node knows. */
   clusterStatus(): ClusterStatusAnswer
 }

@@ -16,7 +16,7 @@ import { createTopic, deleteTopic } from './topics.ts'
 
 const done: CommandResult = { kind: 'done' }
 
-/** Every kind but digestCheck, which is about the machine and not about the state. */
+/** Every kind but digestCheck and raiseLevel, which are about the machine and not about a noun. */
 export function applyCommand(state: State, envelope: Envelope, command: Command): CommandResult {
   switch (command.kind) {
     case 'send':
@@ -48,6 +48,7 @@ export function applyCommand(state: State, envelope: Envelope, command: Command)
     case 'tick':
     case 'barrier':
     case 'digestCheck':
+    case 'raiseLevel':
       return done
     default:
       return assertNever(command)

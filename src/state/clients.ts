@@ -1,12 +1,12 @@
 /**
- * Clients and their lives (rule 19). A client lives while it has a connection to a node that is up; without any it is gone after 10 s, or after half
- * a second when it said goodbye. Then what it was given becomes visible again, and it is forgotten.
+ * Clients and their lives (rule 19). A client lives while it has a connection to a node that is up; without any it is gone after 10 s, or after a
+ * fraction of a second when it said goodbye. Then what it was given becomes visible again, and it is forgotten.
  * Connections are bound to nodes: a goodbye or a closed connection at one node ends nothing at another, where a new process may have come up with
  * the same id. A pop connects its client to the node that proposed it, so a gateway that is slow to announce a client does not lose it.
  */
 import type { ClientsChanged } from './command.ts'
 import type { Hash64 } from './ids.ts'
-import { clientGoneMs, clientTerminatedMs } from './limits.ts'
+import { clientGoneMs } from './limits.ts'
 import { nowMs } from './registers.ts'
 import { type State, tags } from './state.ts'
 import { type Cell, CellTable, newMark } from './tables/cell-table.ts'
@@ -119,7 +119,7 @@ function disconnectClient(state: State, client: Client, node: number, saidGoodby
   if (wasConnected) client.nodes = client.nodes.filter(each => each !== node)
   if (saidGoodbye) client.saidGoodbye = true
   if (client.nodes.length === 0) {
-    const goneAtMs = nowMs(state.registers) + (client.saidGoodbye ? clientTerminatedMs : clientGoneMs)
+    const goneAtMs = nowMs(state.registers) + (client.saidGoodbye ? state.constants.clientTerminatedMs : clientGoneMs)
     if (goneAtMs < client.goneAtMs) setGone(clients, client, goneAtMs)
   }
   clients.table.changed(client)

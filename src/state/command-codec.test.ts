@@ -35,6 +35,7 @@ const golden: readonly [string, Command, string][] = [
   ['createTopic', { kind: 'createTopic', topic: 'ab', type: 'fifo', queueCount: 258 }, `${envelopeHex('04')} 02 6162 02 0201`],
   ['deleteTopic', { kind: 'deleteTopic', topic: 'ab' }, `${envelopeHex('05')} 02 6162`],
   ['nodeChanged', { kind: 'nodeChanged', node: 3, isUp: true }, `${envelopeHex('08')} 0300 01`],
+  ['raiseLevel', { kind: 'raiseLevel', level: 2 }, `${envelopeHex('0c')} 0200`],
   [
     'digestCheck',
     { kind: 'digestCheck', atIndex: 1_000, digest: { a: h(1), b: h(2) } },
@@ -217,7 +218,9 @@ test('what is out of bounds is refused with a sentence', () => {
   expect(refused(`${envelopeHex('08')} 0000 01`)).toContain('a node has no number')
   expect(refused(`${envelopeHex('08')} 0100 02`)).toContain('a flag is neither 0 nor 1')
   expect(refused(`${envelopeHex('03')} 0000`)).toContain('a list is empty or too long')
-  expect(refused(envelopeHex('0c'))).toContain('its kind is unknown')
+  expect(refused(`${envelopeHex('0c')} 0000`)).toContain('a feature level is 0')
+  expect(refused(`${envelopeHex('0c')} ffff`)).toBe('a command is refused: there is no feature level 65535')
+  expect(refused(envelopeHex('7f'))).toContain('its kind is unknown')
   expect(refused(`09 02 ${envelopeHex('09').slice(6)}`)).toContain('its format is unknown')
   expect(refused(`09 01 0000 00000000 0100000000000000 0000000000000000`)).toContain('its node has no number')
   expect(refused(`09 01 0100 00000000 0000000000000000 0000000000000000`)).toContain('its sequence is 0')

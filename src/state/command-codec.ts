@@ -13,6 +13,7 @@ import { carriedPlaceBytes, readCommand, readMessage } from './codec/read-comman
 import { writeCommand } from './codec/write-commands.ts'
 import type { Command, Envelope, SendMessage } from './command.ts'
 import { bounds } from './codec/bounds.ts'
+import { newestLevel } from './feature-level.ts'
 
 export { bounds, envelopeBytes }
 
@@ -92,7 +93,12 @@ export function decodeForApply(body: Uint8Array): DecodedCommand {
 /** The leader's question before it appends (rule 8): undefined, or what is wrong. */
 export function checkCommand(body: Uint8Array): string | undefined {
   const decoded = decode(body, false)
-  return decoded.ok ? undefined : decoded.problem
+  if (!decoded.ok) return decoded.problem
+  const { command } = decoded
+  // It decodes everywhere, so that an older build can say why it stops; but nobody raises a group above what its leader's build knows.
+  if (command.kind === 'raiseLevel' && command.level > newestLevel)
+    return `a command is refused: there is no feature level ${command.level}`
+  return undefined
 }
 
 /** Who proposed the command in this body; undefined when it is no command. */

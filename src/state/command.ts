@@ -168,6 +168,12 @@ export interface DigestCheck {
   readonly digest: Digest
 }
 
+/** From the next entry on the group is at this feature level (feature-level.ts). A level that it has, or had, changes nothing. */
+export interface RaiseLevel {
+  readonly kind: 'raiseLevel'
+  readonly level: number
+}
+
 /** Sum over all keys of a hash of key and value, in two lanes of 64 bits. */
 export interface Digest {
   readonly a: Hash64
@@ -238,3 +244,4 @@ export type Command =
   | Tick
   | Barrier
   | DigestCheck
+  | RaiseLevel

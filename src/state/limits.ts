@@ -41,10 +41,8 @@ export const visitedMax = 512
 export const fifoAheadMax = 1024
 /** An auto-renewed delivery ends after this, whatever its client does (protocol reference §11.4). */
 export const autoRenewMs = 3 * 3_600_000
-/** A client without any connection to a live node is gone after this (rule 19) … */
+/** A client without any connection to a live node is gone after this (rule 19); sooner when it said goodbye (feature-level.ts). */
 export const clientGoneMs = 10_000
-/** … and after this when it said goodbye. */
-export const clientTerminatedMs = 500
 /** Every so many entries the digest is kept for comparison (rule 11). */
 export const milestoneEntries = 1_000
 /** So many milestones are kept. */

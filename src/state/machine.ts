@@ -2,9 +2,9 @@
  * The replicated state machine. The same entries give the same state on every replica: nothing here reads a clock, chance, a file or a setting.
  *
  * With each entry, in this order: a copy of a proposal changes nothing (rule 6); time goes on to the entry's stamp and fires what is due, at most
- * 256 deadlines; a proposal that is late is refused (rule 7); then the command. Business impossibilities are results. Apply throws in two
- * cases, and the node must halt then: a body that does not decode (the leader checked it: this node is too old, or broken), and a digest that
- * differs from the leader's (this replica has parted from the others).
+ * 256 deadlines; a proposal that is late is refused (rule 7); then the command. Business impossibilities are results. Apply throws in three
+ * cases, and the node must halt then: a body that does not decode (the leader checked it: this node is too old, or broken), a digest that
+ * differs from the leader's (this replica has parted from the others), and a feature level that this node does not support.
  */
 import { assert } from '../platform/assert.ts'
 import { applyCommand } from './apply.ts'
@@ -12,12 +12,13 @@ import { newCarried } from './carried.ts'
 import { collectChanges, loadRows, recomputeDigest, tablesOf } from './checkpoint.ts'
 import { newClients } from './clients.ts'
 import { decodeForApply } from './command-codec.ts'
-import type { Command, Digest, DigestCheck, Envelope } from './command.ts'
+import type { Command, Digest, DigestCheck, Envelope, RaiseLevel } from './command.ts'
 import { newPlaces } from './cursors.ts'
 import { fireDue } from './deadlines.ts'
 import { evictOld, newDedupe } from './dedupe.ts'
 import { DigestSum, digestText, sameDigest } from './digest.ts'
 import { newLocks } from './fifo-locks.ts'
+import { constantsOf, newestLevel, oldestLevel, tooOldSentence } from './feature-level.ts'
 import { newGroups } from './groups.ts'
 import { newInFlight } from './in-flight.ts'
 import { defaultLimits, lateMs, milestoneEntries, milestonesKept, type StateLimits } from './limits.ts'
@@ -51,11 +52,13 @@ export interface Applied {
   readonly result: CommandResult
 }
 
+export type HaltReason = 'undecodable' | 'digestMismatch' | 'levelTooHigh'
+
 /** The node must stop and say why: going on would make it differ from the others. */
 export class StateHalt extends Error {
-  readonly reason: 'undecodable' | 'digestMismatch'
+  readonly reason: HaltReason
 
-  constructor(reason: 'undecodable' | 'digestMismatch', message: string) {
+  constructor(reason: HaltReason, message: string) {
     super(message)
     this.name = 'StateHalt'
     this.reason = reason
@@ -73,10 +76,14 @@ export class StateMachine extends StateViews {
   /** The digest at every thousandth index, for comparison. Not state: a node that restarts has none until the next. */
   readonly #milestones = new Map<number, Digest>()
 
-  constructor(options: { index: QueueIndex; limits?: StateLimits }) {
+  /** The highest feature level that this node goes along with. */
+  readonly #levelMax: number
+
+  constructor(options: { index: QueueIndex; limits?: StateLimits; levelMax?: number }) {
     const state = newState(options.index, options.limits ?? defaultLimits)
     super(state)
     this.#state = state
+    this.#levelMax = Math.min(options.levelMax ?? newestLevel, newestLevel)
   }
 
   get appliedIndex(): number {
@@ -129,11 +136,12 @@ export class StateMachine extends StateViews {
     return { number: ++this.#checkpointNumber, appliedIndex: this.#appliedIndex, digest, puts, deletes }
   }
 
-  /** Fills a new machine. A sentence when the checkpoint is not what was saved: throw the machine away and rebuild from the log. */
+  /** Fills a new machine. Throws StateHalt when the group has gone beyond this node's feature level. A sentence when the checkpoint is not what was saved: throw the machine away and rebuild from the log. */
   restore(checkpoint: LoadedCheckpoint): string | undefined {
     assert(this.#appliedIndex === 0, 'restore-into-new-machine', this.#appliedIndex)
     const problem = loadRows(this.#state, checkpoint)
     if (problem !== undefined) return problem
+    this.#adoptLevel(this.#state.registers.row.featureLevel)
     this.#appliedIndex = checkpoint.appliedIndex
     this.#checkpointNumber = checkpoint.number
     return undefined
@@ -159,6 +167,7 @@ export class StateMachine extends StateViews {
   #run(entry: AppliedEntry, envelope: Envelope, command: Command): CommandResult {
     if (entry.wallMs - envelope.sentAtMs > lateMs) return { kind: 'refused', reason: 'late' }
     if (command.kind === 'digestCheck') this.#compare(command)
+    if (command.kind === 'raiseLevel') this.#raise(command)
     return applyCommand(this.#state, envelope, command)
   }
 
@@ -177,6 +186,19 @@ export class StateMachine extends StateViews {
     )
   }
 
+  #raise({ level }: RaiseLevel): void {
+    const { registers } = this.#state
+    if (level <= registers.row.featureLevel) return
+    this.#adoptLevel(level)
+    registers.row.featureLevel = level
+    registers.table.changed(registers.row)
+  }
+
+  #adoptLevel(level: number): void {
+    if (level > this.#levelMax) throw new StateHalt('levelTooHigh', tooOldSentence(level, this.#levelMax))
+    this.#state.constants = constantsOf(level)
+  }
+
   #keepMilestone(index: number): void {
     this.#milestones.set(index, this.digest())
     this.#milestones.delete(index - milestoneEntries * milestonesKept)
@@ -192,6 +214,7 @@ function newState(index: QueueIndex, limits: StateLimits): State {
   const groups = newGroups()
   return {
     limits,
+    constants: constantsOf(oldestLevel),
     index,
     registers: newRegisters(),
     topics,

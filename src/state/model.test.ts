@@ -34,6 +34,7 @@ type Step =
     }
   | { readonly do: 'pass'; readonly ms: number }
   | { readonly do: 'leap'; readonly ms: number }
+  | { readonly do: 'raise'; readonly level: number }
   | { readonly do: 'create'; readonly topic: string; readonly isFifo: boolean; readonly queueCount: number }
   | { readonly do: 'delete'; readonly topic: string }
   | {
@@ -114,6 +115,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 10, arbitrary: fc.record({ do: fc.constant('settle' as const), items: fc.array(settleStep, { minLength: 1, maxLength: 5 }) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(1, 500, 5_000, 10_000, 31_000, 130_000) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('raise' as const), level: fc.integer({ min: 1, max: 2 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leap' as const), ms: fc.constantFrom(6_000, 3_600_000) }) },
   {
     weight: 2,
@@ -289,6 +291,8 @@ function take(three: Three, one: Step): void {
       return three.run({ kind: 'tick' }, 9)
     case 'leap':
       return three.leap(one.ms)
+    case 'raise':
+      return three.run({ kind: 'raiseLevel', level: one.level }, 9)
     case 'create':
       return three.run({ kind: 'createTopic', topic: one.topic, type: one.isFifo ? 'fifo' : 'normal', queueCount: one.queueCount }, 2)
     case 'delete':

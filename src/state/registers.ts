@@ -5,6 +5,7 @@
  * entry of its own): it is what durations are measured with, so that a corrected clock neither ends every lease at once nor ages a message id
  * out of the deduplication window while its client still retries. Both never go back.
  */
+import { oldestLevel } from './feature-level.ts'
 import { type Cell, CellTable, newMark } from './tables/cell-table.ts'
 import { WordReader } from './tables/words.ts'
 import { tags } from './state.ts'
@@ -24,6 +25,8 @@ export interface RegisterRow extends Cell {
   idCollisions: number
   /** No entry below is needed any more (rule 9). */
   logFirst: number
+  /** What the group has agreed on (feature-level.ts). Only grows. */
+  featureLevel: number
 }
 
 export interface Registers {
@@ -42,6 +45,7 @@ export function newRegisters(): Registers {
     nextDedupe: 1,
     idCollisions: 0,
     logFirst: 1,
+    featureLevel: oldestLevel,
     mark: newMark(),
   }
   const table = new CellTable<RegisterRow>({
@@ -57,7 +61,8 @@ export function newRegisters(): Registers {
         .u64(r.nextOrder)
         .u64(r.nextDedupe)
         .u64(r.idCollisions)
-        .u64(r.logFirst),
+        .u64(r.logFirst)
+        .u64(r.featureLevel),
     load: (_key, value) => {
       const reader = new WordReader().open(value, 0)
       row.wallMs = reader.u64()
@@ -69,6 +74,7 @@ export function newRegisters(): Registers {
       row.nextDedupe = reader.u64()
       row.idCollisions = reader.u64()
       row.logFirst = reader.u64()
+      row.featureLevel = reader.u64()
       row.mark.isStored = true
       return reader.end()
     },

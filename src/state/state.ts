@@ -5,6 +5,7 @@
 import type { CarriedTable } from './carried.ts'
 import type { Clients } from './clients.ts'
 import type { Dedupe } from './dedupe.ts'
+import type { LevelConstants } from './feature-level.ts'
 import type { Groups } from './groups.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Locks } from './fifo-locks.ts'
@@ -18,6 +19,8 @@ import type { Wakes } from './wakes.ts'
 
 export interface State {
   readonly limits: StateLimits
+  /** Of the level in the registers. Derived. */
+  constants: LevelConstants
   readonly index: QueueIndex
   readonly registers: Registers
   readonly topics: Topics

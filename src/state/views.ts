@@ -87,6 +87,16 @@ export class StateViews {
     this.retention = new RetentionView(state)
   }
 
+  /** What the group has agreed on (feature-level.ts). */
+  get featureLevel(): number {
+    return this.#state.registers.row.featureLevel
+  }
+
+  /** There has never been a topic. */
+  get isNewGroup(): boolean {
+    return this.#state.registers.row.nextTopicId === 1
+  }
+
   /** Cluster time of the last entry. */
   get wallMs(): number {
     return this.#state.registers.row.wallMs

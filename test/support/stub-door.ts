@@ -60,6 +60,7 @@ export function stubDoor(answers: Scripted = {}): StubDoor {
       'ensureGroup',
       'listGroups',
       'getGroup',
+      'finalizeUpgrade',
     ] as const),
   ]
   const asks = Object.fromEntries(useCases.map(useCase => [useCase, ask(useCase)])) as unknown as Asks
@@ -72,6 +73,7 @@ export function stubDoor(answers: Scripted = {}): StubDoor {
     commitIndex: 10,
     clusterTimeMs: 0,
     nodes: [],
+    featureLevel: 1,
     topicCount: 0,
     groupCount: 0,
   })

@@ -4,6 +4,7 @@
  */
 import { mustExist } from '../../platform/assert.ts'
 import { crc32cOf } from '../../platform/bytes.ts'
+import { oldestLevel } from '../../state/feature-level.ts'
 import type { Body } from '../peer-frame.ts'
 import type { BrokerRaft, FollowerHealth } from '../raft-view.ts'
 import type { FakeClock } from './fake-clock.ts'
@@ -35,6 +36,8 @@ export class FakeNode implements BrokerRaft {
   term = 0
   leaderId: number | undefined
   appliedIndex = 0
+  /** What its build supports. The oldest: a test that is not about levels wants no entry about them. */
+  featureLevelMax = oldestLevel
   /** Applies nothing while set: a node that lags. */
   isHeld = false
   /** Refuses proposals as busy. */
@@ -94,6 +97,13 @@ export class FakeNode implements BrokerRaft {
       done(this.transferFailure)
     })
     return true
+  }
+
+  supportedLevels(): readonly { readonly node: number; readonly level: number | undefined }[] {
+    return this.#group.nodes.map(node => ({
+      node: node.id,
+      level: node === this || this.isConnected(node.id) ? node.featureLevelMax : undefined,
+    }))
   }
 
   sendToPeer(peer: number, buffers: readonly Uint8Array[]): boolean {

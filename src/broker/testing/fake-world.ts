@@ -38,6 +38,7 @@ export interface FakeWorldOptions {
   /** Leader priorities by node. */
   readonly priorities?: Readonly<Record<number, number>>
   readonly preferLeaderAfterMs?: number
+  readonly finalizesUpgrades?: boolean
 }
 
 /** What became of a request. */
@@ -143,6 +144,7 @@ export class FakeWorld {
       clock: this.clock,
       raft: node,
       view: machine,
+      finalizesUpgrades: options.finalizesUpgrades ?? false,
       digestLarge: options.digestLarge ?? ((bytes, done) => this.clock.soon(() => done(md5(bytes)))),
       ownReport: () => ({ node: node.id }) as NodeReport,
       ...(options.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: options.preferLeaderAfterMs }),

@@ -44,6 +44,7 @@ export function adminMethods(): Readonly<Record<string, Method>> {
     ListGroups: unary(listGroups),
     GetGroup: unary(getGroup),
     TransferLeader: unary(transferLeader),
+    FinalizeUpgrade: unary(finalizeUpgrade),
     ClusterStatus: unary(clusterStatus),
   }
 }
@@ -165,6 +166,13 @@ const transferLeader = call(v1.TransferLeaderRequest, v1.TransferLeaderResponse,
   return undefined
 })
 
+const finalizeUpgrade = call(v1.FinalizeUpgradeRequest, v1.FinalizeUpgradeResponse, (context, asked, _message, answer) => {
+  context.broker.finalizeUpgrade(asked, done => {
+    answer(done.kind === 'refused' ? done : { status: okAdminStatus, before: done.before, level: done.level })
+  })
+  return undefined
+})
+
 const clusterStatus = call(v1.ClusterStatusRequest, v1.ClusterStatusResponse, (context, _asked, message, answer) => {
   const status = context.broker.clusterStatus()
   const nodes = status.nodes.filter(node => !message.local || node.id === status.answeredBy).map(node => nodeOf(node, status.commitIndex))
@@ -179,6 +187,7 @@ const clusterStatus = call(v1.ClusterStatusRequest, v1.ClusterStatusResponse, (c
     nodes,
     topics: status.topicCount,
     groups: status.groupCount,
+    featureLevel: status.featureLevel,
   })
   return undefined
 })

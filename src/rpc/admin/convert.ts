@@ -100,11 +100,12 @@ export function nodeOf(node: ClusterNode, commitIndex: number): raftmq.v1.NodeSt
   }
   if (report === undefined) return known
   const { role, term, leader, firstIndex, appliedIndex, commitIndex: committed, durableIndex, lastIndex, uncommittedBytes, sync } = report
-  const { incarnation, version, processId, uptimeMs, rssBytes, dataDirectory, logBytes, clients, digest, digestIndex } = report
+  const { incarnation, version, processId, uptimeMs, rssBytes, dataDirectory, logBytes, clients, digest, digestIndex, featureLevelMax } =
+    report
   return {
     ...known,
     ...{ role, term, firstIndex, appliedIndex, durableIndex, lastIndex, uncommittedBytes },
-    ...{ incarnation, version, processId, uptimeMs, rssBytes, dataDirectory, logBytes, clients, digest, digestIndex },
+    ...{ incarnation, version, processId, uptimeMs, rssBytes, dataDirectory, logBytes, clients, digest, digestIndex, featureLevelMax },
     leader: leader ?? 0,
     commitIndex: committed,
     lag: Math.max(0, commitIndex - appliedIndex),

@@ -45,4 +45,5 @@ export const CommandKind = {
   trim: 17,
   trimLog: 18,
   carry: 19,
+  raiseLevel: 12,
 } as const

@@ -17,10 +17,12 @@
  *   setRetention    name topic, u64 ageMs, u64 sizeBytes   trim          u16 count, count × (u32 topicId, u16 queueId, u64 offset, u64 forcedBelow)
  *   trimLog         u64 index                              carry         u16 count, count × (u32 topicId, u16 queueId, u64 offset, message)
  *   tick, barrier   nothing                                 digestCheck   u64 atIndex, 2 × hash
+ *   raiseLevel      u16 level
  */
 import { MessageType, type Command, type DeliveryRef, type PopRequest, type RetryPolicy, type SendMessage } from '../command.ts'
 import type { CarriedMessage, QueueTrim, SettleItem, StartPosition, TagFilter } from '../command.ts'
 import type { ConsumerGroupId, Hash64, QueueId, QueueOffset, TopicId } from '../ids.ts'
+import { levelMax, oldestLevel } from '../feature-level.ts'
 import { bounds, CommandKind } from './bounds.ts'
 import type { ByteReader } from './byte-reader.ts'
 import { ChangeKind, FilterKind, RetryKind, SettleKind, StartKind, TopicKind } from './write-commands.ts'
@@ -68,6 +70,8 @@ function readKind(reader: ByteReader, kind: number, withBytes: boolean): Command
       return { kind: 'carry', items: readList(reader, 1, bounds.carriedMax, each => readCarried(each, withBytes)) }
     case CommandKind.digestCheck:
       return { kind: 'digestCheck', atIndex: reader.u64(), digest: { a: reader.hash(), b: reader.hash() } }
+    case CommandKind.raiseLevel:
+      return { kind: 'raiseLevel', level: reader.within(reader.u16(), oldestLevel, levelMax, 'a feature level is 0') }
     default:
       reader.fail('its kind is unknown')
       return undefined

@@ -72,6 +72,9 @@ export function writeCommand(out: ByteWriter, command: Command, spliceAt: number
     case 'digestCheck':
       out.u64(command.atIndex).hash(command.digest.a).hash(command.digest.b)
       return
+    case 'raiseLevel':
+      out.u16(command.level)
+      return
     default:
       return assertNever(command)
   }

@@ -1,6 +1,7 @@
 /** Any command within its bounds, and what becomes of its bytes under a careless hand: for property tests. */
 import fc from 'fast-check'
 import { bounds } from '../codec/bounds.ts'
+import { newestLevel, oldestLevel } from '../feature-level.ts'
 import type {
   Command,
   DeliveryRef,
@@ -166,5 +167,6 @@ export const commands: fc.Arbitrary<Command> = fc.oneof(
   }),
   fc.constant<Command>({ kind: 'tick' }),
   fc.constant<Command>({ kind: 'barrier' }),
+  fc.record({ kind: fc.constant('raiseLevel' as const), level: fc.integer({ min: oldestLevel, max: newestLevel }) }),
   fc.record({ kind: fc.constant('digestCheck' as const), atIndex: safe, digest: fc.record({ a: hash64, b: hash64 }) }),
 )

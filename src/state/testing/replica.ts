@@ -3,6 +3,7 @@ import { encodeCommand } from '../command-codec.ts'
 import type { Command, DeliveryRef, EnsureGroup, Envelope, PopRequest, Send, SendMessage, SettleItem } from '../command.ts'
 import { digestText } from '../digest.ts'
 import type { Hash64 } from '../ids.ts'
+import { newestLevel } from '../feature-level.ts'
 import { defaultLimits, type StateLimits } from '../limits.ts'
 import { type Applied, type AppliedEntry, entryKinds, StateMachine } from '../machine.ts'
 import { MemoryQueueIndex } from '../memory-queue-index.ts'
@@ -111,10 +112,13 @@ export class Replica {
   /** Every entry so far. */
   readonly entries: AppliedEntry[] = []
 
-  constructor(limits: Partial<StateLimits> = {}) {
+  readonly #levelMax: number
+
+  constructor(limits: Partial<StateLimits> = {}, levelMax = newestLevel) {
+    this.#levelMax = levelMax
     this.limits = { ...defaultLimits, ...limits }
     this.index = new MemoryQueueIndex()
-    this.machine = new StateMachine({ index: this.index, limits: this.limits })
+    this.machine = this.#newMachine()
   }
 
   /** Applies a command as the next entry, from node 1 unless said otherwise. */
@@ -182,10 +186,14 @@ export class Replica {
   /** Another machine from a checkpoint takes this one's place. */
   restart(checkpoints: MemoryCheckpoints): void {
     checkpoints.save(this.machine.takeCheckpoint())
-    const machine = new StateMachine({ index: this.index, limits: this.limits })
+    const machine = this.#newMachine()
     const problem = machine.restore(checkpoints.load())
     if (problem !== undefined) throw new Error(problem)
     this.machine = machine
+  }
+
+  #newMachine(): StateMachine {
+    return new StateMachine({ index: this.index, limits: this.limits, levelMax: this.#levelMax })
   }
 }
 

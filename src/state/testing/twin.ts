@@ -97,6 +97,7 @@ export class Twin {
   wallMs = 0
   logFirst = 1
   now = 0
+  level = 1
   #topicId = 1
   #groupId = 1
   #sequence = 1
@@ -181,6 +182,9 @@ export class Twin {
         return { kind: 'done' }
       case 'carry':
         command.items.forEach((item, ordinal) => this.#carry(item, ordinal))
+        return { kind: 'done' }
+      case 'raiseLevel':
+        this.level = Math.max(this.level, command.level)
         return { kind: 'done' }
       case 'tick':
       case 'barrier':
@@ -517,7 +521,8 @@ export class Twin {
   #disconnect(client: TwinClient, node: number, saidGoodbye: boolean): void {
     client.nodes.delete(node)
     client.saidGoodbye ||= saidGoodbye
-    if (client.nodes.size === 0) client.goneAt = Math.min(client.goneAt, this.now + (client.saidGoodbye ? 500 : 10_000))
+    if (client.nodes.size === 0)
+      client.goneAt = Math.min(client.goneAt, this.now + (!client.saidGoodbye ? 10_000 : this.level === 1 ? 500 : 200))
   }
 
   #forgetGateway(number: number): void {

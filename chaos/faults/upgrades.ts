@@ -1,0 +1,27 @@
+/** Rolling upgrades and their undoing: nodes come back as another build, one at a time, while the others serve. */
+import type { Fault, FaultPowers, Target } from './fault.ts'
+import { waitMs } from './times.ts'
+
+/**
+ * Once all have been upgraded the group finalises by itself, and there is no way back: a node goes back only while another one has not been upgraded.
+ * (Then a raise was never proposed: whenever one could have been, all were upgraded, and from there nobody can be the first to go back.)
+ */
+function canBeExchanged(target: Target, powers: FaultPowers): boolean {
+  if (!target.isUp || target.isPaused) return false
+  return target.isOldBuild || powers.targets.some(other => other !== target && other.isOldBuild)
+}
+
+export const otherBuild: Fault = {
+  about: 'a node is stopped and comes back as the next build, or as the one before',
+  lastsMs: waitMs,
+  everyMs: [3_000, 10_000],
+  needs: ['oldBuilds'],
+  strike: powers => {
+    const able = powers.targets.filter(target => canBeExchanged(target, powers))
+    if (able.length === 0) return undefined
+    const target = powers.random.pick(able)
+    target.isOldBuild = !target.isOldBuild
+    target.stop()
+    return () => target.start()
+  },
+}
