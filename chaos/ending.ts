@@ -102,6 +102,7 @@ export class Ending {
     this.#core = this.#parts.hosts
     this.#parts.say('everything is healed')
     this.#parts.faults.heal()
+    this.#parts.judges.elections.healed()
     this.#pollDrain(this.#parts.scheduler.nowMs + this.#parts.configuration.drainMs, 'everything was healed', () => this.#pollQuiet())
   }
 

@@ -18,6 +18,7 @@ import type { SimRandom } from './sim/random.ts'
 import type { Scheduler, SimProcess } from './sim/scheduler.ts'
 import { DiskLog } from './true-log.ts'
 import { DiskVote } from './true-vote.ts'
+import { tapped, type Said } from './wire-tap.ts'
 import type { Gateway, GatewayLife } from './workloads/rpc.ts'
 
 /** What all machines share. */
@@ -35,6 +36,8 @@ export interface HostWorld {
   noted(host: Host, sentence: string): void
   /** Raft tells what it does. */
   traced(host: Host, event: RaftTraceEvent): void
+  /** A message leaves for a peer. */
+  said(host: Host, message: Said): void
   /** A node says that it must stop. */
   fatal(host: Host, error: Error): void
 }
@@ -98,6 +101,10 @@ export class Host implements NodeView, Gateway, Target {
 
   get node(): BrokerNode | undefined {
     return this.#life?.node
+  }
+
+  get wallMs(): number {
+    return this.#parts.clock.wallMs
   }
 
   get isUp(): boolean {
@@ -229,7 +236,12 @@ export class Host implements NodeView, Gateway, Target {
         upgrade: { levelMax: this.isOldBuild ? newestLevel - 1 : newestLevel, finalize: 'auto' },
         replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax },
       },
-      seams: { clock, random, disk: this.#parts.disk.openProcess(process), network: network.forProcess(process, this.name) },
+      seams: {
+        clock,
+        random,
+        disk: this.#parts.disk.openProcess(process),
+        network: tapped(network.forProcess(process, this.name), message => this.#world.said(this, message)),
+      },
       checkpoint: this.#parts.checkpoints.open(process),
       digestLarge: (bytes, done) => {
         const digest = createHash('md5').update(bytes).digest()

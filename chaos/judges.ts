@@ -3,6 +3,7 @@ import { defaultLimits } from '../src/state/limits.ts'
 import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
 import type { Checker, NodeView } from './checkers/checker.ts'
 import { conservation } from './checkers/conservation.ts'
+import { clusterTime } from './checkers/cluster-time.ts'
 import { committedEntries } from './checkers/committed-entries.ts'
 import { coreInvariants } from './checkers/core-invariants.ts'
 import { deliveries, type Deliveries, type GroupRules } from './checkers/deliveries.ts'
@@ -12,10 +13,12 @@ import { durability } from './checkers/durability.ts'
 import { electionSafety } from './checkers/election-safety.ts'
 import { leaderCompleteness } from './checkers/leader-completeness.ts'
 import { logMatching } from './checkers/log-matching.ts'
+import { needlessElections, type NeedlessElections } from './checkers/needless-elections.ts'
 import { progress } from './checkers/progress.ts'
 import { received, type Received } from './checkers/received.ts'
 import { sameLogs } from './checkers/same-logs.ts'
 import { sessions } from './checkers/sessions.ts'
+import { spoken, type Spoken } from './checkers/spoken.ts'
 import { votes } from './checkers/votes.ts'
 import type { WorldConfiguration } from './configuration.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -31,11 +34,22 @@ export class Judges {
   readonly appended: AppendedOnce
   readonly received: Received
   readonly deliveries: Deliveries
+  readonly spoken: Spoken
+  readonly elections: NeedlessElections
   readonly drained: Drained
   readonly checkers: readonly Checker[]
 
   /** `isLite`: without the checkers that read disks or walk whole states. */
-  constructor(configuration: WorldConfiguration, ledger: Ledger, views: readonly NodeView[], marks: Marks, isLite: boolean) {
+  constructor(
+    configuration: WorldConfiguration,
+    ledger: Ledger,
+    views: readonly NodeView[],
+    marks: Marks,
+    isLite: boolean,
+    nowMs: () => number,
+  ) {
+    this.spoken = spoken(isLite)
+    this.elections = needlessElections(configuration.raft.electionTimeoutMs, nowMs)
     const rulesOf = (name: string): GroupRules => configuration.consumerGroups.find(group => group.name === name) ?? noRules
     this.reference = new ReferenceReplica(defaultLimits)
     this.appended = appendedOnce(configuration.seed, ledger, marks)
@@ -48,6 +62,9 @@ export class Judges {
     this.checkers = [
       progress(),
       sessions(),
+      this.spoken,
+      this.elections,
+      clusterTime(views, nowMs),
       electionSafety(),
       logMatching(),
       leaderCompleteness(this.reference),

@@ -34,6 +34,7 @@ import { prepare } from './workloads/admin.ts'
 import type { ClientWorld, ReceivedValue } from './workloads/client-world.ts'
 import { Consumer } from './workloads/consumer.ts'
 import { Producer } from './workloads/producer.ts'
+import type { Said } from './wire-tap.ts'
 
 export interface RunOptions {
   readonly profile?: Profile
@@ -88,7 +89,7 @@ class World implements ClientWorld {
       profile: this.#profile,
     })
     this.gateways = Array.from({ length: configuration.nodes }, (_, i) => this.#newHost(i + 1))
-    this.#judges = new Judges(configuration, this.ledger, this.gateways, this.#marks, isLite)
+    this.#judges = new Judges(configuration, this.ledger, this.gateways, this.#marks, isLite, () => this.scheduler.nowMs)
     this.#lookEvery = isLite ? liteLookEvery : 1
     this.#auditor = new Auditor(this.gateways, this.#judges.reference, this.#judges.checkers)
     this.#watch = new Watch(this.ledger, this.#judges, this.#marks, this.gateways, (who, text) => this.trace.say(who, text))
@@ -153,6 +154,10 @@ class World implements ClientWorld {
 
   traced(host: Host, event: RaftTraceEvent): void {
     this.#watch.onTrace(host, event)
+  }
+
+  said(host: Host, message: Said): void {
+    this.#judges.spoken.said(host, message)
   }
 
   fatal(host: Host, error: Error): void {

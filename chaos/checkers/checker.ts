@@ -33,6 +33,8 @@ export interface NodeView {
   readonly id: number
   /** Counts its process lives, from 1. */
   readonly lifeNumber: number
+  /** Its calendar clock now, right or wrong. */
+  readonly wallMs: number
   /** Term and vote as its disk holds them. */
   readonly trueVote: TrueVote
   /** undefined while the process is down. */

@@ -1,6 +1,6 @@
 /**
- * What must hold of one Raft core between two events (raft/core/invariants.ts), held against every node whenever something of it has changed; and
- * nothing is applied that the node's own disk does not hold (I13): a checkpoint would know of entries that a restart does not find.
+ * What must hold of one Raft core between two events (raft/core/invariants.ts), held against every node whenever something of it has changed; a leader
+ * commits through entries of its own term only (I8, Raft §5.4.2); and nothing is applied that the node's own disk does not hold (I13): a checkpoint would know of entries that a restart does not find.
  */
 import { checkCore } from '../../raft/index.ts'
 import { expectThat } from '../violation.ts'
@@ -11,6 +11,14 @@ export function coreInvariants(): Checker {
     name: 'core invariants',
     nodeChanged(view, node, now, before) {
       checkCore(node.raft.core)
+      if (now.role === 'leader' && before.role === 'leader' && now.term === before.term && now.commitIndex > before.commitIndex) {
+        const { term } = node.log.entry(now.commitIndex as typeof node.log.firstIndex)
+        expectThat(
+          term === now.term,
+          'I8',
+          () => `node ${view.id} leads term ${now.term} and commits up to entry ${now.commitIndex} of term ${term}`,
+        )
+      }
       if (now.appliedIndex === before.appliedIndex || now.appliedIndex === 0) return
       const { term } = node.log.entry(now.appliedIndex as typeof node.log.firstIndex)
       expectThat(

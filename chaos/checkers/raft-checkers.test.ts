@@ -42,7 +42,7 @@ function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest, pro
 }
 
 function aView(id: number, node: LiveNode | undefined, durableTo = true): NodeView {
-  return { id, lifeNumber: 1, node, trueLog: { durableTo: () => durableTo }, trueVote: { read: () => undefined } }
+  return { id, lifeNumber: 1, node, trueLog: { durableTo: () => durableTo }, trueVote: { read: () => undefined }, wallMs: 0 }
 }
 
 function aReference(log: readonly StoredEntry[], digest = 7): ReferenceReplica {

@@ -1,6 +1,7 @@
 /**
  * Votes are given once and kept. Who leads a term has the votes of a majority on their disks (I1: a voter may have gone on to a later term since);
  * a node's vote in a term never changes, neither in its memory nor on its disk, through all its lives, and its term on disk never goes back (I2, Raft §5.2).
+ * Asking whether others would vote raises no term (A52, thesis 9.6).
  */
 import { Violation } from '../violation.ts'
 import type { Checker, NodeView, TermAndVote } from './checker.ts'
@@ -26,6 +27,8 @@ export function votes(views: readonly NodeView[]): Checker {
       const { term, votedFor } = node.raft.core.inspect()
       compare(`node ${view.id}`, remembered.get(view.id), { term, votedFor })
       remembered.set(view.id, { term, votedFor })
+      if (now.role === 'preCandidate' && before.term > 0 && now.term > before.term && votedFor === view.id)
+        throw new Violation('A52', `node ${view.id} raised its term from ${before.term} to ${now.term} only to ask who would vote for it`)
       const onDisk = view.trueVote.read()
       if (onDisk !== undefined) {
         compare(`the disk of node ${view.id}`, kept.get(view.id), onDisk)

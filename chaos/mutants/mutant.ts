@@ -25,6 +25,8 @@ export interface Mutant extends Edit {
   readonly profile?: Profile
   /** Seeds that it may take; `seedsMax` unless told. */
   readonly seeds?: number
+  /** Why it is not yet seen killed: then it is hunted only by name or with `--open`. A hole to be closed, or a proof to be written that there is none. */
+  readonly open?: string
 }
 
 export const seedsMax = 100

@@ -4,11 +4,22 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { mutants } from './list.ts'
 import { editsOf, isExpected } from './mutant.ts'
+import { references } from './references.ts'
 import { repositoryRoot } from './run.ts'
+
+const pad = (n: number): string => String(n).padStart(2, '0')
 
 describe('the mutants', () => {
   it('have each a name of its own', () => {
     expect(new Set(mutants.map(mutant => mutant.id)).size).toBe(mutants.length)
+  })
+
+  it('answer both lists of the references, row by row, with mutants that there are', () => {
+    const rows = [...Array.from({ length: 40 }, (_, i) => `R${pad(i + 1)}`), ...Array.from({ length: 72 }, (_, i) => `M${pad(i + 1)}`)]
+    expect(Object.keys(references)).toEqual(rows)
+    const known = new Set(mutants.map(mutant => mutant.id))
+    const named = Object.values(references).flatMap(answer => (answer.kind === 'planted' ? answer.by : []))
+    expect(named.filter(id => !known.has(id))).toEqual([])
   })
 
   it('are named by what is expected: a kind of violation, or an assertion by its code', () => {

@@ -20,6 +20,8 @@ export interface RunMutantsOptions {
   /** No hunt begins after this. The order is then drawn from `pick`, so that every run with another number sees other mutants. */
   readonly minutes?: number | undefined
   readonly pick?: number | undefined
+  /** Also those that nobody has seen killed yet. */
+  readonly open?: boolean
   /** The first seed of each hunt. */
   readonly from?: number
   readonly json?: boolean
@@ -49,15 +51,15 @@ export async function runMutants(options: RunMutantsOptions): Promise<number> {
     }
   }
   await Promise.all(Array.from({ length: options.jobs }, job))
-  const summary = tellHunts(hunts)
+  const summary = tellHunts(hunts, mutants.length - wanted.length)
   options.print(options.json === true ? JSON.stringify({ kind: 'mutants', ...summary }) : describeHunts(summary))
   return summary.killed === hunts.length ? 0 : 1
 }
 
-function choose({ only, minutes, pick }: RunMutantsOptions): readonly Mutant[] {
+function choose({ only, open = false, minutes, pick }: RunMutantsOptions): readonly Mutant[] {
   const isWanted = (id: string): boolean =>
     only === undefined || only.some(name => (name.endsWith('*') ? id.startsWith(name.slice(0, -1)) : id === name))
-  const wanted = mutants.filter(mutant => isWanted(mutant.id))
+  const wanted = mutants.filter(mutant => isWanted(mutant.id) && (only !== undefined || open || mutant.open === undefined))
   return minutes === undefined ? wanted : new SimRandom(`mutants/${pick ?? 0}`).shuffle(wanted)
 }
 

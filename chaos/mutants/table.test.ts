@@ -25,8 +25,9 @@ const hunts = [
 ]
 
 it('a summary has the median of the killed, the slowest, and the names of the others', () => {
-  expect(tellHunts(hunts)).toEqual({
+  expect(tellHunts(hunts, 2)).toEqual({
     hunted: 5,
+    leftOut: 2,
     killed: 3,
     byLuck: ['M02'],
     survived: ['M03'],
@@ -35,8 +36,8 @@ it('a summary has the median of the killed, the slowest, and the names of the ot
     slowestSeconds: 9,
     namedBy: { I5: 2, A1: 1 },
   })
-  expect(describeHunts(tellHunts(hunts))).toContain('3 of 5 mutants killed; median 4.0 s, slowest M01 with 9.0 s')
-  expect(describeHunts(tellHunts(hunts))).toContain('killed by luck: M02')
+  expect(describeHunts(tellHunts(hunts, 2))).toContain('3 of 5 mutants killed; median 4.0 s, slowest M01 with 9.0 s')
+  expect(describeHunts(tellHunts(hunts, 2))).toContain('killed by luck: M02')
 })
 
 it('a mutant killed by luck is shown as such, with what happened instead', () => {

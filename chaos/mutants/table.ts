@@ -3,6 +3,8 @@ import { seedsMax, type Hunt, type Mutant } from './mutant.ts'
 
 export interface HuntsSummary {
   readonly hunted: number
+  /** Not asked for, or not yet seen killed. */
+  readonly leftOut: number
   readonly killed: number
   /** Something failed, but nothing that belongs to the mutant. */
   readonly byLuck: readonly string[]
@@ -15,13 +17,14 @@ export interface HuntsSummary {
   readonly namedBy: Readonly<Record<string, number>>
 }
 
-export function tellHunts(hunts: readonly Hunt[]): HuntsSummary {
+export function tellHunts(hunts: readonly Hunt[], leftOut: number): HuntsSummary {
   const killed = hunts.filter(hunt => hunt.end === 'killed').sort((left, right) => left.seconds - right.seconds)
   const slowest = killed.at(-1)
   const namedBy = new Map<string, number>()
   for (const { violation = '' } of killed) namedBy.set(violation, (namedBy.get(violation) ?? 0) + 1)
   return {
     hunted: hunts.length,
+    leftOut,
     killed: killed.length,
     byLuck: hunts.filter(hunt => hunt.end === 'luck').map(hunt => hunt.id),
     survived: hunts.filter(hunt => hunt.end === 'survived').map(hunt => hunt.id),
@@ -46,7 +49,7 @@ export function describeHunt(mutant: Mutant, hunt: Hunt): string {
 }
 
 export function describeHunts(summary: HuntsSummary): string {
-  const { hunted, killed, byLuck, survived, medianSeconds, slowest, slowestSeconds, namedBy } = summary
+  const { hunted, leftOut, killed, byLuck, survived, medianSeconds, slowest, slowestSeconds, namedBy } = summary
   const lines = [
     `${killed} of ${hunted} mutants killed; median ${medianSeconds.toFixed(1)} s, slowest ${slowest} with ${slowestSeconds.toFixed(1)} s`,
   ]
@@ -57,5 +60,6 @@ export function describeHunts(summary: HuntsSummary): string {
   )
   if (byLuck.length > 0) lines.push(`killed by luck: ${byLuck.join(', ')}`)
   if (survived.length > 0) lines.push(`survived: ${survived.join(', ')}`)
+  if (leftOut > 0) lines.push(`${leftOut} left out: not asked for, or open (--open hunts these too)`)
   return lines.join('\n')
 }

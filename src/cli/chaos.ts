@@ -35,6 +35,7 @@ interface MutantOptions {
   readonly jobs: number
   readonly minutes?: number
   readonly pick?: number
+  readonly open?: boolean
   readonly from: number
   readonly output: 'text' | 'json'
   readonly json?: boolean
@@ -66,6 +67,7 @@ export function chaosCommand(): Command {
     .option('--jobs <n>', 'mutants at the same time', count, 1)
     .option('--minutes <n>', 'begin no further one after so long; the order is drawn', count)
     .option('--pick <n>', 'draws the order of --minutes', seedNumber)
+    .option('--open', 'also those that nobody has seen killed yet')
     .option('--from <seed>', 'the first seed of each hunt', seedNumber, 1)
     .addOption(output())
     .option('--json', 'the same as -o json')

@@ -1,0 +1,20 @@
+/** Elections are what faults ask for; afterwards one is a violation. */
+import { expect, it } from 'vitest'
+import { Violation } from '../violation.ts'
+import type { Glance, NodeView } from './checker.ts'
+import { needlessElections } from './needless-elections.ts'
+
+const before: Glance = { role: 'candidate', term: 7, lastIndex: 1, lastTerm: 1, commitIndex: 1, appliedIndex: 1, rewroteFrom: 0 }
+const elected: Glance = { ...before, role: 'leader' }
+
+it('an election is let pass until the last faults have had their time, and refused after it', () => {
+  let nowMs = 50_000
+  const checker = needlessElections(300, () => nowMs)
+  const elect = (): void => checker.nodeChanged?.({ id: 2 } as NodeView, undefined as never, elected, before)
+  expect(elect).not.toThrow()
+  checker.healed()
+  nowMs += 3_199
+  expect(elect).not.toThrow()
+  nowMs += 1
+  expect(elect).toThrow(Violation)
+})

@@ -1,0 +1,29 @@
+/**
+ * With everything healed, nobody is elected any more (A52): the group has had time for the elections that its last faults asked for, and from then on
+ * the leader is heard. A node that campaigns all the same does not listen, or does not wait.
+ */
+import { Violation } from '../violation.ts'
+import type { Checker } from './checker.ts'
+
+export interface NeedlessElections extends Checker {
+  /** All faults are over. */
+  healed(): void
+}
+
+/** Time for the elections that are still owed, in election timeouts; and for whoever was down. */
+const owedTimeouts = 4
+const owedMs = 2_000
+
+export function needlessElections(electionTimeoutMs: number, nowMs: () => number): NeedlessElections {
+  let settledAtMs = Infinity
+  return {
+    name: 'needless elections',
+    healed() {
+      settledAtMs = nowMs() + owedMs + owedTimeouts * electionTimeoutMs
+    },
+    nodeChanged(view, _node, now, before) {
+      if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term) || nowMs() < settledAtMs) return
+      throw new Violation('A52', `node ${view.id} is elected in term ${now.term}, although all has been well for long`)
+    },
+  }
+}

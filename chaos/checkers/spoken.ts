@@ -1,0 +1,41 @@
+/**
+ * What a node says rests on its disk (I12): the term of every message, the vote that it tells, the vote for itself that it asks others to join, at the
+ * moment when the message leaves. And who speaks as a leader is answered by a majority (I18).
+ */
+import { Violation } from '../violation.ts'
+import type { Said } from '../wire-tap.ts'
+import type { Checker, NodeView } from './checker.ts'
+
+export interface Spoken extends Checker {
+  /** This leaves the node now. */
+  said(view: NodeView, message: Said): void
+}
+
+/** `isLite`: disks are not read, so nothing is held against them. */
+export function spoken(isLite = false): Spoken {
+  return {
+    name: 'spoken',
+    said(view, message) {
+      const { kind, term } = message
+      const where = `node ${view.id} sends a ${kind} of term ${term}`
+      if (kind === 'heartbeat') checkFollowed(view, term)
+      if (isLite) return
+      const onDisk = view.trueVote.read()
+      if ((onDisk?.term ?? 0) < term) throw new Violation('I12', `${where}, its disk knows term ${onDisk?.term ?? 0}`)
+      if (onDisk?.term !== term) return
+      const isGrant = kind === 'voteReply' && message.granted
+      if (isGrant && onDisk.votedFor === undefined) throw new Violation('I12', `${where}: a grant, and its disk knows of no vote`)
+      if (kind === 'vote' && onDisk.votedFor !== view.id) throw new Violation('I12', `${where}, and its disk does not know its own vote`)
+    },
+  }
+}
+
+/** A leader gives up when it has not heard a majority for an election timeout; twice that, and it has not looked. Just awake it reads its mail first. */
+function checkFollowed(view: NodeView, term: number): void {
+  const core = view.node?.raft.core.inspect()
+  if (core?.role.kind !== 'leader' || core.term !== term || core.nowMs <= core.graceUntilMs) return
+  const heardMs = [core.nowMs, ...core.role.peers.map(peer => peer.contactMs)].sort((left, right) => right - left)
+  const silentMs = core.nowMs - (heardMs[heardMs.length >> 1] ?? 0)
+  if (silentMs <= 2 * core.config.electionTimeoutMs) return
+  throw new Violation('I18', `node ${view.id} leads term ${term}, and no majority has answered for ${Math.round(silentMs)} ms`)
+}

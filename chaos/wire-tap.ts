@@ -1,0 +1,50 @@
+/**
+ * Listens to what a node says to its peers, at the moment when the words leave it: from then on nothing can take them back, so what they rest on must
+ * be on the disk by now. Sees messages of Raft; log records and application frames are skipped unread. Changes nothing.
+ */
+import { decodeFrame, type PeerFrame } from '../raft/index.ts'
+import type { Connection, Network } from '../src/platform/network.ts'
+
+export type Said = Extract<PeerFrame, { readonly kind: 'message' }>['message']
+
+/** u32 length of what follows | u8 kind | u8 flags | u16 header length | u32 checksum */
+const prefixBytes = 12
+const noBytes = new Uint8Array(0)
+
+/** The network, with an ear on every connection's writes. */
+export function tapped(network: Network, said: (message: Said) => void): Network {
+  return {
+    listen: (address, accept, ready) => network.listen(address, connection => accept(tap(connection, said)), ready),
+    dial: (address, handlers) => tap(network.dial(address, handlers), said),
+  }
+}
+
+function tap(connection: Connection, said: (message: Said) => void): Connection {
+  return {
+    write(buffers) {
+      hear(buffers, said)
+      connection.write(buffers)
+    },
+    get bufferedBytes() {
+      return connection.bufferedBytes
+    },
+    close: () => connection.close(),
+  }
+}
+
+/** A write is whole frames: of each, prefix and header in one buffer, then the payload's buffers. */
+function hear(buffers: readonly Uint8Array[], said: (message: Said) => void): void {
+  let payloadLeft = 0
+  for (const buffer of buffers) {
+    if (payloadLeft > 0) {
+      payloadLeft -= buffer.length
+      continue
+    }
+    const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+    const headerBytes = view.getUint16(6, true)
+    payloadLeft = view.getUint32(0, true) - headerBytes
+    if (payloadLeft > 0) continue
+    const frame = decodeFrame(view.getUint8(4), buffer.subarray(prefixBytes, prefixBytes + headerBytes), noBytes)
+    if (frame.kind === 'message') said(frame.message)
+  }
+}
