@@ -55,6 +55,13 @@ export interface WorldConfiguration {
     readonly sliceBytesMax: number
     readonly inflightSlicesMax: number
   }
+  /** How far behind a node gets a snapshot, and in which pieces. */
+  readonly catchUp: {
+    readonly lagEntries: number
+    readonly pieceBytes: number
+    readonly syncBytes: number
+    readonly bytesPerSecond: number
+  }
   readonly log: { readonly segmentBytes: number; readonly chunkBytes: number }
   readonly network: {
     /** `stream`: what TCP does. `datagram`: each chunk is lost, repeated and reordered by itself. */
@@ -111,6 +118,12 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
       electionTimeoutMs,
       sliceBytesMax: isRewrites ? 1_500 : of('slice').pick([600, 4_000, 1_048_576]),
       inflightSlicesMax: of('slices').pick([1, 2, 4]),
+    },
+    catchUp: {
+      lagEntries: of('snapshot lag').pick([30, 60, 150, 1_000_000]),
+      pieceBytes: of('piece').pick([700, 4_000, 65_536]),
+      syncBytes: of('piece sync').pick([2_000, 50_000]),
+      bytesPerSecond: of('snapshot rate').pick([200_000, 10_000_000]),
     },
     log: { segmentBytes: of('segment').pick([64, 128, 256, 512]) * 1024, chunkBytes: of('chunk').pick([16, 32, 64]) * 1024 },
     network: {

@@ -4,7 +4,9 @@
  */
 import { createHash } from 'node:crypto'
 import { nodeId, type RaftTraceEvent } from '../raft/index.ts'
-import { BrokerNode, type MemberSettings } from '../src/node/broker-node.ts'
+import type { Disk } from '../src/platform/disk.ts'
+import { installSnapshot } from '../src/storage/snapshot/install.ts'
+import { BrokerNode, type BrokerNodeOptions, type MemberSettings } from '../src/node/broker-node.ts'
 import { StateHalt } from '../src/state/machine.ts'
 import { newestLevel } from '../src/state/feature-level.ts'
 import type { NodeView } from './checkers/checker.ts'
@@ -63,6 +65,8 @@ function member(id: number): MemberSettings {
   return { id, name: host, clientAddress: { host, port: clientPort }, peerAddress: { host, port: peerPort } }
 }
 
+type ProcessClock = ReturnType<MachineClock['forProcess']>
+
 interface Life extends GatewayLife {
   readonly node: BrokerNode
 }
@@ -77,6 +81,8 @@ export class Host implements NodeView, Gateway, Target {
   readonly #world: HostWorld
   readonly #parts: HostParts
   #lives = 0
+  /** Installs a snapshot before it becomes a life. */
+  #starting: SimProcess | undefined
   #life: Life | undefined
 
   constructor(world: HostWorld, id: number, parts: HostParts) {
@@ -116,16 +122,33 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   start(): void {
-    if (this.#life !== undefined) return
-    const { scheduler, network, random } = this.#world
+    if (this.#life !== undefined || this.#starting !== undefined) return
+    const { scheduler, network } = this.#world
     this.#lives += 1
     const process = scheduler.newProcess(`${this.name}#${this.#lives}`)
     network.hostBack(this.name)
     const clock = this.#parts.clock.forProcess(process)
     this.#world.say(this.name, `starts (life ${this.#lives}${this.isOldBuild ? ', the build before' : ''})`)
+    this.#starting = process
+    const disk = this.#parts.disk.openProcess(process)
+    const { store, loaded } = this.#parts.checkpoints.open(process)
+    const identity = { clusterName: 'simulated', nodeName: this.name, nodeId: this.id }
+    installSnapshot({ disk, clock, dataDirectory, identity, store }, (error, installed) => {
+      this.#starting = undefined
+      if (error !== undefined) return this.#world.fatal(this, error)
+      if (installed !== undefined) {
+        this.#world.noted(this, installed.note)
+        // Its files are other ones now, cut elsewhere.
+        this.trueLog.forget()
+      }
+      this.#begin(process, clock, disk, { store, loaded: installed?.checkpoint ?? loaded })
+    })
+  }
+
+  #begin(process: SimProcess, clock: ProcessClock, disk: Disk, checkpoint: BrokerNodeOptions['checkpoint']): void {
     let node: BrokerNode
     try {
-      node = this.#startNode(process, clock, random.stream('node', this.id, this.#lives))
+      node = this.#startNode(process, clock, disk, checkpoint, this.#world.random.stream('node', this.id, this.#lives))
     } catch (error) {
       process.kill()
       if (!(error instanceof StateHalt)) throw error
@@ -138,7 +161,7 @@ export class Host implements NodeView, Gateway, Target {
   /** `power`: what was not synced may be lost, and the others may hear nothing. `kill`: the kernel keeps the files and closes the connections. */
   crash(how: 'power' | 'kill'): void {
     const life = this.#life
-    if (life === undefined) return
+    if (life === undefined) return this.#crashStarting(how)
     this.#world.say(this.name, how === 'power' ? 'loses power' : 'is killed')
     this.#leave(life)
     if (how === 'kill') {
@@ -153,7 +176,7 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   loseCheckpoint(): void {
-    if (this.#life === undefined) this.#parts.checkpoints.loseEverything()
+    if (this.#life === undefined && this.#starting === undefined) this.#parts.checkpoints.loseEverything()
   }
 
   /** Segments that its log has begun. */
@@ -167,6 +190,16 @@ export class Host implements NodeView, Gateway, Target {
     this.isOldBuild = false
     this.crash('kill')
     this.start()
+  }
+
+  #crashStarting(how: 'power' | 'kill'): void {
+    if (this.#starting === undefined) return
+    this.#world.say(this.name, 'goes down while it installs a snapshot')
+    this.#starting.kill()
+    this.#starting = undefined
+    if (how === 'kill') return this.#parts.disk.kill()
+    this.#parts.disk.cutPower()
+    this.#parts.checkpoints.losePower()
   }
 
   stop(): void {
@@ -218,9 +251,25 @@ export class Host implements NodeView, Gateway, Target {
     this.#world.left()
   }
 
-  #startNode(process: SimProcess, clock: ReturnType<MachineClock['forProcess']>, random: SimRandom): BrokerNode {
+  /** A snapshot is complete: the process ends and another one installs it. */
+  #restart(process: SimProcess): void {
+    const life = this.#life
+    if (life?.process !== process) return
+    this.#leave(life)
+    this.#parts.disk.kill()
+    this.#world.network.processDied(process)
+    this.start()
+  }
+
+  #startNode(
+    process: SimProcess,
+    clock: ProcessClock,
+    disk: Disk,
+    checkpoint: BrokerNodeOptions['checkpoint'],
+    random: SimRandom,
+  ): BrokerNode {
     const { configuration, network } = this.#world
-    const { raft, log } = configuration
+    const { raft, log, catchUp } = configuration
     return BrokerNode.start({
       config: {
         number: this.id,
@@ -234,21 +283,23 @@ export class Host implements NodeView, Gateway, Target {
         electionTimeoutMs: raft.electionTimeoutMs,
         inflightBytesMax: 16 * 1024 * 1024,
         upgrade: { levelMax: this.isOldBuild ? newestLevel - 1 : newestLevel, finalize: 'auto' },
+        catchUp,
         replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax },
       },
       seams: {
         clock,
         random,
-        disk: this.#parts.disk.openProcess(process),
+        disk,
         network: tapped(network.forProcess(process, this.name), message => this.#world.said(this, message)),
       },
-      checkpoint: this.#parts.checkpoints.open(process),
+      checkpoint,
       digestLarge: (bytes, done) => {
         const digest = createHash('md5').update(bytes).digest()
         clock.soon(() => done(digest))
       },
       note: sentence => this.#world.noted(this, sentence),
       trace: event => this.#world.traced(this, event),
+      onInstall: () => clock.soon(() => this.#restart(process)),
       onFatal: error => this.#world.fatal(this, error),
     })
   }

@@ -34,6 +34,8 @@ const worldMarks = [
   'an entry of an earlier term was committed by a later leader',
   'one slot of the hard state was lost',
   'the state was rebuilt from the log',
+  'a snapshot was installed',
+  'a fetch of a snapshot went on where it had ended',
   'a node found that it had stood still',
   "a node saw the leader's process die",
   'a damaged frame was met',

@@ -35,6 +35,11 @@ export class DiskLog implements TrueLog {
     this.#directory = directory
   }
 
+  /** The node has installed a snapshot: its log is in other files. */
+  forget(): void {
+    this.#proved.length = 0
+  }
+
   durableTo(index: number, term: number): boolean {
     const known = this.#proved[index - 1]
     if (known !== undefined) return known.term === term

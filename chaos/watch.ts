@@ -68,6 +68,9 @@ export class Watch {
     this.#say(host.name, sentence)
     if (/torn|cut off|truncated/.test(sentence)) this.#marks.hit('a restart found a torn tail')
     if (sentence.includes('slots is unreadable')) this.#marks.hit('one slot of the hard state was lost')
+    if (sentence.includes('a snapshot at entry') && sentence.includes('installed')) this.#marks.hit('a snapshot was installed')
+    if (sentence.includes('fetching a snapshot') && !sentence.includes(' 0 of them here'))
+      this.#marks.hit('a fetch of a snapshot went on where it had ended')
     if (sentence.includes('rebuilt from the log')) this.#marks.hit('the state was rebuilt from the log')
   }
 

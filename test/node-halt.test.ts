@@ -34,6 +34,7 @@ test('a node that meets an entry it can not apply stops with its sentence, appli
     seams: { clock: clock.forProcess(process), random, disk: disk.openProcess(process), network: network.forProcess(process, 'n1') },
     checkpoint: checkpoints.open(process),
     digestLarge: () => undefined,
+    onInstall: () => fatal.push('wants to install a snapshot'),
     onFatal: error => fatal.push(error.message),
   })
   scheduler.runUntilTrue(() => node.machine.appliedIndex > 0 && node.raft.role === 'leader', 5_000)

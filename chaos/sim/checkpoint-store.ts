@@ -13,6 +13,7 @@ export interface CheckpointLatency {
   readonly msMax: number
 }
 
+const rowsPerRead = 64
 const latencyByDefault: CheckpointLatency = { msMin: 0.5, msMax: 20 }
 
 type Row = LoadedCheckpoint['rows'][number]
@@ -62,6 +63,18 @@ export class CheckpointDisk {
     let last = lastNumber
     let isSaving = false
     return {
+      rows: () => {
+        assert(!isSaving, 'rows-while-saving', process.name)
+        let rest = [...(this.#durable?.rows ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
+        return {
+          next: done => {
+            const rows = rest.slice(0, rowsPerRead)
+            rest = rest.slice(rowsPerRead)
+            this.#scheduler.schedule(this.#latency.msMin, () => done(undefined, rows.length === 0 ? undefined : rows), process)
+          },
+          close: () => undefined,
+        }
+      },
       save: (batch, done) => {
         assert(!isSaving, 'checkpoint-saving', process.name)
         assert(batch.number === 1 || batch.number === last + 1, 'checkpoint-number', batch.number, last)

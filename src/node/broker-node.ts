@@ -36,10 +36,13 @@ import { digestText } from '../state/digest.ts'
 import type { CheckpointStore, LoadedCheckpoint } from '../state/store.ts'
 import { logLimits } from '../storage/log-limits.ts'
 import { openLog, type OpenedLog } from '../storage/open-log.ts'
+import type { Staging } from '../storage/snapshot/staging.ts'
+import { CatchUp, defaultCatchUp, type CatchUpSettings } from './catch-up.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { openDoor } from './door.ts'
 import { openState, type OpenedState } from './open-state.ts'
 import { raftView } from './raft-view.ts'
+import { SnapshotSource } from './snapshot-source.ts'
 
 /** A member of the group, as every node is configured with it. */
 export interface MemberSettings extends BrokerNodeInfo {
@@ -68,6 +71,8 @@ export interface NodeSettings {
   /** Log bytes of a chunk of the queue index; undefined = the default. */
   readonly chunkLogBytes?: number
   readonly upgrade?: UpgradeSettings
+  /** How far behind a member gets files, and how; undefined = the defaults. Simulated worlds take tiny pieces. */
+  readonly catchUp?: Partial<CatchUpSettings>
   /** How Raft cuts and pipelines what it sends; undefined = the defaults. Simulated worlds take tiny slices. */
   readonly replication?: Partial<Pick<RaftConfig, 'sliceBytesMax' | 'inflightSlicesMax' | 'inflightBytesMax'>>
 }
@@ -104,6 +109,8 @@ export interface BrokerNodeOptions {
   /** Sentences for the operator about what the start found and did. */
   readonly note?: (sentence: string) => void
   readonly onLeadership?: (view: LeadershipNews) => void
+  /** A snapshot is complete and the node has stopped: start it again (`installSnapshot` first), and it goes on from there. */
+  readonly onInstall: () => void
   /** The node can't go on: it is silent from now on, and the process ends with this sentence. At most once. */
   readonly onFatal: (error: Error) => void
 }
@@ -128,6 +135,8 @@ export class BrokerNode {
   readonly #handOvers: Leadership
   readonly #checkpointer: Checkpointer
   readonly #diskWatch: DiskWatch | undefined
+  readonly #source: SnapshotSource
+  readonly #catchUp: CatchUp
   /** What the leader's sync numbers are measured against. */
   #rates = { atMs: 0, flushes: 0, entries: 0, syncsPerSecond: 0, entriesPerSync: 0 }
   #logBytesApplied = 0
@@ -195,7 +204,10 @@ export class BrokerNode {
       mayDelete: below => this.#mayDelete(below),
       fatal: error => this.#fatal(error),
     })
-    this.#raft = this.#startRaft(machine)
+    const settings = { ...defaultCatchUp, ...config.catchUp }
+    this.#source = this.#makeSource(settings)
+    this.#catchUp = this.#makeCatchUp(settings)
+    this.#raft = this.#startRaft(machine, settings)
     for (const note of [...this.#opened.notes, ...this.#state.notes]) options.note?.(note)
   }
 
@@ -228,6 +240,8 @@ export class BrokerNode {
     this.#isStopped = true
     this.#hooks.close()
     this.#raft.stop()
+    this.#catchUp.stop()
+    this.#source.stop()
     this.#checkpointer.stop(() => {
       this.#opened.log.close(() => {
         this.#opened.hardState.close(() => {
@@ -285,7 +299,54 @@ export class BrokerNode {
     return { ...state, retainedBytes: segments.reduce((sum, { bytes }) => sum + bytes, 0), segments: segments.length }
   }
 
-  #startRaft(machine: StateMachine): RaftNode {
+  #makeSource({ lagEntries }: CatchUpSettings): SnapshotSource {
+    const { config, seams, checkpoint } = this.#options
+    const { incarnation } = this.#opened.recovered
+    return new SnapshotSource({
+      disk: seams.disk,
+      dataDirectory: config.dataDirectory,
+      log: this.#opened.log,
+      index: this.#state.index,
+      store: checkpoint.store,
+      checkpointer: this.#checkpointer,
+      appliedIndex: () => this.#state.machine.appliedIndex,
+      origin: `${config.number}-${incarnation}`,
+      staleEntries: Math.floor(lagEntries / 2),
+      membershipAt: () => '',
+      note: sentence => this.#options.note?.(sentence),
+    })
+  }
+
+  #makeCatchUp({ bytesPerSecond, pieceBytes, syncBytes }: CatchUpSettings): CatchUp {
+    const { config, seams } = this.#options
+    return new CatchUp({
+      clock: seams.clock,
+      disk: seams.disk,
+      dataDirectory: config.dataDirectory,
+      source: this.#source,
+      raft: {
+        openBulk: peer => this.#raft.openBulk(peer),
+        sendBulk: (link, buffers) => this.#raft.sendBulk(link, buffers),
+        judgeSnapshot: last => this.#raft.judgeSnapshot(last),
+      },
+      bytesPerSecond,
+      pieceBytes,
+      syncBytes,
+      install: staging => this.#install(staging),
+      note: sentence => this.#options.note?.(sentence),
+      fatal: error => this.#fatal(error),
+    })
+  }
+
+  /** From the judgement on nothing is acknowledged any more; what was on its way to the disk ends, then the snapshot is declared complete. */
+  #install(staging: Staging): void {
+    this.stop(() => {
+      staging.complete()
+      this.#options.onInstall()
+    })
+  }
+
+  #startRaft(machine: StateMachine, { lagEntries }: CatchUpSettings): RaftNode {
     const { config, seams, trace } = this.#options
     const id = nodeId(config.number)
     const app: RaftApp = {
@@ -302,12 +363,14 @@ export class BrokerNode {
       peerConnected: peer => this.#hooks.peerConnected(peer),
       peerDisconnected: peer => this.#hooks.peerDisconnected(peer),
       fatal: error => this.#fatal(error),
+      bulk: this.#catchUp,
     }
     const first = firstMembership(config.members.map(memberFrom))
     return RaftNode.start({
       config: {
         ...defaultRaftConfig(id, first),
         ...config.replication,
+        snapshotLagEntries: lagEntries,
         heartbeatIntervalMs: config.heartbeatMs,
         electionTimeoutMs: config.electionTimeoutMs,
       },

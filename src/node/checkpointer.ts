@@ -26,6 +26,9 @@ export interface CheckpointerOptions {
   readonly rowsMax?: number
 }
 
+/** What a snapshot is made of. */
+export type SavedCheckpoint = Pick<CheckpointBatch, 'appliedIndex' | 'digest'>
+
 const intervalMsDefault = 300
 /** So many changed rows make a checkpoint due before its time. */
 const rowsMaxDefault = 20_000
@@ -36,6 +39,7 @@ export class Checkpointer {
   #savedAtMs: number
   /** What the last saved checkpoint needed of the log; it is the older one when the next is saved. */
   #savedLogFirst: number
+  #saved: SavedCheckpoint | undefined
   #logBytes = 0
   #isSaving = false
   #isStopped = false
@@ -65,6 +69,16 @@ export class Checkpointer {
       this.#timer = undefined
       this.#save()
     })
+  }
+
+  /** Calls back once, in the moment when a save has just returned (or nothing is being saved): store and queue index hold the state at exactly this checkpoint. */
+  whenSaved(found: (saved: SavedCheckpoint) => void): void {
+    const tell = (): void => {
+      if (this.#saved !== undefined) found(this.#saved)
+      else if (!this.#isStopped) this.#afterSave.push(tell)
+    }
+    if (this.#isSaving || this.#saved === undefined) this.#afterSave.push(tell)
+    else tell()
   }
 
   /** Saves what is not saved yet, then takes no more. `done` runs later. */
@@ -109,6 +123,7 @@ export class Checkpointer {
         if (storeError !== undefined) return this.#fail(storeError)
         this.#isSaving = false
         this.#savedIndex = batch.appliedIndex
+        this.#saved = { appliedIndex: batch.appliedIndex, digest: batch.digest }
         this.#savedAtMs = clock.nowMs()
         const olderLogFirst = this.#savedLogFirst
         this.#savedLogFirst = logFirst

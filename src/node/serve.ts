@@ -13,7 +13,8 @@ import { realNetwork } from '../platform/network.ts'
 import { realRandom } from '../platform/random.ts'
 import { startRpcServer, type RpcServer } from '../rpc/server.ts'
 import { StorageError } from '../storage/storage-error.ts'
-import { openStateStore } from '../storage/state-store.ts'
+import { installSnapshot, type Installed } from '../storage/snapshot/install.ts'
+import { openStateStore, type StateStore } from '../storage/state-store.ts'
 import { BrokerNode, type NodeSettings } from './broker-node.ts'
 import type { ClusterConfig, NodeConfig } from './config.ts'
 import { openDigestWorker } from './digest-worker.ts'
@@ -40,26 +41,76 @@ export interface RunningNode {
 /** A target that is caught up takes over within a few syncs; one that is not must not hold a stop up. */
 const handOverMsMax = 2_000
 
+/** Starts a node, and starts it again, in this process, whenever it has fetched a snapshot that is to be installed. */
 export async function startNode(config: ClusterConfig, nodeName: string): Promise<RunningNode> {
   const self = config.nodes.find(node => node.name === nodeName)
   if (self === undefined) throw new Error(`there is no node ${nodeName} in ${config.file}`)
   const log = nodeLogger(config.logOutput, nodeName)
-  const checkpoints = await openStateStore(realDisk, `${self.dataDirectory}/state`)
-  if (checkpoints.problem !== undefined) log.warn(checkpoints.problem)
-  const digests = openDigestWorker()
   const news = new News()
-  let rpc: RpcServer | undefined
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<Error>(done => {
     fail = done
   })
+  let isClosing = false
+  let restarting: Promise<void> = Promise.resolve()
+  const start = (): Promise<OneRun> => startOnce(config, self, { log, news, fail, onInstall })
+  const onInstall = (): void => {
+    restarting = restart().catch((error: unknown) => fail(error as Error))
+  }
+  const restart = async (): Promise<void> => {
+    await run.close()
+    if (!isClosing) run = await start()
+  }
+  let run = await start()
+  let closing: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    isClosing = true
+    await restarting
+    await run.close()
+    log.info('stopped')
+    log.flush()
+  }
+  return {
+    get clientPort() {
+      return run.clientPort
+    },
+    get peerPort() {
+      return run.peerPort
+    },
+    failed,
+    onLeadership: listener => news.listen(listener),
+    close: () => (closing ??= close()),
+  }
+}
+
+/** From one start to the next stop. */
+interface OneRun {
+  readonly clientPort: number
+  readonly peerPort: number
+  close(): Promise<void>
+}
+
+interface RunOwner {
+  readonly log: Logger
+  readonly news: News
+  readonly fail: (error: Error) => void
+  readonly onInstall: () => void
+}
+
+async function startOnce(config: ClusterConfig, self: NodeConfig, { log, news, fail, onInstall }: RunOwner): Promise<OneRun> {
+  const checkpoints = await openStateStore(realDisk, `${self.dataDirectory}/state`)
+  if (checkpoints.problem !== undefined) log.warn(checkpoints.problem)
+  const digests = openDigestWorker()
+  let rpc: RpcServer | undefined
   const stalls = stallMeter()
   let node: BrokerNode
   try {
+    const installed = await installWaiting(config, self, checkpoints.store)
+    if (installed !== undefined) log.info(installed.note)
     node = BrokerNode.start({
       config: settingsOf(config, self),
       seams: { clock: realClock, random: realRandom, disk: realDisk, network: realNetwork },
-      checkpoint: { store: checkpoints.store, loaded: checkpoints.loaded },
+      checkpoint: { store: checkpoints.store, loaded: installed?.checkpoint ?? checkpoints.loaded },
       digestLarge: digests.digestLarge,
       processReport: () => ({
         version: packageVersion(),
@@ -75,6 +126,7 @@ export async function startNode(config: ClusterConfig, nodeName: string): Promis
         const leader = config.nodes.find(each => each.number === view.leader)?.name
         news.tell({ term: view.term, leader, isLeader: view.isLeader })
       },
+      onInstall,
       onFatal: error => {
         log.fatal({ err: error }, 'this node stops: %s', error.message)
         fail(error)
@@ -102,16 +154,20 @@ export async function startNode(config: ClusterConfig, nodeName: string): Promis
     await checkpoints.store.close()
     await digests.close()
     stalls.stop()
-    log.info('stopped')
-    log.flush()
   }
-  return {
-    clientPort: server.port,
-    peerPort: node.raft.port,
-    failed,
-    onLeadership: listener => news.listen(listener),
-    close: () => (closing ??= close()),
-  }
+  return { clientPort: server.port, peerPort: node.raft.port, close: () => (closing ??= close()) }
+}
+
+/** A snapshot that was fetched whole takes the place of log, index and state before any of them is looked at. */
+function installWaiting(config: ClusterConfig, self: NodeConfig, store: StateStore): Promise<Installed | undefined> {
+  const { dataDirectory, name: nodeName, number: nodeId } = self
+  const identity = { clusterName: config.clusterName, nodeName, nodeId }
+  return new Promise((done, failed) => {
+    installSnapshot({ disk: realDisk, clock: realClock, dataDirectory, identity, store }, (error, installed) => {
+      if (error === undefined) done(installed)
+      else failed(error)
+    })
+  })
 }
 
 function settingsOf(config: ClusterConfig, self: NodeConfig): NodeSettings {

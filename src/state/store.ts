@@ -49,8 +49,17 @@ export interface LoadedCheckpoint {
   readonly rows: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]
 }
 
+/** Rows of one consistent moment, some at a time. */
+export interface CheckpointRows {
+  /** Undefined rows: there are no more. `done` runs later. */
+  next(done: (error: Error | undefined, rows: LoadedCheckpoint['rows'] | undefined) => void): void
+  close(): void
+}
+
 /** The state's checkpoint on disk (rule 10). */
 export interface CheckpointStore {
   /** One atomic, synced batch. One outstanding. An error is final. */
   save(batch: CheckpointBatch, done: (error: Error | undefined) => void): void
+  /** The rows of the last saved checkpoint, whatever is saved while they are being read. Not to be called while a save is under way. */
+  rows(): CheckpointRows
 }

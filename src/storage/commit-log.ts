@@ -323,6 +323,17 @@ export class CommitLog implements LogStorage {
     isInside = false
   }
 
+  /** The files that hold the entries up to `index`, which is on disk: how many bytes of each, and the checksum that its first record follows. */
+  filesThrough(index: number): readonly { readonly name: string; readonly bytes: number; readonly prevCrc: number }[] {
+    assert(index <= this.#writtenIndex, 'files-through-unwritten', index, this.#writtenIndex)
+    return this.#segments
+      .filter(segment => segment.firstIndex <= index)
+      .map(segment => {
+        const bytes = segment.lastIndex <= index ? segment.endPosition : this.#cutPosition(segment, index)
+        return { name: segment.name, bytes, prevCrc: segment.prev.headerCrc }
+      })
+  }
+
   noteDurable(index: LogIndex): void {
     this.#marks.noteDurable(this.#markAt(Math.min(index, this.#writtenIndex)), this.#flushedBytes)
   }

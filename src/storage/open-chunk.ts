@@ -103,6 +103,11 @@ export class OpenChunkFile {
     return new OpenChunkFile(file, read.chunk, read.validBytes, read.lastCrc, undefined)
   }
 
+  /** What is on disk of it. */
+  get bytes(): number {
+    return this.#position
+  }
+
   /** Writes and syncs one block. `rows` is lent until `done`; one outstanding. After an error the file must not be used again. */
   append(mark: IndexMark, rows: Uint8Array, done: DiskCallback): void {
     assert(!this.#isBusy, 'open-chunk-busy', this.chunk)

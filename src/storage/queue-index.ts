@@ -21,7 +21,7 @@ import { recoverQueueIndex } from './queue-index-recovery.ts'
 import { PendingRows } from './pending-rows.ts'
 import { ChunkRows, readRow, rowBytes } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
-import { blockBytes, blockRows, readSealedBlock, sealChunk } from './sealed-chunk.ts'
+import { blockBytes, blockRows, readSealedBlock, sealChunk, sealedChunkName } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
 import { StorageError } from './storage-error.ts'
 
@@ -46,6 +46,15 @@ export interface QueueIndexStatus {
   readonly sealedChunks: number
   readonly throughIndex: number
   readonly cachedBlocks: number
+}
+
+/** A file of the index, as a snapshot needs to know it. */
+export interface QueueIndexFile {
+  readonly name: string
+  readonly bytes: number
+  /** Equal for equal content; means nothing while the file grows. */
+  readonly tag: string
+  readonly isSealed: boolean
 }
 
 export type OpenedQueueIndex =
@@ -228,6 +237,21 @@ export class QueueIndexFiles {
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** The files that hold what the last saved checkpoint knows. To be asked when a save has just returned: then nothing is being persisted. */
+  files(): readonly QueueIndexFile[] {
+    assert(!this.#isPersisting, 'files-while-persisting')
+    const sealed = this.#sealed.map(({ chunk, afterIndex, mark, rowCount, rowsPosition }) => ({
+      name: sealedChunkName(chunk),
+      bytes: rowsPosition + rowCount * rowBytes,
+      tag: `${afterIndex}-${mark.throughIndex}-${mark.logBytes}-${rowCount}`,
+      isSealed: true,
+    }))
+    const open = [this.#frozen?.file, this.#openFile].flatMap(file =>
+      file === undefined ? [] : [{ name: openChunkName(file.chunk), bytes: file.bytes, tag: '', isSealed: false }],
+    )
+    return [...sealed, ...open]
   }
 
   status(): QueueIndexStatus {

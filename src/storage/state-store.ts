@@ -10,7 +10,7 @@ import { Level } from 'level'
 import { assert } from '../platform/assert.ts'
 import { realClock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
-import { encodeMarker, generationStart, judgeStore, markerKey, rowKey } from './checkpoint-codec.ts'
+import { encodeMarker, generationStart, judgeStore, keyPrefixBytes, KeyKind, markerKey, rowKey } from './checkpoint-codec.ts'
 import type { CheckpointRead, CheckpointWrite, StoreContent } from './checkpoint-codec.ts'
 import { StorageError } from './storage-error.ts'
 
@@ -114,6 +114,31 @@ export class StateStore {
     )
   }
 
+  /** The rows as they are now: LevelDB's iterator is a snapshot. */
+  rows(): {
+    next(done: (error: Error | undefined, rows: CheckpointRead['rows'] | undefined) => void): void
+    close(): void
+  } {
+    assert(this.#saving === undefined, 'rows-while-saving')
+    const iterator = this.#database.iterator({ gte: generationStart(this.#generation), fillCache: false })
+    return {
+      next(done) {
+        iterator.nextv(rowsPerRead).then(
+          entries => {
+            if (entries.length === 0) return done(undefined, undefined)
+            const rows = entries.filter(([key]) => key[4] === KeyKind.row)
+            done(
+              undefined,
+              rows.map(([key, value]) => ({ key: key.subarray(keyPrefixBytes), value })),
+            )
+          },
+          (error: unknown) => done(error as Error, undefined),
+        )
+      },
+      close: () => background(iterator.close()),
+    }
+  }
+
   /** Waits for the save under way. Idempotent. */
   async close(): Promise<void> {
     await this.#saving
@@ -147,6 +172,11 @@ export class StateStore {
       this.#failure = new StorageError(`state store ${this.#directory} could not be written; this node stops`, this.#directory, error)
     done(this.#failure)
   }
+}
+
+/** Nobody waits for it, and a failure has no consequence: the database closes what is left open. */
+function background(task: Promise<void>): void {
+  task.catch(() => undefined)
 }
 
 async function openDatabase(directory: string): Promise<Database> {

@@ -1,0 +1,295 @@
+/**
+ * Catching up by files. One half serves, the other fetches; they talk over a bulk link of their own that the fetcher opens (raft/driver/bulk.ts).
+ *
+ *   fetcher   ask ──▶ manifest (or `wait`, while the snapshot is being taken) ──▶ read, read, read … (a window of pieces) ──▶ all here: judged, installed
+ *   server        ◀── a piece for each read, with its checksum, no faster than `bytesPerSecond`; `gone` when the snapshot is not there any more
+ *
+ * The fetcher decides everything: it asks for what it lacks, in order, takes only the bytes that come next, and asks again after a second without news. So
+ * a piece that is lost, repeated, late or damaged costs time and nothing else; and whoever leads next is asked for the rest.
+ * While it fetches, the node stays a member like any other. What is installed is decided in the last moment, by the core (`judgeSnapshot`).
+ */
+import type { BulkApp, BulkLink, EntryId, NodeId, SnapshotVerdict } from '../../raft/index.ts'
+import { crc32c } from '../platform/bytes.ts'
+import type { Clock, Timer } from '../platform/clock.ts'
+import type { Disk } from '../platform/disk.ts'
+import { decodeManifest, encodeManifest } from '../storage/snapshot/manifest.ts'
+import { Staging } from '../storage/snapshot/staging.ts'
+import type { WantedPiece } from '../storage/snapshot/staging.ts'
+import type { SnapshotSource } from './snapshot-source.ts'
+
+export interface CatchUpOptions {
+  readonly clock: Clock
+  readonly disk: Disk
+  readonly dataDirectory: string
+  readonly source: SnapshotSource
+  readonly raft: {
+    openBulk(peer: NodeId): BulkLink | undefined
+    sendBulk(link: BulkLink, buffers: readonly Uint8Array[]): boolean
+    judgeSnapshot(last: EntryId): SnapshotVerdict
+  }
+  /** What a server sends at most; shared by all that fetch. */
+  readonly bytesPerSecond: number
+  readonly pieceBytes?: number
+  readonly syncBytes?: number
+  /** Everything is here and the core says `install`: called in the turn of the judgement. The taker silences the node, calls `complete`, and starts anew. */
+  readonly install: (staging: Staging) => void
+  readonly note: (sentence: string) => void
+  readonly fatal: (error: Error) => void
+}
+
+export interface CatchUpSettings {
+  /** What is sent to those who fetch, at most. */
+  readonly bytesPerSecond: number
+  /** A member that lacks more applied entries gets files. */
+  readonly lagEntries: number
+  readonly pieceBytes: number
+  /** Synced after so much. */
+  readonly syncBytes: number
+}
+
+const MiB = 1024 * 1024
+export const defaultCatchUp: CatchUpSettings = {
+  bytesPerSecond: 256 * MiB,
+  lagEntries: 1_000_000,
+  pieceBytes: MiB / 4,
+  syncBytes: 64 * MiB,
+}
+
+type Header =
+  | { readonly kind: 'ask' }
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'manifest' }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'read'; readonly index: number; readonly file: number; readonly position: number; readonly bytes: number }
+  | { readonly kind: 'piece'; readonly index: number; readonly file: number; readonly position: number; readonly crc: number }
+
+const pieceBytesByDefault = 256 * 1024
+const windowPieces = 8
+const waitMs = 200
+const patienceMs = 1_000
+const noBytes = new Uint8Array(0)
+
+interface Fetch {
+  readonly from: NodeId
+  link: BulkLink | undefined
+  staging: Staging | undefined
+  /** The last piece that was asked for. */
+  asked: WantedPiece | undefined
+  outstanding: number
+  isWriting: boolean
+  /** Asked for, here, and not written yet, by place: pieces may overtake each other. At most a window of them. */
+  readonly arrived: Map<string, Uint8Array>
+  heardMs: number
+  timer: Timer | undefined
+}
+
+export class CatchUp implements BulkApp {
+  readonly #options: CatchUpOptions
+  #fetch: Fetch | undefined
+  #isStopped = false
+  /** The moment from which on the server may send again. */
+  #sendFromMs = 0
+
+  constructor(options: CatchUpOptions) {
+    this.#options = options
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#fetch?.timer?.cancel()
+    if (this.#fetch?.isWriting === false) this.#fetch.staging?.close()
+    this.#fetch = undefined
+  }
+
+  snapshotOffered(from: NodeId): void {
+    const { clock, raft } = this.#options
+    if (this.#isStopped) return
+    const present = this.#fetch
+    if (present?.from === from || (present !== undefined && clock.nowMs() - present.heardMs < 2 * patienceMs)) return
+    if (present !== undefined) this.#end(present, 'another leader offers one')
+    const started = {
+      from,
+      link: undefined,
+      staging: undefined,
+      asked: undefined,
+      outstanding: 0,
+      isWriting: false,
+      arrived: new Map<string, Uint8Array>(),
+    }
+    const fetch: Fetch = { ...started, heardMs: clock.nowMs(), timer: undefined }
+    this.#fetch = fetch
+    fetch.link = raft.openBulk(from)
+    this.#watch(fetch)
+  }
+
+  bulkOpened(link: BulkLink): void {
+    if (this.#fetch?.link === link) this.#send(link, { kind: 'ask' })
+  }
+
+  bulkClosed(link: BulkLink): void {
+    if (this.#fetch?.link === link) this.#end(this.#fetch, 'the connection closed')
+  }
+
+  bulkFrame(link: BulkLink, bytes: Uint8Array): void {
+    if (this.#isStopped) return
+    const frame = decode(bytes)
+    if (frame === undefined) return link.close('a frame of files that makes no sense')
+    const { header, payload } = frame
+    if (header.kind === 'ask') return this.#onAsk(link)
+    if (header.kind === 'read') return this.#onRead(link, header)
+    const fetch = this.#fetch
+    if (fetch?.link !== link) return
+    if (header.kind === 'manifest') return this.#onManifest(fetch, payload)
+    if (header.kind === 'gone') return this.#end(fetch, 'it is not there any more')
+    if (header.kind !== 'piece') return
+    if (fetch.staging === undefined || header.index !== fetch.staging.manifest.index) return
+    if (crc32c(payload) !== header.crc || fetch.arrived.size >= windowPieces) return
+    fetch.arrived.set(placeKey(header), payload)
+    this.#takeNext(fetch)
+  }
+
+  // The half that serves.
+
+  #onAsk(link: BulkLink): void {
+    const taken = this.#options.source.present()
+    if (taken === undefined) this.#send(link, { kind: 'wait' })
+    else this.#send(link, { kind: 'manifest' }, encodeManifest(taken.manifest))
+  }
+
+  #onRead(link: BulkLink, want: Extract<Header, { kind: 'read' }>): void {
+    const { clock, bytesPerSecond } = this.#options
+    const nowMs = clock.nowMs()
+    const atMs = Math.max(nowMs, this.#sendFromMs)
+    this.#sendFromMs = atMs + (Math.min(want.bytes, this.#pieceBytes) * 1000) / bytesPerSecond
+    const answer = (): void => {
+      if (this.#isStopped || !link.isOpen) return
+      const bytes = this.#options.source.read(want.index, want.file, want.position, Math.min(want.bytes, this.#pieceBytes))
+      if (bytes === undefined) this.#send(link, { kind: 'gone' })
+      else this.#send(link, { kind: 'piece', index: want.index, file: want.file, position: want.position, crc: crc32c(bytes) }, bytes)
+    }
+    if (atMs - nowMs < 1) answer()
+    else clock.setTimer(atMs - nowMs, answer)
+  }
+
+  // The half that fetches.
+
+  #onManifest(fetch: Fetch, bytes: Uint8Array): void {
+    const { disk, dataDirectory, syncBytes, note } = this.#options
+    if (fetch.staging !== undefined) return
+    const manifest = decodeManifest(bytes)
+    if (manifest === undefined) return this.#end(fetch, 'its manifest makes no sense')
+    if (this.#judge(manifest) !== 'install') return this.#end(fetch, 'it is not needed any more')
+    fetch.staging = Staging.open(disk, dataDirectory, manifest, syncBytes)
+    const total = manifest.files.reduce((sum, file) => sum + file.bytes, 0)
+    note(`fetching a snapshot at entry ${manifest.index} from node ${fetch.from}: ${total} bytes, ${fetch.staging.bytesHere} of them here`)
+    this.#heard(fetch)
+    if (fetch.staging.isWhole) this.#finish(fetch, fetch.staging)
+    else this.#askMore(fetch, fetch.staging)
+  }
+
+  #askMore(fetch: Fetch, staging: Staging): void {
+    while (fetch.outstanding < windowPieces && fetch.link !== undefined) {
+      const want = staging.wanted(fetch.asked, this.#pieceBytes)
+      if (want === undefined) return
+      fetch.asked = want
+      fetch.outstanding++
+      this.#send(fetch.link, { kind: 'read', index: staging.manifest.index, ...want })
+    }
+  }
+
+  #takeNext(fetch: Fetch): void {
+    const { staging } = fetch
+    if (staging === undefined) return
+    const next = fetch.isWriting ? undefined : staging.wanted(undefined, this.#pieceBytes)
+    if (next === undefined) return
+    const bytes = fetch.arrived.get(placeKey(next))
+    if (bytes?.length !== next.bytes) return
+    fetch.arrived.delete(placeKey(next))
+    fetch.isWriting = true
+    fetch.outstanding--
+    this.#heard(fetch)
+    staging.add(bytes, error => this.#onWritten(fetch, staging, error))
+  }
+
+  #onWritten(fetch: Fetch, staging: Staging, error: Error | undefined): void {
+    fetch.isWriting = false
+    if (error !== undefined) return this.#options.fatal(error)
+    if (this.#fetch !== fetch || this.#isStopped) return staging.close()
+    if (staging.isWhole) return this.#finish(fetch, staging)
+    this.#askMore(fetch, staging)
+    this.#takeNext(fetch)
+  }
+
+  #finish(fetch: Fetch, staging: Staging): void {
+    const isWanted = this.#judge(staging.manifest) === 'install'
+    this.#end(fetch, isWanted ? 'it is whole' : 'it is not needed any more')
+    if (isWanted) this.#options.install(staging)
+  }
+
+  #judge({ index, term }: { readonly index: number; readonly term: number }): SnapshotVerdict {
+    return this.#options.raft.judgeSnapshot({ index, term } as EntryId)
+  }
+
+  #heard(fetch: Fetch): void {
+    fetch.heardMs = this.#options.clock.nowMs()
+  }
+
+  /** Nothing came for a while: what was asked for may be lost. For much longer: the link is given up. */
+  #watch(fetch: Fetch): void {
+    const { clock } = this.#options
+    fetch.timer = clock.setTimer(fetch.staging === undefined ? waitMs : patienceMs, () => {
+      if (this.#fetch !== fetch) return
+      const silentMs = clock.nowMs() - fetch.heardMs
+      if (fetch.staging === undefined) {
+        if (silentMs > 20 * patienceMs) return this.#end(fetch, 'no manifest came')
+        if (fetch.link?.isOpen === true) this.#send(fetch.link, { kind: 'ask' })
+      } else if (silentMs >= patienceMs && !fetch.isWriting) {
+        if (silentMs > 5 * patienceMs) return this.#end(fetch, 'nothing came any more')
+        fetch.asked = undefined
+        fetch.outstanding = 0
+        fetch.arrived.clear()
+        this.#askMore(fetch, fetch.staging)
+      }
+      this.#watch(fetch)
+    })
+  }
+
+  /** What is here stays, for the next attempt. */
+  #end(fetch: Fetch, why: string): void {
+    if (this.#fetch !== fetch) return
+    this.#fetch = undefined
+    fetch.timer?.cancel()
+    if (!fetch.isWriting) fetch.staging?.close()
+    this.#options.note(`fetching the snapshot of node ${fetch.from} ends: ${why}`)
+    fetch.link?.close(why)
+  }
+
+  get #pieceBytes(): number {
+    return this.#options.pieceBytes ?? pieceBytesByDefault
+  }
+
+  #send(link: BulkLink, header: Header, payload: Uint8Array = noBytes): void {
+    const text = Buffer.from(JSON.stringify(header))
+    const head = new Uint8Array(2 + text.length)
+    head[0] = text.length & 0xff
+    head[1] = text.length >> 8
+    head.set(text, 2)
+    this.#options.raft.sendBulk(link, payload.length === 0 ? [head] : [head, payload])
+  }
+}
+
+function placeKey(place: { readonly file: number; readonly position: number }): string {
+  return `${place.file}/${place.position}`
+}
+
+function decode(bytes: Uint8Array): { readonly header: Header; readonly payload: Uint8Array } | undefined {
+  const end = 2 + (bytes[0] ?? 0) + (bytes[1] ?? 0) * 256
+  if (end > bytes.length || end === 2) return undefined
+  try {
+    const header = JSON.parse(Buffer.from(bytes.subarray(2, end)).toString('utf8')) as Header
+    return { header, payload: bytes.subarray(end) }
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}

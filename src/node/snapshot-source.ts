@@ -1,0 +1,147 @@
+/**
+ * The snapshot that this node can give: taken when somebody asks and there is none that is fresh, kept for whoever asks next, found again after a restart.
+ * Taking one stops nothing: the state is read from the store's own snapshot of the last checkpoint, the log and the sealed index are named in place.
+ */
+import type { StoredEntry } from '../../raft/index.ts'
+import type { Disk, DiskFile } from '../platform/disk.ts'
+import type { CheckpointStore } from '../state/store.ts'
+import type { CommitLog } from '../storage/commit-log.ts'
+import type { QueueIndexFiles } from '../storage/queue-index.ts'
+import type { SnapshotFile } from '../storage/snapshot/manifest.ts'
+import { findSnapshot, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
+import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
+
+export interface SnapshotSourceOptions {
+  readonly disk: Disk
+  readonly dataDirectory: string
+  readonly log: CommitLog
+  readonly index: QueueIndexFiles
+  readonly store: CheckpointStore
+  readonly checkpointer: Checkpointer
+  readonly appliedIndex: () => number
+  /** Tells the state files of one process from those of another. */
+  readonly origin: string
+  /** A snapshot that lacks more applied entries than this is taken anew. */
+  readonly staleEntries: number
+  /** The encoded membership at an entry, in base64. */
+  readonly membershipAt: (index: number) => string
+  readonly note: (sentence: string) => void
+}
+
+export class SnapshotSource {
+  readonly #options: SnapshotSourceOptions
+  #taken: TakenSnapshot | undefined
+  #isTaking = false
+  #isStopped = false
+  #open: { readonly path: string; readonly file: DiskFile } | undefined
+
+  constructor(options: SnapshotSourceOptions) {
+    this.#options = options
+    this.#taken = findSnapshot(options.disk, this.#directory)
+  }
+
+  /** A fresh one; undefined while it is being taken: ask again. */
+  present(): TakenSnapshot | undefined {
+    if (this.#taken !== undefined && this.#isFresh(this.#taken)) return this.#taken
+    if (!this.#isTaking && !this.#isStopped) {
+      this.#isTaking = true
+      this.#options.checkpointer.whenSaved(saved => this.#take(saved))
+    }
+    return undefined
+  }
+
+  /** Bytes of a file of the snapshot at `index`; undefined when it is not there any more. */
+  read(index: number, number: number, position: number, bytesMax: number): Uint8Array | undefined {
+    const file = this.#taken?.manifest.index === index ? this.#taken.manifest.files[number] : undefined
+    if (file === undefined || this.#isStopped || position >= file.bytes) return undefined
+    const path = this.#pathOf(file)
+    const bytes = new Uint8Array(Math.min(bytesMax, file.bytes - position))
+    const opened = this.#use(path)
+    if (opened === undefined) return undefined
+    return opened.readSync(bytes, position) === bytes.length ? bytes : undefined
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#open?.file.close()
+    this.#open = undefined
+  }
+
+  get #directory(): string {
+    return `${this.#options.dataDirectory}/snapshots`
+  }
+
+  /** Its log is still there, and it is not too old. */
+  #isFresh({ manifest }: TakenSnapshot): boolean {
+    const { log, appliedIndex, staleEntries } = this.#options
+    return manifest.index >= log.firstIndex && appliedIndex() - manifest.index <= staleEntries && this.#isThere(manifest)
+  }
+
+  #isThere(manifest: TakenSnapshot['manifest']): boolean {
+    return manifest.files.every(file => file.kind === 'state' || this.#options.disk.exists(this.#pathOf(file)))
+  }
+
+  #pathOf(file: TakenSnapshot['manifest']['files'][number]): string {
+    const { dataDirectory } = this.#options
+    if (file.kind === 'log') return `${dataDirectory}/log/${file.name}`
+    const isCopied = file.kind === 'state' || file.name.endsWith('.open')
+    return isCopied ? `${this.#taken?.directory ?? this.#directory}/${file.name}` : `${dataDirectory}/queue-index/${file.name}`
+  }
+
+  #use(path: string): DiskFile | undefined {
+    if (this.#open?.path === path) return this.#open.file
+    this.#open?.file.close()
+    this.#open = undefined
+    if (!this.#options.disk.exists(path)) return undefined
+    const file = this.#options.disk.open(path, { create: false })
+    this.#open = { path, file }
+    return file
+  }
+
+  /** Segments, and what spares the receiver from reading the sealed ones at every start. */
+  #logFiles(throughIndex: number): SnapshotFile[] {
+    const { disk, dataDirectory, log } = this.#options
+    const segments = log.filesThrough(throughIndex)
+    return segments.flatMap(({ name, bytes, prevCrc }, i): SnapshotFile[] => {
+      const segment: SnapshotFile = { kind: 'log', name, bytes, tag: `${prevCrc}` }
+      const sidecar = name.replace(/\.log$/, '.idx')
+      const path = `${dataDirectory}/log/${sidecar}`
+      if (i === segments.length - 1 || !disk.exists(path)) return [segment]
+      const file = disk.open(path, { create: false })
+      const sidecarBytes = file.sizeBytes()
+      file.close()
+      return [segment, { kind: 'log', name: sidecar, bytes: sidecarBytes, tag: `${prevCrc}-${sidecarBytes}` }]
+    })
+  }
+
+  /** In the moment of a saved checkpoint: what belongs to it is fixed here, before anything goes on. */
+  #take({ appliedIndex, digest }: SavedCheckpoint): void {
+    const { disk, dataDirectory, log, index, store, origin, membershipAt } = this.#options
+    if (this.#isStopped || appliedIndex < log.firstIndex) {
+      this.#isTaking = false
+      return
+    }
+    const entry: StoredEntry = log.entry(appliedIndex as StoredEntry['index'])
+    const indexFiles = index.files()
+    const own = `${origin}-${appliedIndex}`
+    const files = [
+      { kind: 'state' as const, name: 'state', bytes: 0, tag: own },
+      ...indexFiles.map(({ name, bytes, tag, isSealed }) => ({ kind: 'index' as const, name, bytes, tag: isSealed ? tag : own })),
+      ...this.#logFiles(appliedIndex),
+    ]
+    const copies = indexFiles
+      .filter(file => !file.isSealed)
+      .map(({ name, bytes }) => ({ path: `${dataDirectory}/queue-index/${name}`, name, bytes }))
+    const place = { format: 1 as const, term: entry.term, index: appliedIndex, lastWallMs: entry.wallMs, digest }
+    const manifest = { ...place, membership: membershipAt(appliedIndex), files }
+    takeSnapshot(disk, this.#directory, { manifest, rows: store.rows(), copies }, (error, taken) => {
+      this.#isTaking = false
+      if (taken !== undefined) this.#taken = taken
+      this.#options.note(
+        error === undefined
+          ? `a snapshot at entry ${appliedIndex} is there`
+          : `the snapshot at entry ${appliedIndex} could not be taken: ${error.message}`,
+      )
+    })
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Installing a snapshot, at a start, before anything of the data directory is read. As long as `incoming/complete` is there the start does all of this
+ * again, so a crash between any two steps changes nothing:
+ *
+ *   the rows are read and checked → durable mark lowered to nothing → segments, index and base that are not the snapshot's removed
+ *   → its segments get our directory id in their header, and their name in `log/` → queue index renamed → directories synced
+ *   → rows saved as a new generation of the state store → `complete` removed
+ *
+ * Whether it may be installed was decided when `complete` was written: its index was above our commit and its last entry not in our log, and nothing has
+ * been acknowledged since. Term, vote and the reasons for reserve are kept as they are.
+ */
+import type { Clock } from '../../platform/clock.ts'
+import type { Disk } from '../../platform/disk.ts'
+import type { CheckpointRead, CheckpointWrite } from '../checkpoint-codec.ts'
+import { readDataDirectory } from '../data-directory.ts'
+import type { DataIdentity } from '../data-directory.ts'
+import { HardStateFile, readHardState } from '../hard-state.ts'
+import { baseName, encodeBase, writeBaseSync } from '../log-base.ts'
+import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from '../segment.ts'
+import { StorageError } from '../storage-error.ts'
+import { decodeManifest, relativePath } from './manifest.ts'
+import type { SnapshotFile, SnapshotManifest } from './manifest.ts'
+import { completeName, discardIncoming, incomingName } from './staging.ts'
+import { readRows } from './state-file.ts'
+import { readWhole } from './take-snapshot.ts'
+
+export interface InstallOptions {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly dataDirectory: string
+  readonly identity: DataIdentity
+  readonly store: { save(batch: CheckpointWrite, done: (error: Error | undefined) => void): void }
+}
+
+export interface Installed {
+  readonly checkpoint: CheckpointRead
+  readonly note: string
+}
+
+/** `done` runs at once with nothing when there is nothing to install. */
+export function installSnapshot(options: InstallOptions, done: (error: Error | undefined, installed: Installed | undefined) => void): void {
+  const { disk, dataDirectory, store } = options
+  const manifest = findComplete(disk, dataDirectory)
+  if (manifest === undefined) return done(undefined, undefined)
+  const checkpoint = readCheckpoint(disk, dataDirectory, manifest)
+  if (checkpoint === undefined) {
+    discardIncoming(disk, dataDirectory)
+    return done(undefined, undefined)
+  }
+  putInPlace(options, manifest)
+  store.save({ ...checkpoint, puts: checkpoint.rows, deletes: [] }, error => {
+    if (error !== undefined) return done(error, undefined)
+    discardIncoming(disk, dataDirectory)
+    done(undefined, { checkpoint, note: `a snapshot at entry ${manifest.index} has been installed; the log goes on behind it` })
+  })
+}
+
+/** The snapshot that waits to be installed. */
+export function findComplete(disk: Disk, dataDirectory: string): SnapshotManifest | undefined {
+  const path = `${dataDirectory}/${incomingName}/${completeName}`
+  return disk.exists(path) ? decodeManifest(readWhole(disk, path)) : undefined
+}
+
+function readCheckpoint(disk: Disk, dataDirectory: string, manifest: SnapshotManifest): CheckpointRead | undefined {
+  const path = `${dataDirectory}/${incomingName}/state`
+  const bytes = manifest.files.find(file => file.kind === 'state')?.bytes ?? 0
+  const file = disk.open(path, { create: true })
+  const rows = readRows(file, bytes)
+  file.close()
+  return rows === undefined ? undefined : { number: 1, appliedIndex: manifest.index, digest: manifest.digest, rows }
+}
+
+function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, manifest: SnapshotManifest): void {
+  const directoryId = readDataDirectory(disk, dataDirectory, identity)
+  const found = directoryId === undefined ? undefined : readHardState(disk, dataDirectory, directoryId)
+  if (directoryId === undefined || found?.kind !== 'found') {
+    throw new StorageError(
+      `${dataDirectory}: a snapshot waits to be installed, but the directory's identity or hard state is gone`,
+      dataDirectory,
+    )
+  }
+  const isVoteWithheld = found.record.isVoteWithheld || found.isSlotLost
+  // The constructor writes both slots. A mark above the new end would look like lost entries.
+  const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record: { ...found.record, mark: 0, isVoteWithheld } })
+  const wanted = new Set(manifest.files.map(relativePath))
+  for (const part of ['log', 'queue-index']) {
+    disk.makeDirectory(`${dataDirectory}/${part}`)
+    for (const name of disk.list(`${dataDirectory}/${part}`))
+      if (!wanted.has(`${part}/${name}`)) disk.remove(`${dataDirectory}/${part}/${name}`)
+  }
+  for (const file of manifest.files) {
+    const source = `${dataDirectory}/${incomingName}/${relativePath(file)}`
+    if (file.kind === 'state' || !disk.exists(source)) continue
+    if (isSegment(file)) adopt(disk, source, file.bytes, directoryId)
+    disk.rename(source, `${dataDirectory}/${relativePath(file)}`)
+  }
+  writeBase(disk, dataDirectory, manifest, directoryId)
+  for (const part of ['log', 'queue-index']) disk.syncDirectory(`${dataDirectory}/${part}`)
+  hardState.close(() => undefined)
+}
+
+function isSegment(file: SnapshotFile): boolean {
+  return file.kind === 'log' && file.name.endsWith('.log')
+}
+
+/** A segment becomes ours: our directory's id in its header, and nothing behind its last record. */
+function adopt(disk: Disk, path: string, bytes: number, directoryId: Uint8Array): void {
+  const file = disk.open(path, { create: false })
+  const header = new Uint8Array(segmentHeaderBytes)
+  const decoded = decodeSegmentHeader(header.subarray(0, file.readSync(header, 0)))
+  if (decoded.kind === 'bad') throw new StorageError(`${path}: its header ${decoded.problem}; remove ${incomingName} and start again`, path)
+  file.writeSync(encodeSegmentHeader(decoded.prev, directoryId), 0)
+  if (file.sizeBytes() > bytes) file.truncateSync(bytes)
+  file.syncSync()
+  file.close()
+}
+
+function writeBase(disk: Disk, dataDirectory: string, manifest: SnapshotManifest, directoryId: Uint8Array): void {
+  const first = manifest.files
+    .filter(isSegment)
+    .map(file => file.name)
+    .sort()[0]
+  if (first === undefined) throw new StorageError(`${dataDirectory}: the snapshot at entry ${manifest.index} has no log`, dataDirectory)
+  const header = decodeSegmentHeader(readWhole(disk, `${dataDirectory}/log/${first}`).subarray(0, segmentHeaderBytes))
+  if (header.kind === 'bad') throw new StorageError(`${dataDirectory}/log/${first}: its header ${header.problem}`, dataDirectory)
+  if (header.prev.index > 0) writeBaseSync(disk, `${dataDirectory}/log`, encodeBase(header.prev, directoryId))
+  else if (disk.exists(`${dataDirectory}/log/${baseName}`)) disk.remove(`${dataDirectory}/log/${baseName}`)
+}

@@ -1,0 +1,140 @@
+/**
+ * Taking a snapshot: the state's rows and the queue index's growing files are copied, everything else is immutable and is named in place.
+ *
+ *   snapshots/4181/state, 000000000007.open …   written, synced → snapshots/4181/manifest written under another name, synced, renamed: it is there
+ *
+ * What is copied was fixed in one moment, when a checkpoint had just been saved; nothing of it is held still meanwhile. Older snapshots go when the new one is
+ * there. After a crash a directory without a manifest is removed. A fetcher that reads what is removed is told so, and begins with the new one.
+ */
+import type { Disk, DiskFile } from '../../platform/disk.ts'
+import { decodeManifest, encodeManifest } from './manifest.ts'
+import type { SnapshotManifest } from './manifest.ts'
+import { encodeRows } from './state-file.ts'
+import type { StateRow } from './state-file.ts'
+
+/** Rows of one consistent moment, some at a time. */
+export interface RowReader {
+  /** Undefined rows: there are no more. Runs later. */
+  next(done: (error: Error | undefined, rows: readonly StateRow[] | undefined) => void): void
+  close(): void
+}
+
+export interface SnapshotParts {
+  /** All but the size of the state file, which is not known yet. */
+  readonly manifest: SnapshotManifest
+  readonly rows: RowReader
+  /** Files that grow or may be removed: copied as they are now. */
+  readonly copies: readonly { readonly path: string; readonly name: string; readonly bytes: number }[]
+}
+
+export interface TakenSnapshot {
+  readonly manifest: SnapshotManifest
+  readonly directory: string
+}
+
+export type SnapshotDone = (error: Error | undefined, taken: TakenSnapshot | undefined) => void
+
+const pieceBytes = 256 * 1024
+const manifestName = 'manifest'
+
+/** `done` never runs inside this call. */
+export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts, done: SnapshotDone): void {
+  const directory = `${snapshots}/${parts.manifest.index}`
+  removeTree(disk, directory)
+  disk.makeDirectory(directory)
+  const state = disk.open(`${directory}/state`, { create: true })
+  let position = 0
+  const fail = (error: Error): void => {
+    parts.rows.close()
+    state.close()
+    done(error, undefined)
+  }
+  const finish = (): void => {
+    parts.rows.close()
+    state.close()
+    const files = parts.manifest.files.map(file => (file.kind === 'state' ? { ...file, bytes: position } : file))
+    const manifest = { ...parts.manifest, files }
+    writeManifest(disk, directory, encodeManifest(manifest), error => {
+      if (error !== undefined) return done(error, undefined)
+      for (const name of disk.list(snapshots)) if (name !== `${manifest.index}`) removeTree(disk, `${snapshots}/${name}`)
+      done(undefined, { manifest, directory })
+    })
+  }
+  const next = (): void => {
+    parts.rows.next((error, rows) => {
+      if (error !== undefined) return fail(error)
+      if (rows === undefined)
+        return state.sync(synced => (synced === undefined ? copyFiles(disk, directory, parts, 0, copied) : fail(synced)))
+      const block = encodeRows(rows)
+      const at = position
+      position += block.length
+      state.write(at, [block], written => (written === undefined ? next() : fail(written)))
+    })
+  }
+  const copied = (error: Error | undefined): void => (error === undefined ? finish() : fail(error))
+  next()
+}
+
+/** The snapshot that an earlier process left, if all of it is there; what is not whole is removed. */
+export function findSnapshot(disk: Disk, snapshots: string): TakenSnapshot | undefined {
+  let found: TakenSnapshot | undefined
+  for (const name of disk.list(snapshots)) {
+    const directory = `${snapshots}/${name}`
+    const manifest = disk.exists(`${directory}/${manifestName}`)
+      ? decodeManifest(readWhole(disk, `${directory}/${manifestName}`))
+      : undefined
+    if (manifest === undefined || found !== undefined) removeTree(disk, directory)
+    else found = { manifest, directory }
+  }
+  return found
+}
+
+export function readWhole(disk: Disk, path: string): Uint8Array {
+  const file = disk.open(path, { create: false })
+  const bytes = new Uint8Array(file.sizeBytes())
+  const count = file.readSync(bytes, 0)
+  file.close()
+  return bytes.subarray(0, count)
+}
+
+/** Files of a flat directory. The empty directory stays. */
+export function removeTree(disk: Disk, directory: string): void {
+  for (const name of disk.list(directory)) if (disk.exists(`${directory}/${name}`)) disk.remove(`${directory}/${name}`)
+}
+
+function copyFiles(disk: Disk, directory: string, parts: SnapshotParts, number: number, done: (error: Error | undefined) => void): void {
+  const copy = parts.copies[number]
+  if (copy === undefined) return done(undefined)
+  let source: DiskFile
+  try {
+    source = disk.open(copy.path, { create: false })
+  } catch (error) {
+    // Sealed in the meantime: the next attempt finds it under its new name.
+    return done(error as Error)
+  }
+  const target = disk.open(`${directory}/${copy.name}`, { create: true })
+  const end = (error: Error | undefined): void => {
+    source.close()
+    target.close()
+    if (error === undefined) copyFiles(disk, directory, parts, number + 1, done)
+    else done(error)
+  }
+  const step = (position: number): void => {
+    if (position >= copy.bytes) return target.sync(end)
+    const piece = new Uint8Array(Math.min(pieceBytes, copy.bytes - position))
+    if (source.readSync(piece, position) < piece.length) return end(new Error(`${copy.path} is shorter than it was`))
+    target.write(position, [piece], error => (error === undefined ? step(position + piece.length) : end(error)))
+  }
+  step(0)
+}
+
+function writeManifest(disk: Disk, directory: string, bytes: Uint8Array, done: (error: Error | undefined) => void): void {
+  const file = disk.open(`${directory}/${manifestName}.tmp`, { create: true })
+  file.writeAndSync(0, [bytes], error => {
+    file.close()
+    if (error !== undefined) return done(error)
+    disk.rename(`${directory}/${manifestName}.tmp`, `${directory}/${manifestName}`)
+    disk.syncDirectory(directory)
+    done(undefined)
+  })
+}

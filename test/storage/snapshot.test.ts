@@ -1,0 +1,293 @@
+/** Taking, fetching and installing a snapshot on simulated disks: with crashes after every disk operation of either side, and with what must be refused. */
+import { describe, expect, it } from 'vitest'
+import type { LogIndex } from '../../raft/index.ts'
+import { CheckpointDisk } from '../../chaos/sim/checkpoint-store.ts'
+import { mustExist } from '../../src/platform/assert.ts'
+import type { Disk } from '../../src/platform/disk.ts'
+import type { CheckpointWrite } from '../../src/storage/checkpoint-codec.ts'
+import { openLog } from '../../src/storage/open-log.ts'
+import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { installSnapshot } from '../../src/storage/snapshot/install.ts'
+import type { Installed } from '../../src/storage/snapshot/install.ts'
+import { decodeManifest, encodeManifest } from '../../src/storage/snapshot/manifest.ts'
+import type { SnapshotManifest } from '../../src/storage/snapshot/manifest.ts'
+import { Staging } from '../../src/storage/snapshot/staging.ts'
+import { encodeRows, readRows } from '../../src/storage/snapshot/state-file.ts'
+import type { StateRow } from '../../src/storage/snapshot/state-file.ts'
+import { findSnapshot, readWhole, takeSnapshot } from '../../src/storage/snapshot/take-snapshot.ts'
+import type { TakenSnapshot } from '../../src/storage/snapshot/take-snapshot.ts'
+import { append, rigDirectory, rigIdentity, StorageRig } from './rig.ts'
+
+const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
+const rows: StateRow[] = Array.from({ length: 20 }, (_, i) => ({ key: Uint8Array.of(7, i), value: new Uint8Array(30).fill(i) }))
+const snapshots = `${rigDirectory}/snapshots`
+
+/** A leader's log of several segments; the snapshot is at entry 90 of 100. */
+function aLeader(seed: string): { rig: StorageRig; opened: OpenedLog; disk: Disk } {
+  const rig = new StorageRig(`leader/${seed}`)
+  const options = rig.openOptions()
+  const opened = openLog({ ...options, limits: rig.limits })
+  append(opened, 3, 100, 400)
+  rig.flush(opened)
+  return { rig, opened, disk: options.disk }
+}
+
+function take({ rig, opened, disk }: ReturnType<typeof aLeader>): TakenSnapshot {
+  let left = 2
+  const reader = {
+    next: (done: (error: undefined, some: readonly StateRow[] | undefined) => void) => {
+      left--
+      rig.scheduler.schedule(1, () => done(undefined, left < 0 ? undefined : rows.slice(left * 10, left * 10 + 10)))
+    },
+    close: () => undefined,
+  }
+  const log = opened.log.filesThrough(90).map(({ name, bytes, prevCrc }) => ({ kind: 'log' as const, name, bytes, tag: `${prevCrc}` }))
+  const files = [{ kind: 'state' as const, name: 'state', bytes: 0, tag: 'one' }, ...log]
+  const manifest = { format: 1 as const, term: 3, index: 90, lastWallMs: 5, digest, membership: '', files }
+  let taken: TakenSnapshot | undefined
+  takeSnapshot(disk, snapshots, { manifest, rows: reader, copies: [] }, (error, found) => {
+    if (error !== undefined) throw error
+    taken = found
+  })
+  rig.scheduler.runUntilTrue(() => taken !== undefined, 60_000)
+  return mustExist(taken, 'taken')
+}
+
+/** The bytes of each file of the snapshot. */
+function contents(rig: StorageRig, { manifest, directory }: TakenSnapshot): Uint8Array[] {
+  return manifest.files.map(({ kind, name, bytes }) => {
+    const path = kind === 'state' ? `${directory}/state` : `${rigDirectory}/log/${name}`
+    return mustExist(rig.disk.contentOf(path), 'file').slice(0, bytes)
+  })
+}
+
+/** Fetches all that is missing, in pieces, and declares it complete. How many bytes came. */
+function fetchAll(rig: StorageRig, manifest: SnapshotManifest, source: readonly Uint8Array[], piecesMax = Infinity): number {
+  const disk = rig.disk.openProcess(mustExist(rig.process, 'process'))
+  const staging = Staging.open(disk, rigDirectory, manifest, 3_000)
+  let fetched = 0
+  for (let pieces = 0; pieces < piecesMax && !staging.isWhole; pieces++) {
+    const want = mustExist(staging.wanted(undefined, 1_000), 'wanted')
+    let isDone = false
+    staging.add(mustExist(source[want.file], 'source').slice(want.position, want.position + want.bytes), error => {
+      if (error !== undefined) throw error
+      isDone = true
+    })
+    rig.scheduler.runUntilTrue(() => isDone, 60_000)
+    expect(isDone).toBe(true)
+    fetched += want.bytes
+  }
+  if (staging.isWhole) staging.complete()
+  staging.close()
+  return fetched
+}
+
+function install(rig: StorageRig, checkpoints: CheckpointDisk): Installed | undefined {
+  const { disk, clock } = rig.openOptions()
+  const store = checkpoints.open(mustExist(rig.process, 'process')).store
+  let end: { installed: Installed | undefined } | undefined
+  const save = (batch: CheckpointWrite, done: (error: Error | undefined) => void): void => store.save(batch, done)
+  installSnapshot({ disk, clock, dataDirectory: rigDirectory, identity: rigIdentity, store: { save } }, (error, installed) => {
+    if (error !== undefined) throw error
+    end = { installed }
+  })
+  rig.scheduler.runUntilTrue(() => end !== undefined, 60_000)
+  return mustExist(end, 'install-end').installed
+}
+
+/** A node with 30 entries of its own that are not the group's, in term 2. */
+function aFollower(seed: string): { rig: StorageRig; checkpoints: CheckpointDisk } {
+  const rig = new StorageRig(`follower/${seed}`)
+  const opened = rig.open()
+  opened.hardState.save({ term: 4 as never, votedFor: 2 }, () => undefined)
+  append(opened, 2, 30, 700)
+  rig.flush(opened)
+  rig.settle()
+  return { rig, checkpoints: new CheckpointDisk(rig.scheduler, rig.random.stream('checkpoints')) }
+}
+
+function checkInstalled(rig: StorageRig, source: OpenedLog): void {
+  const { log, recovered } = rig.open()
+  expect(log.lastId).toEqual({ term: 3, index: 90 })
+  expect(recovered.hardState).toEqual({ term: 4, votedFor: 2 })
+  for (const index of [1, 45, 90] as LogIndex[])
+    expect(Buffer.from(log.entry(index).body)).toEqual(Buffer.from(source.log.entry(index).body))
+}
+
+describe('a snapshot', () => {
+  it('is taken, fetched and installed: log, rows and term are there, own uncommitted entries are not', () => {
+    const source = aLeader('whole')
+    const { rig: leader, opened } = source
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('whole')
+    fetchAll(rig, taken.manifest, contents(leader, taken))
+    const installed = install(rig, checkpoints)
+    expect(installed?.checkpoint.rows.map(({ key }) => key[1]).sort((a = 0, b = 0) => a - b)).toEqual(rows.map(({ key }) => key[1]))
+    expect(installed?.checkpoint).toMatchObject({ number: 1, appliedIndex: 90, digest })
+    checkInstalled(rig, opened)
+    expect(install(rig, checkpoints)).toBeUndefined()
+  })
+
+  it('of a log whose beginning is deleted makes a log that begins there', () => {
+    const source = aLeader('trimmed')
+    const { rig: leader, opened } = source
+    opened.log.trimTo(60 as LogIndex)
+    leader.settle()
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('trimmed')
+    fetchAll(rig, taken.manifest, contents(leader, taken))
+    install(rig, checkpoints)
+    const { log } = rig.open()
+    expect(log.firstIndex).toBe(opened.log.firstIndex)
+    expect(log.firstIndex).toBeGreaterThan(1)
+    expect(log.lastId.index).toBe(90)
+  })
+
+  it('that was being fetched goes on where it ended, also under a manifest of another leader', () => {
+    const source = aLeader('resumed')
+    const { rig: leader, opened } = source
+    const taken = take(source)
+    const bytes = contents(leader, taken)
+    const total = bytes.reduce((sum, file) => sum + file.length, 0)
+    const { rig, checkpoints } = aFollower('resumed')
+    expect(fetchAll(rig, taken.manifest, bytes, 20)).toBeGreaterThan(10_000)
+    rig.cutPower()
+    rig.open()
+    const state = { ...mustExist(taken.manifest.files[0], 'state'), tag: 'two' }
+    const other = { ...taken.manifest, files: [state, ...taken.manifest.files.slice(1)] }
+    const fetched = fetchAll(rig, other, bytes)
+    expect(fetched).toBeLessThan(total - 8_000)
+    install(rig, checkpoints)
+    checkInstalled(rig, opened)
+  })
+
+  it('taken by an earlier process is found again; what is not whole is removed', () => {
+    const source = aLeader('found')
+    const { rig } = source
+    const taken = take(source)
+    rig.kill()
+    const { disk } = rig.openOptions()
+    expect(findSnapshot(disk, snapshots)).toEqual(taken)
+    disk.remove(`${snapshots}/90/manifest`)
+    expect(findSnapshot(disk, snapshots)).toBeUndefined()
+    expect(disk.list(`${snapshots}/90`)).toEqual([])
+  })
+
+  it('whose rows are damaged is thrown away, and the node keeps its own log', () => {
+    const source = aLeader('damaged')
+    const { rig: leader } = source
+    const taken = take(source)
+    const bytes = contents(leader, taken)
+    const state = mustExist(bytes[0], 'state')
+    state[40] = (state[40] ?? 0) ^ 1
+    const { rig, checkpoints } = aFollower('damaged')
+    fetchAll(rig, taken.manifest, bytes)
+    expect(install(rig, checkpoints)).toBeUndefined()
+    expect(rig.open().log.lastId).toEqual({ term: 2, index: 30 })
+  })
+})
+
+describe('a power cut after any disk operation', () => {
+  it('of fetching and installing leaves the old log or the new one, never a mixture, and a second try succeeds', () => {
+    const source = aLeader('crashes')
+    const { rig: leader, opened } = source
+    const taken = take(source)
+    const bytes = contents(leader, taken)
+    for (let operation = 1; ; operation++) {
+      const { rig, checkpoints } = aFollower(`crash/${operation}`)
+      rig.disk.crashAfter(rig.disk.operations + operation)
+      let hasCrashed = false
+      try {
+        fetchAll(rig, taken.manifest, bytes)
+        install(rig, checkpoints)
+      } catch (error) {
+        if (rig.disk.isInUse) throw error
+        hasCrashed = true
+      }
+      rig.cutPower()
+      checkpoints.losePower()
+      rig.disk.crashAfter(Infinity)
+      const wasInstalled = install(rig, checkpoints) !== undefined
+      const { lastId } = rig.open().log
+      if (lastId.index !== 90) {
+        expect(wasInstalled).toBe(false)
+        expect(lastId).toEqual({ term: 2, index: 30 })
+        fetchAll(rig, taken.manifest, bytes)
+        install(rig, checkpoints)
+      }
+      checkInstalled(rig, opened)
+      if (!hasCrashed) {
+        expect(operation).toBeGreaterThan(60)
+        return
+      }
+    }
+  })
+
+  it('of taking leaves no snapshot or a whole one', () => {
+    for (let operation = 1; ; operation++) {
+      const source = aLeader(`taking/${operation}`)
+      const { rig } = source
+      rig.disk.crashAfter(rig.disk.operations + operation)
+      let hasCrashed = false
+      try {
+        take(source)
+      } catch (error) {
+        if (rig.disk.isInUse) throw error
+        hasCrashed = true
+      }
+      rig.cutPower()
+      rig.disk.crashAfter(Infinity)
+      const { disk } = rig.openOptions()
+      const found = findSnapshot(disk, snapshots)
+      if (found !== undefined) expect(readWhole(disk, `${found.directory}/state`)).toHaveLength(found.manifest.files[0]?.bytes ?? 0)
+      if (!hasCrashed) {
+        expect(found).toBeDefined()
+        return
+      }
+    }
+  })
+})
+
+describe('formats', () => {
+  const manifest: SnapshotManifest = {
+    format: 1,
+    term: 2,
+    index: 7,
+    lastWallMs: 9,
+    digest,
+    membership: '',
+    files: [{ kind: 'state', name: 'state', bytes: 3, tag: 't' }],
+  }
+
+  it('a manifest comes back as it was written, and is refused with any bit flipped', () => {
+    const bytes = encodeManifest(manifest)
+    expect(decodeManifest(bytes)).toEqual(manifest)
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const flipped = bytes.slice()
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+      expect(decodeManifest(flipped)).toBeUndefined()
+    }
+  })
+
+  it.each(['../../etc/passwd', 'x.log', ''])('a manifest that names %o is refused', name => {
+    const files = [...manifest.files, { kind: 'log' as const, name, bytes: 1, tag: '' }]
+    expect(decodeManifest(encodeManifest({ ...manifest, files }))).toBeUndefined()
+  })
+
+  it('rows come back as they were written, and are refused with any bit flipped or cut', () => {
+    const rig = new StorageRig('rows')
+    const { disk } = rig.openOptions()
+    disk.makeDirectory('/rows')
+    const file = disk.open('/rows/file', { create: true })
+    const bytes = encodeRows(rows.slice(0, 3))
+    file.writeSync(bytes, 0)
+    expect(readRows(file, bytes.length)?.map(({ key }) => [...key])).toEqual(rows.slice(0, 3).map(({ key }) => [...key]))
+    for (let length = 1; length < bytes.length; length++) expect(readRows(file, length)).toBeUndefined()
+    for (let bit = 0; bit < bytes.length * 8; bit += 5) {
+      const flipped = bytes.slice()
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+      file.writeSync(flipped, 0)
+      expect(readRows(file, bytes.length)).toBeUndefined()
+    }
+  })
+})
