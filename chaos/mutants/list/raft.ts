@@ -144,9 +144,11 @@ export const electionMutants: readonly Mutant[] = [
     id: 'M03',
     what: 'a term heard from others is not kept on disk',
     file: 'raft/core/node-state.ts',
-    find: "  changeRole(node, newFollower(undefined, role.kind === 'leader' ? nextElectionDeadline(node) : role.electionDeadlineMs), reason)\n  persistHardState(node)",
-    replace:
-      "  changeRole(node, newFollower(undefined, role.kind === 'leader' ? nextElectionDeadline(node) : role.electionDeadlineMs), reason)",
+    find: `: nextElectionDeadline(node)), reason)
+  persistHardState(node)
+`,
+    replace: `: nextElectionDeadline(node)), reason)
+`,
     expected: ['I12', 'A46', 'A48'],
     profile: 'elections',
   },
