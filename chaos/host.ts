@@ -84,6 +84,9 @@ export class Host implements NodeView, Gateway, Target {
   /** Installs a snapshot before it becomes a life. */
   #starting: SimProcess | undefined
   #life: Life | undefined
+  /** The life that is stopping in order. */
+  #stopping: Life | undefined
+  #isStartDue = false
 
   constructor(world: HostWorld, id: number, parts: HostParts) {
     this.#world = world
@@ -122,7 +125,13 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   start(): void {
-    if (this.#life !== undefined || this.#starting !== undefined) return
+    if (this.#life !== undefined) {
+      // A stop takes its time; who starts it meanwhile is not forgotten.
+      this.#isStartDue = this.#life === this.#stopping
+      return
+    }
+    this.#isStartDue = false
+    if (this.#starting !== undefined) return
     const { scheduler, network } = this.#world
     this.#lives += 1
     const process = scheduler.newProcess(`${this.name}#${this.#lives}`)
@@ -206,10 +215,12 @@ export class Host implements NodeView, Gateway, Target {
     const life = this.#life
     if (life === undefined || life.process.isPaused) return
     this.#world.say(this.name, 'is stopped in order')
+    this.#stopping = life
     life.node.stop(() => {
       if (this.#life !== life) return
       this.#leave(life)
       this.#world.network.processDied(life.process)
+      if (this.#isStartDue) this.start()
     })
   }
 

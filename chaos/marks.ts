@@ -14,6 +14,7 @@ const worldMarks = [
   'a restart found a torn tail',
   'all nodes were down at once',
   'a bare quorum served',
+  'a bare quorum had to wait: a vote was conditional',
   'a send was answered as a duplicate',
   'a copy of a proposal was ignored by apply',
   'a proposal was refused as late',

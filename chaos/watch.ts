@@ -120,6 +120,19 @@ export class Watch {
     this.#marks.hit('a bare quorum served')
   }
 
+  /**
+   * Whether a quorum without the others may not elect: the vote of one of them is withheld or conditional (it lost a slot of its hard state or a torn
+   * tail, docs/decisions/0008), so it counts only when every voter grants, and the others are broken. Counted, as a mark.
+   */
+  maySilentlyWait(hosts: readonly Host[]): boolean {
+    const isBound = hosts.some(({ node }) => {
+      const status = node?.raft.status()
+      return status !== undefined && (status.isVoteConditional || status.isVoteWithheld)
+    })
+    if (isBound) this.#marks.hit('a bare quorum had to wait: a vote was conditional')
+    return isBound
+  }
+
   /** Which of these hosts is far behind what is committed; undefined when none is. */
   lagging(hosts: readonly Host[]): string | undefined {
     const { commitIndex } = this.#judges.reference
