@@ -57,6 +57,7 @@ export type { LeadershipView, MembershipView, RaftApp, RaftNodeStatus, RaftTrace
 export type { DriverMetrics } from './driver/metrics.ts'
 export { RaftNode, defaultRaftConfig } from './driver/node.ts'
 export type { RaftNodeOptions } from './driver/node.ts'
+export type { ReadDone, ReadEnd } from './driver/reads.ts'
 export type { TransferDone } from './driver/wishes.ts'
 export type { ProposeDone, ProposeOutcome } from './driver/submissions.ts'
 export type { PeerLinks } from './driver/peer-slots.ts'

@@ -16,6 +16,50 @@ function others(group: RaftGroup, member: Member): Member[] {
 }
 
 describe('three Raft nodes on simulated seams', () => {
+  it('read on every node what was acknowledged before, with one question for all that ask in a turn', () => {
+    const group = new RaftGroup({ seed: 'reads' })
+    const leader = group.awaitLeader(1_000)
+    group.run(100)
+    const outcomes: ProposeOutcome[] = []
+    group.propose(leader, 'first', outcome => outcomes.push(outcome))
+    group.run(1_000, () => outcomes.length > 0)
+    for (const member of group.members) {
+      const before = member.node.status().metrics.framesOut
+      let ended = 0
+      for (let i = 0; i < 1_000; i++) {
+        const refused = member.node.readIndex(200, end => {
+          expect(end.kind).toBe('ready')
+          expect(member.applied).toEqual(['first'])
+          ended++
+        })
+        expect(refused).toBeUndefined()
+      }
+      group.run(40, () => ended === 1_000)
+      expect(ended).toBe(1_000)
+      // A question, and what is due anyway; a leader asks the two others.
+      expect(member.node.status().metrics.framesOut - before).toBeLessThan(6)
+      expect(member.node.status().readsOpen).toBe(0)
+    }
+    expect(leader.node.commitIndex).toBe(leader.appliedIndex)
+  })
+
+  it('answer no read on a leader that is cut off, and say so in time', () => {
+    const group = new RaftGroup({ seed: 'cut off reads' })
+    const old = group.awaitLeader(1_000)
+    group.network.partition(
+      [old.host],
+      others(group, old).map(({ host }) => host),
+    )
+    const ends: string[] = []
+    for (let i = 0; i < 20; i++) {
+      old.node.readIndex(200, end => ends.push(end.kind === 'ready' ? 'ready' : end.reason))
+      group.run(100)
+    }
+    expect(ends.length).toBeGreaterThan(15)
+    expect(ends).not.toContain('ready')
+    expect([...new Set(ends)].sort()).toEqual(['deadline', 'leaderChanged', 'noLeader'].sort())
+  })
+
   it('elect a leader within a second and replicate what it is given, with the same bytes everywhere', () => {
     const group = new RaftGroup({ seed: 'replicates' })
     const leader = group.awaitLeader(1_000)
@@ -153,6 +197,7 @@ function storm(seed: string, storage: 'memory' | 'commitLog'): string {
   const group = new RaftGroup({ seed, size, disk, network: { mode, profile: roughProfile }, config })
   const { scheduler } = group
   const ends = new Map<string, ProposeOutcome>()
+  const reads = new ReadChecker()
   let count = 0
   const end = scheduler.nowMs + 6_000
   while (scheduler.nowMs < end) {
@@ -164,9 +209,11 @@ function storm(seed: string, storage: 'memory' | 'commitLog'): string {
         group.propose(member, text, outcome => {
           if (ends.has(text)) throw new Error(`${text} ended twice`)
           ends.set(text, outcome)
+          if (outcome.kind === 'applied') reads.acknowledged(outcome.index)
         })
       }
     }
+    for (const member of group.members) if (chance.chance(300_000)) reads.begin(member, chance.integer(1, 500))
     group.run(chance.exponential(chance.chance(500_000) ? 2 : 30))
   }
   group.network.heal()
@@ -179,6 +226,10 @@ function storm(seed: string, storage: 'memory' | 'commitLog'): string {
   const leader = group.awaitLeader()
   group.propose(leader, 'peace')
   group.run(1_000)
+  const readsBefore = reads.readyCount
+  for (const member of group.members) reads.begin(member, 500)
+  group.run(500)
+  expect(reads.readyCount - readsBefore).toBe(group.members.length)
   const { applied } = leader
   const places = new Map(applied.map((text, i) => [text, i]))
   expect(applied.at(-1)).toBe('peace')
@@ -190,6 +241,28 @@ function storm(seed: string, storage: 'memory' | 'commitLog'): string {
   }
   group.checkLogs()
   return scheduler.traceHash
+}
+
+/** A read never misses what was acknowledged before it began: its node has applied that much when it ends. */
+class ReadChecker {
+  readyCount = 0
+  #acknowledgedIndex = 0
+
+  acknowledged(index: number): void {
+    this.#acknowledgedIndex = Math.max(this.#acknowledgedIndex, index)
+  }
+
+  begin(member: Member, patienceMs: number): void {
+    const { process, node } = member
+    if (!process.isAlive || process.isPaused) return
+    const knownThen = this.#acknowledgedIndex
+    node.readIndex(patienceMs, end => {
+      if (end.kind === 'refused') return
+      this.readyCount++
+      if (member.process !== process || member.appliedIndex < knownThen)
+        throw new Error(`a read of ${member.host} saw ${member.appliedIndex} of ${knownThen}`)
+    })
+  }
 }
 
 function trouble(group: RaftGroup, chance: SimRandom): void {

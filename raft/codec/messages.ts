@@ -32,6 +32,8 @@ export const FrameKind = {
   heartbeatReply: 25,
   timeoutNow: 26,
   snapshotOffer: 27,
+  readIndex: 28,
+  readIndexReply: 29,
   repairRequest: 40,
   repairRecords: 41,
   application: 32,
@@ -170,6 +172,10 @@ function headerOf(message: PlainMessage): Uint8Array {
       return proto.HeartbeatReply.encode(message).finish()
     case 'timeoutNow':
       return proto.TimeoutNow.encode(message).finish()
+    case 'readIndex':
+      return proto.ReadIndex.encode(message).finish()
+    case 'readIndexReply':
+      return proto.ReadIndexReply.encode({ ...message, index: message.index ?? null }).finish()
     default:
       return assertNever(message)
   }
@@ -273,6 +279,17 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
     case FrameKind.appendRefused: {
       const m = proto.AppendRefused.decode(header)
       return said({ kind: 'appendRefused', term: termOf(m.term), session: sessionOf(m.session) })
+    }
+    case FrameKind.readIndex: {
+      const m = proto.ReadIndex.decode(header)
+      const [incarnation, read] = [count(m.incarnation, 'incarnation'), count(m.read, 'read')]
+      return said({ kind: 'readIndex', term: termOf(m.term), incarnation, read })
+    }
+    case FrameKind.readIndexReply: {
+      const m = proto.ReadIndexReply.decode(header)
+      const [incarnation, read] = [count(m.incarnation, 'incarnation'), count(m.read, 'read')]
+      const index = m.index === null || m.index === undefined ? undefined : indexOf(m.index)
+      return said({ kind: 'readIndexReply', term: termOf(m.term), incarnation, read, index })
     }
     case FrameKind.timeoutNow: {
       const m = proto.TimeoutNow.decode(header)

@@ -45,6 +45,7 @@ import {
   onPeerDisconnected,
   onSentUpTo,
 } from './replication.ts'
+import { confirmReads, onReadIndex, onReadIndexReply, onReadIndexWish, onReadTick } from './reads.ts'
 import type { RaftStatus } from './status.ts'
 import { moveTransfer, onTransfer, onTransferPeerLost } from './transfer.ts'
 
@@ -143,6 +144,8 @@ function dispatch(node: NodeState, event: Event): void {
       return
     case 'transfer':
       return onTransfer(node, event)
+    case 'readIndex':
+      return onReadIndexWish(node, event)
     case 'campaign':
       return onCampaign(node)
     case 'changeMembership':
@@ -172,6 +175,7 @@ function onTick(node: NodeState, event: Tick): void {
   node.lastTickMs = node.nowMs
   if (node.role.kind === 'leader') onLeaderTick(node, node.role)
   else if (node.role.kind !== 'recovering') onElectionTick(node, node.role)
+  onReadTick(node)
 }
 
 function onDurable(node: NodeState, event: Durable): void {
@@ -219,6 +223,8 @@ function onReceive(node: NodeState, event: Receive): void {
     case 'preVoteReply':
       // A granting voter may be behind our term: the round is what counts.
       return onPreVoteReply(node, from, message)
+    case 'readIndex':
+      return onReadIndex(node, from, message)
     default:
       if (message.term < node.term) return refuse(node, 'R-03-stale-reply')
       return onReply(node, from, message)
@@ -238,9 +244,13 @@ function isFromLeader(message: Message): boolean {
 function onReply(
   node: NodeState,
   from: NodeId,
-  message: Exclude<Message, { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' | 'timeoutNow' | 'snapshotOffer' }>,
+  message: Exclude<
+    Message,
+    { kind: 'preVote' | 'preVoteReply' | 'vote' | 'append' | 'heartbeat' | 'timeoutNow' | 'snapshotOffer' | 'readIndex' }
+  >,
 ): void {
   if (message.kind === 'voteReply') return onVoteReply(node, from, message)
+  if (message.kind === 'readIndexReply') return onReadIndexReply(node, from, message)
   const { role } = node
   if (role.kind !== 'leader') return refuse(node, 'R-14-not-leading')
   switch (message.kind) {
@@ -252,7 +262,8 @@ function onReply(
     case 'appendRefused':
       return onAppendRefused(node, role, from, message)
     case 'heartbeatReply':
-      return onHeartbeatReply(node, role, from, message)
+      onHeartbeatReply(node, role, from, message)
+      return confirmReads(node, role)
     default:
       return assertNever(message)
   }

@@ -129,8 +129,18 @@ export interface Transfer {
   readonly giveUpMs: number
 }
 
+/** We want to read: an index is wanted that covers all that was acknowledged before now. How it ended comes in the output's `reads`. One at a time. */
+export interface ReadIndexWish {
+  readonly kind: 'readIndex'
+  readonly nowMs: number
+  /** Rises with each. */
+  readonly ticket: number
+  readonly giveUpMs: number
+}
+
 export type Event =
   | Repaired
+  | ReadIndexWish
   | Transfer
   | Tick
   | Receive

@@ -53,8 +53,10 @@ export function onHeartbeat(node: NodeState, from: NodeId, request: Heartbeat): 
   if (request.clusterTimeMs !== undefined) hearClusterTime(node.clusterTime, request.clusterTimeMs, node.nowMs)
   commitTo(node, Math.min(request.commitIndex, role.verifiedIndex) as LogIndex)
   releaseApply(node)
-  const { session, round } = request
+  const { session } = request
   const { term, appliedIndex } = node
+  // A majority's answers prove to the leader that nobody leads a later term: only who surely remembers its votes may say so.
+  const round = node.voteWithheldAt === undefined && node.logTrust === 'whole' ? request.round : 0
   send(node, from, { kind: 'heartbeatReply', term, session, round, wallMs: wallNow(node), appliedIndex })
 }
 

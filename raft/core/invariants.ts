@@ -1,7 +1,7 @@
 /**
  * What must hold of one core at every moment between two events; called by tests and by the simulated world after each step, cheap enough for it.
  * Properties that need to see several nodes (one leader for a term, logs that match, …) are checked by those who see them.
- * The codes are those of raft/test/catalogue.md: I3 cursors, I8 leader's duty, I9 verified prefix, I10 and I11 progress, I12 durability, I19 bounds.
+ * The codes are those of raft/test/catalogue.md: I3 cursors, I8 leader's duty, I9 verified prefix, I10 and I11 progress, I12 durability, I15 reads, I19 bounds.
  */
 import { assert } from '../../src/platform/assert.ts'
 import type { RaftCore } from './core.ts'
@@ -119,10 +119,25 @@ function checkLeader(node: NodeState, leader: LeaderRole): void {
     'I14-progress-order',
   )
   for (const progress of leader.peers) checkProgress(node, progress)
+  checkReads(leader)
   const { transfer } = leader
   if (transfer?.phase !== 'told') return
   const target = leader.peers.find(progress => progress.peer === transfer.to)
   assert(target?.matchedIndex === node.log.lastIndex || target?.flow.kind === 'probe', 'told-without-the-whole-log', transfer.to)
+}
+
+/** An open read waits for a round that no majority has answered, and names no less than the leader's first own entry. */
+function checkReads(leader: LeaderRole): void {
+  const { round, readRound, confirmedRound } = leader
+  assert(confirmedRound <= round, 'I15-confirmed-unsent', confirmedRound, round)
+  assert(readRound <= round, 'I15-read-round', readRound, round)
+  for (const read of [leader.read, ...leader.peers.map(progress => progress.read)]) {
+    if (read === undefined) continue
+    assert(read.round > confirmedRound, 'I15-confirmed-read-kept', read.round, confirmedRound)
+    assert(read.round <= round + 1, 'I15-read-too-late', read.round, round)
+    assert(read.index >= leader.firstOwnIndex, 'I15-read-without-own-term', read.index, leader.firstOwnIndex)
+  }
+  for (const { answeredRound } of leader.peers) assert(answeredRound <= round, 'I15-answered-unsent', answeredRound, round)
 }
 
 function checkProgress(node: NodeState, progress: Progress): void {
@@ -154,5 +169,6 @@ function checkFollower(node: NodeState, role: FollowerRole): void {
   assert(role.reportedIndex <= role.verifiedIndex, 'I10-reported-verified', role.reportedIndex, role.verifiedIndex)
   assert(role.verifiedIndex <= node.log.lastIndex, 'I9-verified-last', role.verifiedIndex, node.log.lastIndex)
   assert(role.leaderId !== node.config.id, 'follows-itself', role.leaderId)
+  assert(role.read === undefined || role.leaderId !== undefined, 'I15-asks-nobody', role.read?.ticket)
   assert(role.leaderId === undefined || node.lease?.holder === role.leaderId, 'lease-holder', role.leaderId, node.lease?.holder)
 }

@@ -42,6 +42,9 @@ export function becomeLeader(node: NodeState, reason: string): void {
     heartbeatDueMs: nowMs + config.heartbeatIntervalMs,
     transfer: undefined,
     round: 0,
+    read: undefined,
+    readRound: 0,
+    confirmedRound: 0,
     steeredIndex: 0 as LogIndex,
     steeredMs: nowMs,
     hasTriedHandOver: false,
@@ -139,7 +142,7 @@ const durableIndexOf = (progress: Progress): number => progress.durableIndex
 const contactMsOf = (progress: Progress): number => progress.contactMs
 
 /** What a majority of each half has reached: our own number, if we vote, and one for each peer that does. */
-function reachedByQuorum(node: NodeState, leader: LeaderRole, own: number, valueOf: (progress: Progress) => number): number {
+export function reachedByQuorum(node: NodeState, leader: LeaderRole, own: number, valueOf: (progress: Progress) => number): number {
   const { electorate, values, ownSlot, peers } = node.members
   if (ownSlot !== undefined) values[ownSlot] = own
   for (let i = 0; i < peers.length; i++) {

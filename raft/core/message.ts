@@ -105,11 +105,30 @@ export interface HeartbeatReply {
   readonly kind: 'heartbeatReply'
   readonly term: Term
   readonly session: Session
+  /** Echoed; 0 from who may have forgotten a vote or what it acknowledged: it can not answer for there being no later leader. */
   readonly round: number
   /** The follower's calendar clock, for the cluster time (rule 4). */
   readonly wallMs: number
   /** Its applied index, for status and for the up/down of nodes. */
   readonly appliedIndex: LogIndex
+}
+
+/** How far must I have applied to have seen all that was acknowledged before now? Asked of the leader; one at a time, repeated until it is answered. */
+export interface ReadIndex {
+  readonly kind: 'readIndex'
+  readonly term: Term
+  /** The asker's restart counter, and its number for this read: they rise. */
+  readonly incarnation: number
+  readonly read: number
+}
+
+export interface ReadIndexReply {
+  readonly kind: 'readIndexReply'
+  readonly term: Term
+  readonly incarnation: number
+  readonly read: number
+  /** undefined = the answerer does not lead. */
+  readonly index: LogIndex | undefined
 }
 
 /** Take over: you hold all that I have, and I take no more proposals. Thesis 3.10. */
@@ -131,6 +150,8 @@ export interface SnapshotOffer {
 }
 
 export type Message =
+  | ReadIndex
+  | ReadIndexReply
   | TimeoutNow
   | SnapshotOffer
   | PreVote

@@ -205,6 +205,7 @@ function newFollower(leaderId: NodeId | undefined, electionDeadlineMs: number): 
     reportedIndex: none,
     electionDeadlineMs,
     earlyDeadlineMs: Infinity,
+    read: undefined,
   }
 }
 
@@ -213,6 +214,8 @@ export function changeRole(node: NodeState, next: RoleState, reason: string): vo
   const previous = node.role
   assertSuccessor(previous.kind, next.kind)
   if (previous.kind === 'leader') leaveLeadership(node, previous)
+  if ((previous.kind === 'leader' || previous.kind === 'follower') && previous.read !== undefined)
+    node.output.reads.push({ kind: 'refused', ticket: previous.read.ticket, reason: 'leaderChanged' })
   node.role = next
   if (previous.kind !== next.kind || previous.leaderId !== next.leaderId) recordRoleChange(node, previous.kind, reason)
 }

@@ -98,11 +98,18 @@ export type TransferEnd =
   /** We go on leading (but for `leadershipLost`), and take proposals again. */
   | { readonly kind: 'failed'; readonly to: NodeId; readonly reason: 'deadline' | 'targetLost' | 'leadershipLost' }
 
+/** How a wish to read ended. */
+export type ReadEnd =
+  /** Whoever has applied this index has seen all that was acknowledged before the wish. */
+  | { readonly kind: 'ready'; readonly ticket: number; readonly index: LogIndex }
+  | { readonly kind: 'refused'; readonly ticket: number; readonly reason: 'busy' | 'noLeader' | 'leaderChanged' | 'deadline' }
+
 export interface Output {
   readonly persists: Persist[]
   readonly messages: (Outgoing | OutgoingAppend)[]
   readonly outcomes: ProposalOutcome[]
   readonly transfers: TransferEnd[]
+  readonly reads: ReadEnd[]
   readonly roleChanges: RoleChange[]
   /** Reason codes of what was refused or ignored in this step (`R-11-stale-term`), for trace and tests. */
   readonly refusals: string[]
@@ -115,7 +122,7 @@ export interface Output {
 }
 
 export function createOutput(applyTo: LogIndex, deadlineMs: number): Output {
-  const lists = { persists: [], messages: [], outcomes: [], transfers: [], roleChanges: [], refusals: [] }
+  const lists = { persists: [], messages: [], outcomes: [], transfers: [], reads: [], roleChanges: [], refusals: [] }
   return { ...lists, snapshotOfferedBy: undefined, applyTo, deadlineMs }
 }
 
@@ -125,6 +132,7 @@ export function emptyOutput(output: Output): void {
   output.messages.length = 0
   output.outcomes.length = 0
   output.transfers.length = 0
+  output.reads.length = 0
   output.roleChanges.length = 0
   output.refusals.length = 0
   output.snapshotOfferedBy = undefined

@@ -21,6 +21,14 @@ export type Flow =
   /** What it lacks is not in our log any more, or files are faster. `offeredMs`: when it was last told. */
   | { readonly kind: 'snapshot'; offeredMs: number }
 
+/** What the peer wants to read: its own number for it, the index that it will be told, and the round that confirms it. Changed in reads.ts. */
+export interface PeerRead {
+  readonly incarnation: number
+  readonly read: number
+  readonly index: LogIndex
+  readonly round: number
+}
+
 export interface Progress {
   readonly peer: NodeId
   readonly slicesMax: number
@@ -40,6 +48,9 @@ export interface Progress {
   contactMs: number
   /** False until the first answer. */
   hasAnswered: boolean
+  /** The last round of heartbeats that it has answered, whatever its session: answers of our term prove that it has no higher one. */
+  answeredRound: number
+  read: PeerRead | undefined
   appliedIndex: LogIndex
   /** Catching up, by rounds: the present one ends at this index and began at that moment (changing.ts). */
   roundIndex: LogIndex
@@ -71,6 +82,8 @@ export function createProgress(peer: NodeId, start: ProgressStart): Progress {
     pending: undefined,
     contactMs: start.nowMs,
     hasAnswered: false,
+    answeredRound: 0,
+    read: undefined,
     appliedIndex: none,
     roundIndex: (start.nextIndex - 1) as LogIndex,
     roundMs: start.nowMs,

@@ -30,6 +30,9 @@ export function onEventRecovering(node: NodeState, event: Event): void {
     case 'transfer':
       node.output.transfers.push({ kind: 'refused', to: event.to, reason: 'notLeader' })
       return refuse(node, 'R-41-no-transfer')
+    case 'readIndex':
+      node.output.reads.push({ kind: 'refused', ticket: event.ticket, reason: 'noLeader' })
+      return refuse(node, 'R-43-no-read')
     case 'peerConnected':
       noteIncarnation(node, event.peer, event.incarnation)
       return

@@ -34,6 +34,9 @@ export const refusals = {
   'R-40-transferring': 'a proposal to a leader that is handing over',
   'R-41-no-transfer': 'a wish to hand over that can not be begun',
   'R-42-not-our-transfer': 'told to take over by somebody who does not lead us, or in an earlier session',
+  'R-43-no-read': 'a wish to read of a node that knows no leader, or has asked already',
+  'R-44-read-not-leading': 'a peer wants to read, and we do not lead, or a later term than its',
+  'R-45-read-not-open': 'an answer to a read that we do not wait for any more',
   'R-50-recovering': 'our log has rotted and is not mended yet: no vote, no acknowledgement',
 } as const
 

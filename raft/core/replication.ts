@@ -187,6 +187,7 @@ export function onHeartbeatReply(node: NodeState, leader: LeaderRole, from: Node
   const progress = current(node, leader, from, reply.session)
   if (progress === undefined || peer === undefined) return
   if (reply.round > leader.round) return refuse(node, 'R-17-beyond-log')
+  if (reply.round > progress.answeredRound) progress.answeredRound = reply.round
   if (peer.slot !== undefined) noteClock(node.clusterTime, peer.slot, reply.wallMs, node.nowMs)
   if (reply.appliedIndex > progress.appliedIndex) progress.appliedIndex = reply.appliedIndex
   // It lives, so what it has not answered for a whole interval may be lost: probe again, or ask where it stands.

@@ -23,6 +23,22 @@ export interface FollowerRole {
   electionDeadlineMs: number
   /** When the early round begins, after the leader's process died; Infinity = none is due. */
   earlyDeadlineMs: number
+  read: OpenRead | undefined
+}
+
+/** What this node has asked its leader. Changed in reads.ts. */
+export interface OpenRead {
+  readonly ticket: number
+  readonly giveUpMs: number
+  askedMs: number
+}
+
+/** What this node reads as the leader. Confirmed by a majority's answers to `round` or a later one. */
+export interface OwnRead {
+  readonly ticket: number
+  readonly giveUpMs: number
+  readonly index: LogIndex
+  readonly round: number
 }
 
 export interface PreCandidateRole {
@@ -67,8 +83,12 @@ export interface LeaderRole {
   timeSettledIndex: LogIndex
   heartbeatDueMs: number
   transfer: LeaderTransfer | undefined
-  /** Of the last heartbeat; a read is confirmed by answers to a later one (reads come next). */
+  /** Of the last heartbeat; a read is confirmed by answers to a later one. */
   round: number
+  read: OwnRead | undefined
+  /** The last round that was begun for a read, and the last that a majority has answered. Changed in reads.ts. */
+  readRound: number
+  confirmedRound: number
   /** The membership that we have seen committed, and since when: its next step counts from there. */
   steeredIndex: LogIndex
   steeredMs: number

@@ -29,6 +29,10 @@ export function describeMessage(message: Message): string {
       return `${head} commit ${message.commitIndex}`
     case 'heartbeat':
       return `${head} commit ${message.commitIndex} round ${message.round}`
+    case 'readIndex':
+      return `${head} read ${message.read}`
+    case 'readIndexReply':
+      return `${head} read ${message.read}: ${message.index ?? 'not leading'}`
     case 'heartbeatReply':
       return `${head} applied ${message.appliedIndex} round ${message.round}`
     default:

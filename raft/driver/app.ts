@@ -66,5 +66,7 @@ export interface RaftNodeStatus extends RaftStatus {
   readonly syncP99Ms: number
   readonly entriesPerFlush: number
   readonly messagesHeld: number
+  /** Reads that have not ended. */
+  readonly readsOpen: number
   readonly metrics: DriverMetrics
 }

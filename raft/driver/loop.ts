@@ -29,6 +29,7 @@ import { MembershipWatch } from './membership-watch.ts'
 import type { DriverMetrics } from './metrics.ts'
 import { Persistence } from './persistence.ts'
 import type { OwnAppend } from './persistence.ts'
+import { Reads } from './reads.ts'
 import { Receiver } from './receiver.ts'
 import { Repairer } from './repairer.ts'
 import { Sender } from './sender.ts'
@@ -71,6 +72,7 @@ export class Loop {
   readonly inbox = new Inbox()
   readonly submissions: Submissions
   readonly wishes = new Wishes()
+  readonly reads = new Reads()
   readonly persistence: Persistence
   readonly sender: Sender
   readonly applier: Applier
@@ -183,6 +185,7 @@ export class Loop {
     this.#options.transport.stop()
     this.submissions.abandon(cause)
     this.wishes.abandon()
+    this.reads.abandon(cause)
   }
 
   /** The disk failed, or the peer port can't be had: silence, and one sentence. */
@@ -221,9 +224,10 @@ export class Loop {
     this.#tellLeadership()
     this.#membershipWatch.tell()
     this.#apply()
+    this.reads.settle(this.applier.appliedIndex, this.#options.clock.nowMs())
     this.#tellTrust()
     transport.flush()
-    if (!this.inbox.isEmpty || this.submissions.hasWaiting || this.wishes.hasWaiting) this.requestTurn()
+    if (!this.inbox.isEmpty || this.submissions.hasWaiting || this.wishes.hasWaiting || this.reads.hasWaiting) this.requestTurn()
     this.arm()
   }
 
@@ -260,11 +264,12 @@ export class Loop {
   }
 
   #stepWishes(): void {
-    const wish = this.wishes.take()
-    if (wish === undefined) return
     const { core, clock } = this.#options
     const nowMs = clock.nowMs()
-    core.step({ kind: 'transfer', nowMs, to: wish.to, giveUpMs: nowMs + wish.patienceMs })
+    const wish = this.wishes.take()
+    if (wish !== undefined) core.step({ kind: 'transfer', nowMs, to: wish.to, giveUpMs: nowMs + wish.patienceMs })
+    const question = this.reads.take()
+    if (question !== undefined) core.step({ kind: 'readIndex', nowMs, ...question })
   }
 
   #maybeTick(): void {
@@ -298,6 +303,7 @@ export class Loop {
       this.submissions.onOutcome(outcome)
     }
     for (const end of output.transfers) this.wishes.onEnd(end)
+    for (const end of output.reads) this.reads.onEnd(end)
     if (trace !== undefined) {
       for (const change of output.roleChanges) trace({ kind: 'roleChange', change })
       for (const code of output.refusals) trace({ kind: 'refusal', code })

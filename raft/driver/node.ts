@@ -24,6 +24,7 @@ import type { RaftApp, RaftNodeStatus, RaftTrace } from './app.ts'
 import type { EntryBody, HardStateStorage, LogStorage, RepairStorage, StoredEntry } from './log-storage.ts'
 import { Loop } from './loop.ts'
 import { createMetrics } from './metrics.ts'
+import type { ReadDone } from './reads.ts'
 import type { ProposeDone } from './submissions.ts'
 import { committedMembership, dialled } from './membership-watch.ts'
 import type { PeerAddress } from './transport.ts'
@@ -149,6 +150,19 @@ export class RaftNode {
     return true
   }
 
+  /**
+   * `done` runs once, later: `ready` when this node has applied all that was acknowledged anywhere before this call, which takes a round trip to the leader
+   * and one of the leader's to a majority, and makes no entry. Or it ends with a reason, after `patienceMs` at the latest. Any node may ask; who asks while
+   * a question is open shares the next one. A reason at once, and no `done`: stopped, or too many wait.
+   */
+  readIndex(patienceMs: number, done: ReadDone): undefined | 'busy' | 'stopped' | 'storageFailed' {
+    const loop = this.#loop
+    if (loop.isStopped) return loop.isFailed ? 'storageFailed' : 'stopped'
+    if (!loop.reads.add(this.#options.clock.nowMs() + patienceMs, done)) return 'busy'
+    loop.requestTurn()
+    return undefined
+  }
+
   /** As leader: the group is to be another one. Ends like a proposal; what follows the first entry goes by itself. */
   changeMembership(change: MembershipChange, done: ProposeDone): undefined | RejectReason {
     const loop = this.#loop
@@ -255,6 +269,7 @@ export class RaftNode {
       syncP99Ms: p99Ms,
       entriesPerFlush: flushes === 0 ? 0 : entriesFlushed / flushes,
       messagesHeld: sender.heldCount,
+      readsOpen: this.#loop.reads.count,
       metrics: { ...this.#metrics },
     }
   }

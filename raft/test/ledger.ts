@@ -4,7 +4,7 @@
  */
 import type { Message } from '../core/message.ts'
 import type { NodeId } from '../core/ids.ts'
-import type { ProposalOutcome } from '../core/output.ts'
+import type { ProposalOutcome, ReadEnd } from '../core/output.ts'
 import type { Membership } from '../core/membership.ts'
 import { membershipsOf } from './disk-image.ts'
 import type { TestEntry } from './disk-image.ts'
@@ -27,6 +27,8 @@ export class Ledger {
   readonly committed: TestEntry[] = []
   readonly outcomes = new Map<number, ProposalOutcome['kind']>()
   electionCount = 0
+  /** Ended with an index. */
+  readCount = 0
   /** With disks that lose what they had synced, a leader may count a copy that is gone by then; the votes' rules must make up for it. */
   readonly #areTearsAllowed: boolean
   readonly #leaders = new Map<number, string>()
@@ -34,6 +36,8 @@ export class Ledger {
   readonly #entries = new Map<string, string>()
   readonly #seen = new Map<NodeId, Seen>()
   readonly #owners = new Map<number, NodeId>()
+  /** What was committed when a read began, by ticket; until it ends. */
+  readonly #reads = new Map<number, number>()
 
   constructor(areTearsAllowed: boolean) {
     this.#areTearsAllowed = areTearsAllowed
@@ -169,6 +173,20 @@ export class Ledger {
       ticket,
       outcome.firstId.index,
     )
+  }
+
+  readBegun(ticket: number): void {
+    this.#reads.set(ticket, this.committed.length)
+  }
+
+  /** I15: it covers all that anybody knew to be committed when it began, and ends once. */
+  readEnded(node: TestNode, end: ReadEnd): void {
+    const committedThen = this.#reads.get(end.ticket)
+    demand(committedThen !== undefined, 'a read ends twice', node.id, end.ticket)
+    this.#reads.delete(end.ticket)
+    if (end.kind !== 'ready') return
+    this.readCount++
+    demand(end.index >= committedThen, 'I15 a read misses what was committed before it began', node.id, end.index, committedThen)
   }
 
   /** After every step: stamps rise along each log (rule 4), and leaders know no more of a follower than is true (I10). */

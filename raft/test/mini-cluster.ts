@@ -12,7 +12,7 @@ import type { Epoch, LogIndex, NodeId } from '../core/ids.ts'
 import { memberOf } from '../core/membership.ts'
 import type { Membership } from '../core/membership.ts'
 import type { Message } from '../core/message.ts'
-import type { Outgoing, OutgoingAppend, Persist, ProposalOutcome, TransferEnd } from '../core/output.ts'
+import type { Outgoing, OutgoingAppend, Persist, ProposalOutcome, ReadEnd, TransferEnd } from '../core/output.ts'
 import type { RoleChange } from '../core/status.ts'
 import { createDisk, loseUnsynced, membershipsOf, recover, runsOf, syncSome, write } from './disk-image.ts'
 import type { DiskImage, TestEntry } from './disk-image.ts'
@@ -53,6 +53,7 @@ export interface Watcher {
   refusal?(node: TestNode, reason: string): void
   outcome?(node: TestNode, outcome: ProposalOutcome): void
   transfer?(node: TestNode, end: TransferEnd): void
+  read?(node: TestNode, end: ReadEnd): void
   persist?(node: TestNode, persist: Persist): void
   commit?(node: TestNode, index: number): void
   sent?(flight: Flight): void
@@ -75,6 +76,7 @@ export class MiniCluster {
   readonly #slices = new Map<number, readonly TestEntry[]>()
   #sliceCount = 0
   #proposalCount = 0
+  #readCount = 0
   #depth = 0
 
   constructor(count: number, settings: Partial<RaftConfig>, watcher: Watcher = {}, areTearsAllowed = false, spares = 0) {
@@ -201,6 +203,14 @@ export class MiniCluster {
     return ticket
   }
 
+  /** A wish to read. Returns the ticket. */
+  read(id: number, patienceMs: number): number {
+    const ticket = ++this.#readCount
+    this.ledger.readBegun(ticket)
+    this.step(this.node(id), { kind: 'readIndex', nowMs: this.nowMs, ticket, giveUpMs: this.nowMs + patienceMs })
+    return ticket
+  }
+
   /** A wish to change the membership. Returns the ticket. */
   change(id: number, change: MembershipChange): number {
     const ticket = ++this.#proposalCount
@@ -297,6 +307,10 @@ export class MiniCluster {
       this.#watcher.roleChange?.(node, change)
     }
     for (const end of output.transfers) this.#watcher.transfer?.(node, end)
+    for (const end of output.reads) {
+      this.ledger.readEnded(node, end)
+      this.#watcher.read?.(node, end)
+    }
     for (const reason of output.refusals) this.#watcher.refusal?.(node, reason)
     for (const outcome of output.outcomes) {
       this.ledger.outcome(node, outcome)

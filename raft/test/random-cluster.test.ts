@@ -17,11 +17,13 @@ test.each(profiles)(
   ({ seeds, profile }) => {
     let elections = 0
     let commits = 0
+    let reads = 0
     for (let seed = 1; seed <= seeds; seed++) {
       try {
         const history = playRandomHistory(seed, profile)
         elections += history.elections
         commits += history.commits
+        reads += history.reads
       } catch (error) {
         throw new Error(`seed ${seed}`, { cause: error })
       }
@@ -29,6 +31,7 @@ test.each(profiles)(
     // A run that elected nobody and committed nothing proves nothing.
     expect(elections).toBeGreaterThan(seeds)
     expect(commits).toBeGreaterThan(seeds * 10)
+    expect(reads).toBeGreaterThan(seeds * 5)
   },
   120_000,
 )

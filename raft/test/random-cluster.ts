@@ -22,6 +22,7 @@ export interface Profile {
 export interface History {
   readonly elections: number
   readonly commits: number
+  readonly reads: number
   readonly refusals: ReadonlyMap<string, number>
 }
 
@@ -49,7 +50,7 @@ export function playRandomHistory(seed: number, profile: Profile): History {
   for (const node of cluster.nodes) cluster.drain(node)
   healAll(cluster)
   expectLife(cluster)
-  return { elections: cluster.ledger.electionCount, commits: cluster.ledger.committed.length, refusals }
+  return { elections: cluster.ledger.electionCount, commits: cluster.ledger.committed.length, reads: cluster.ledger.readCount, refusals }
 }
 
 function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile, faultShare: number): void {
@@ -60,17 +61,19 @@ function randomStep(cluster: MiniCluster, chance: Chance, profile: Profile, faul
   if (draw < 450) return deliverSome(cluster, chance)
   if (draw < 700) return cluster.sync(node.id, 1 + chance.below(6))
   if (draw < 820) return passTime(cluster, chance)
-  if (draw < 920) return proposeSome(cluster, chance, node)
+  if (draw < 890) return proposeSome(cluster, chance, node)
+  if (draw < 920) return readSome(cluster, chance, node)
   if (draw < 930 && profile.spares !== undefined) return changeMembers(cluster, chance)
   if (!chance.is(faultShare)) return deliverSome(cluster, chance)
   if (draw < 940) return crashOrStart(cluster, chance, node, profile)
   if (draw < 955) return cutOrHeal(cluster, chance)
-  if (draw < 965) return void (node.isPaused = node.core !== undefined && !node.isPaused && chance.is(0.6))
+  if (draw < 965) return pauseOrResume(cluster, chance, node)
   if (draw < 970) return void (node.wallOffsetMs = chance.is(0.3) ? 0 : (chance.next() - 0.5) * 2 * 365 * 86_400_000)
   if (draw < 985) return reconnect(cluster, chance, node)
   if (draw < 990 && node.core !== undefined) return cluster.step(node, { kind: 'campaign', nowMs: cluster.nowMs })
   if (draw < 994) return transfer(cluster, chance)
   if (chance.is(0.2)) cluster.nowMs += chance.below(500)
+  else stun(cluster, chance)
 }
 
 function transfer(cluster: MiniCluster, chance: Chance): void {
@@ -101,6 +104,29 @@ function proposeSome(cluster: MiniCluster, chance: Chance, node: TestNode): void
   const target = chance.is(0.9) ? cluster.leader() : node
   if (target?.core === undefined || target.isPaused) return
   cluster.propose(target.id, 1 + chance.below(6))
+}
+
+/** A leader stands still for longer than the others wait for it; it wakes in `pauseOrResume`, and may believe for a moment that it still leads. */
+function stun(cluster: MiniCluster, chance: Chance): void {
+  const leader = cluster.leader()
+  if (leader === undefined) return
+  leader.isPaused = true
+  cluster.nowMs += 300 + chance.below(300)
+}
+
+/** Who wakes reads before it hears what has become of the world. */
+function pauseOrResume(cluster: MiniCluster, chance: Chance, node: TestNode): void {
+  const wasPaused = node.isPaused
+  node.isPaused = node.core !== undefined && !node.isPaused && chance.is(0.6)
+  if (wasPaused && node.core !== undefined) cluster.read(node.id, chance.below(400))
+}
+
+/** Whoever leads, or believes to, is asked as often as all others together. */
+function readSome(cluster: MiniCluster, chance: Chance, node: TestNode): void {
+  const leaders = cluster.nodes.filter(({ core }) => core?.inspect().role.kind === 'leader')
+  const reader = chance.is(0.5) ? (chance.pick(leaders) ?? node) : node
+  if (reader.core === undefined || reader.isPaused) return
+  cluster.read(reader.id, chance.below(400))
 }
 
 /** A wish that makes sense or none, to whoever believes to lead. */
@@ -168,15 +194,21 @@ function expectLife(cluster: MiniCluster): void {
   cluster.run(200)
   if (cluster.ledger.outcomes.get(ticket) !== 'committed')
     throw new Error(`a healed cluster does not commit: ${cluster.ledger.outcomes.get(ticket) ?? 'nothing'}`)
+  const readsBefore = cluster.ledger.readCount
+  for (const node of cluster.nodes) cluster.read(node.id, 200)
+  cluster.run(300)
   const commitIndex = cluster.ledger.committed.length
   const group = leader.core?.inspect().members.current.membership
   if (group === undefined || phaseOf(group) === 'joint') throw new Error('a joint membership was left behind')
+  let membersCount = 0
   for (const node of cluster.nodes) {
     const state = node.core?.inspect()
     if (memberOf(group, node.id) === undefined) continue
     if (state?.commitIndex !== commitIndex || state.appliedIndex !== commitIndex)
       throw new Error(`node ${node.id} is at ${state?.commitIndex ?? 0} of ${commitIndex}`)
     if (state.logTrust !== 'whole') throw new Error(`node ${node.id} is still unverified`)
+    membersCount++
   }
+  if (cluster.ledger.readCount - readsBefore < membersCount) throw new Error('a healed cluster does not read')
   for (const [open, kind] of cluster.ledger.outcomes) if (kind === 'appended') throw new Error(`proposal ${open} never ended`)
 }

@@ -1,7 +1,7 @@
 /** What a transcript plays on: a mini-cluster, and the lines that it has made its nodes say since the last command. */
 import type { RaftConfig } from '../core/config.ts'
 import { describeMessage } from '../core/trace.ts'
-import type { ProposalOutcome, TransferEnd } from '../core/output.ts'
+import type { ProposalOutcome, ReadEnd, TransferEnd } from '../core/output.ts'
 import type { RoleChange } from '../core/status.ts'
 import { describeMembership } from './members.ts'
 import { MiniCluster } from './mini-cluster.ts'
@@ -27,6 +27,7 @@ export class Stage {
         refusal: (node, reason) => this.say(`${node.id} says ${reason}`),
         outcome: (node, outcome) => this.say(`${node.id} proposal ${outcome.ticket} ${describeOutcome(outcome)}`),
         transfer: (node, end) => this.say(`${node.id} hand-over to ${end.to} ${describeEnd(end)}`),
+        read: (node, end) => this.say(`${node.id} read ${end.ticket} ${describeRead(end)}`),
         persist: (node, persist) => {
           if (persist.kind === 'truncateFrom') this.say(`${node.id} truncates from ${persist.index}`)
           if (persist.kind === 'appendOwn' && persist.membership !== undefined && persist.firstIndex > 1)
@@ -73,6 +74,10 @@ export function describeFlight({ from, to, message }: Flight): string {
 
 function describeEnd(end: TransferEnd): string {
   return end.kind === 'handedOver' ? 'done' : `${end.kind}: ${end.reason}`
+}
+
+function describeRead(end: ReadEnd): string {
+  return end.kind === 'ready' ? `is ready at ${end.index}` : `refused: ${end.reason}`
 }
 
 function describeOutcome(outcome: ProposalOutcome): string {

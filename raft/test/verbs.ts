@@ -77,6 +77,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
       cluster.step(cluster.node(id), { kind: 'transfer', nowMs: cluster.nowMs, to: words.number('to', 1) as NodeId, giveUpMs })
     }
   },
+  /** `read 2 [ms=1000]`: node 2 wants to read. */
+  read(stage, words) {
+    for (const id of words.numbers) stage.cluster.read(id, words.number('ms', 1_000))
+  },
   /** `elect 2`: campaign, and settle. */
   elect(stage, words) {
     verbs['campaign']?.(stage, words)
@@ -314,6 +318,12 @@ function forged(stage: Stage, to: TestNode, words: Words): Message {
     }
     case 'heartbeat':
       return { kind: 'heartbeat', term, session, commitIndex: index('commit'), clusterTimeMs: firstWallMs, round: 1 }
+    case 'readIndex':
+      return { kind: 'readIndex', term, incarnation: words.number('incarnation', 1), read: words.number('read', 1) }
+    case 'readIndexReply': {
+      const read = words.number('read', 1)
+      return { kind: 'readIndexReply', term, incarnation: words.number('incarnation', state.incarnation), read, index: index('index') }
+    }
     case 'heartbeatReply':
       return { kind: 'heartbeatReply', term, session, round: words.number('round', 1), wallMs: firstWallMs, appliedIndex: index('applied') }
     case 'appendAccepted':
