@@ -3,7 +3,7 @@
  * acknowledged is lost, and in the end every node's log holds the same bytes again, without a start that reads it as damaged.
  */
 import { describe, expect, it } from 'vitest'
-import { logIndex } from '../../raft/index.ts'
+import { logIndex, UnreadableEntry } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
@@ -148,19 +148,56 @@ describe('a group with one rotten disk', () => {
   it('loses nothing by one flipped bit in any file of the log', () => {
     let repairs = 0
     let recoveries = 0
-    for (let seed = 0; seed < 150; seed++) {
+    for (let seed = 0; seed < 60; seed++) {
       const { sawRepair, sawRecovering } = atRest(seed, ['bit'], path => path.includes('/log/'))
       if (sawRepair) repairs++
       if (sawRecovering) recoveries++
     }
-    expect(repairs).toBeGreaterThan(20)
-    expect(recoveries).toBeGreaterThan(20)
+    expect(repairs).toBeGreaterThan(8)
+    expect(recoveries).toBeGreaterThan(8)
   })
 
   it('loses nothing by zeroed, garbled, misdirected, shortened and removed pieces of the log', () => {
     let recoveries = 0
     const hows = ['bit', 'zeros', 'garbage', 'shorten', 'remove', 'misdirect'] as const
-    for (let seed = 1_000; seed < 1_150; seed++) if (atRest(seed, hows, path => path.includes('/log/')).sawRecovering) recoveries++
-    expect(recoveries).toBeGreaterThan(40)
+    for (let seed = 1_000; seed < 1_060; seed++) if (atRest(seed, hows, path => path.includes('/log/')).sawRecovering) recoveries++
+    expect(recoveries).toBeGreaterThan(15)
+  })
+
+  it('goes on with what is intact while it runs, and mends what a read finds, on the leader too', () => {
+    let mended = 0
+    for (let seed = 0; seed < 30; seed++) {
+      const random = new SimRandom(`rot at work/${seed}`)
+      const { disks, make } = rottenDisks(random.pick([3_000, 12_000, 100_000]))
+      const group = new RaftGroup({ seed: `work/${seed}`, disk: make })
+      write(group, textsOf('before', 60, random))
+      const victim = random.chance(500_000) ? mustExist(group.leader, 'leader') : random.pick(group.members)
+      const { disk, notes } = mustExist(disks[victim.id - 1], 'victim-disk')
+      for (let i = random.integer(1, 3); i > 0; i--)
+        harm(disk, random.pick(disk.files().filter(path => path.endsWith('.log'))), 'bit', random)
+      const unread: number[] = []
+      const readAll = (): number[] => {
+        unread.length = 0
+        for (let index = 1; index <= victim.node.commitIndex; index++) {
+          try {
+            victim.node.entry(logIndex(index))
+          } catch (error) {
+            if (!(error instanceof UnreadableEntry)) throw error
+            unread.push(index)
+          }
+        }
+        return unread
+      }
+      const elections = group.elections()
+      if (readAll().length > 0) mended++
+      write(group, textsOf('after', 10, random))
+      // What still lies in memory is given up after a while, and only then read from the disk.
+      group.run(11_000)
+      for (let i = 0; i < 4 && readAll().length > 0; i++) group.run(2_000)
+      expect([seed, readAll(), notes]).toEqual([seed, [], notes])
+      expectWhole(group, mustExist(group.leader, 'leader').applied)
+      expect(group.elections()).toBe(elections)
+    }
+    expect(mended).toBeGreaterThan(8)
   })
 })

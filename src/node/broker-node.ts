@@ -35,10 +35,11 @@ import { StateHalt, type StateMachine } from '../state/machine.ts'
 import { digestText } from '../state/digest.ts'
 import type { CheckpointStore, LoadedCheckpoint } from '../state/store.ts'
 import { logLimits } from '../storage/log-limits.ts'
-import { openLog, type OpenedLog } from '../storage/open-log.ts'
+import { logDirectoryName, openLog, type OpenedLog } from '../storage/open-log.ts'
 import type { Staging } from '../storage/snapshot/staging.ts'
 import { CatchUp, defaultCatchUp, type CatchUpSettings } from './catch-up.ts'
 import { Checkpointer } from './checkpointer.ts'
+import { Scrubber } from '../storage/scrubber.ts'
 import { openDoor } from './door.ts'
 import { openState, type OpenedState } from './open-state.ts'
 import { raftView } from './raft-view.ts'
@@ -73,6 +74,8 @@ export interface NodeSettings {
   readonly upgrade?: UpgradeSettings
   /** How far behind a member gets files, and how; undefined = the defaults. Simulated worlds take tiny pieces. */
   readonly catchUp?: Partial<CatchUpSettings>
+  /** How fast the log is read again in search of rot; undefined = never. */
+  readonly scrubBytesPerSecond?: number
   /** How Raft cuts and pipelines what it sends; undefined = the defaults. Simulated worlds take tiny slices. */
   readonly replication?: Partial<Pick<RaftConfig, 'sliceBytesMax' | 'inflightSlicesMax' | 'inflightBytesMax'>>
 }
@@ -134,6 +137,7 @@ export class BrokerNode {
   readonly #hooks: BrokerHooks
   readonly #handOvers: Leadership
   readonly #checkpointer: Checkpointer
+  readonly #scrubber: Scrubber | undefined
   readonly #diskWatch: DiskWatch | undefined
   readonly #source: SnapshotSource
   readonly #catchUp: CatchUp
@@ -208,6 +212,7 @@ export class BrokerNode {
     this.#source = this.#makeSource(settings)
     this.#catchUp = this.#makeCatchUp(settings)
     this.#raft = this.#startRaft(machine, settings)
+    this.#scrubber = this.#startScrubber()
     for (const note of [...this.#opened.notes, ...this.#state.notes]) options.note?.(note)
   }
 
@@ -242,6 +247,7 @@ export class BrokerNode {
     this.#raft.stop()
     this.#catchUp.stop()
     this.#source.stop()
+    this.#scrubber?.stop()
     this.#checkpointer.stop(() => {
       this.#opened.log.close(() => {
         this.#opened.hardState.close(() => {
@@ -403,6 +409,15 @@ export class BrokerNode {
     this.#state.index.trimTo(index)
   }
 
+  #startScrubber(): Scrubber | undefined {
+    const { config, seams, note = ignore } = this.#options
+    const { scrubBytesPerSecond: bytesPerSecond, dataDirectory } = config
+    if (bytesPerSecond === undefined) return undefined
+    const { log, directoryId, holes } = this.#opened
+    const directory = `${dataDirectory}/${logDirectoryName}`
+    return new Scrubber({ ...seams, directory, directoryId, log, rotFound: holes.rotFound, bytesPerSecond, note })
+  }
+
   /** Only what is new: Raft also tells when a leader is ready. */
   #tellLeadership(view: LeadershipNews): void {
     const { term, leader, isLeader } = this.#leadership
@@ -429,6 +444,7 @@ export class BrokerNode {
     this.#isStopped = true
     this.#hooks.close()
     this.#raft.stop()
+    this.#scrubber?.stop()
     // The entry that halted us may be applied in half.
     this.#checkpointer.abandon()
     this.#options.onFatal(error)
@@ -458,6 +474,10 @@ function makeDiskWatch({ retention, dataDirectory }: NodeSettings, { clock, disk
 /** A member as the log knows it. */
 function memberFrom({ id, name, peerAddress, clientAddress }: MemberSettings): Member {
   return { id: nodeId(id), name, address: formatAddress(peerAddress), clientAddress: formatAddress(clientAddress) }
+}
+
+function ignore(): void {
+  // Nobody listens.
 }
 
 function mustFindSelf(config: NodeSettings): MemberSettings {

@@ -62,6 +62,12 @@ export const configKeys = {
     /^[^\0]{1,4096}$/,
   ),
   segmentBytes: size('log.segment_size', GiB, { min: MiB, max: 2 * GiB }, 'a file of the log; filled with zeros ahead of the writes'),
+  scrubRate: size(
+    'log.scrub_rate',
+    4 * MiB,
+    { min: 64 * KiB, max: GiB },
+    'a second: how fast the log is read again, all the time, to find rot',
+  ),
   heartbeatMs: duration('raft.heartbeat', 50, { min: 10, max: 5 * second }, 'equal on all nodes'),
   electionTimeoutMs: duration('raft.election_timeout', 300, { min: 50, max: minute }, 'randomised up to twice this; at least 4 heartbeats'),
   preferLeaderAfterMs: duration(

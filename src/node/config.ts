@@ -39,7 +39,7 @@ export interface ClusterConfig {
   readonly clusterName: string
   /** In the order of the file: nodes[i].number is i + 1. */
   readonly nodes: readonly NodeConfig[]
-  readonly log: { readonly segmentBytes: number }
+  readonly log: { readonly segmentBytes: number; readonly scrubBytesPerSecond: number }
   readonly raft: { readonly heartbeatMs: number; readonly electionTimeoutMs: number; readonly preferLeaderAfterMs: number }
   readonly limits: { readonly inflightBytes: number }
   readonly upgrade: { readonly finalize: 'manual' | 'auto'; readonly levelMax: number }
@@ -141,7 +141,7 @@ export function parseConfig(file: string, text: string, environment: Environment
     file,
     clusterName: get(configKeys.clusterName),
     nodes,
-    log: { segmentBytes: get(configKeys.segmentBytes) },
+    log: { segmentBytes: get(configKeys.segmentBytes), scrubBytesPerSecond: get(configKeys.scrubRate) },
     raft: { heartbeatMs, electionTimeoutMs, preferLeaderAfterMs: get(configKeys.preferLeaderAfterMs) },
     limits: { inflightBytes: get(configKeys.inflightBytes) },
     upgrade: { finalize: get(configKeys.upgradeFinalize), levelMax: get(configKeys.upgradeLevelMax) },

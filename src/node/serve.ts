@@ -185,6 +185,7 @@ function settingsOf(config: ClusterConfig, self: NodeConfig): NodeSettings {
     peerListen: self.peerListen,
     dataDirectory: self.dataDirectory,
     segmentBytes: config.log.segmentBytes,
+    scrubBytesPerSecond: config.log.scrubBytesPerSecond,
     heartbeatMs: config.raft.heartbeatMs,
     electionTimeoutMs: config.raft.electionTimeoutMs,
     inflightBytesMax: config.limits.inflightBytes,

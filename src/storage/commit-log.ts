@@ -141,6 +141,11 @@ export class CommitLog implements LogStorage {
     return this.#segments
   }
 
+  /** On disk up to here. */
+  get writtenIndex(): number {
+    return this.#writtenIndex
+  }
+
   /** Blocks that were read are read again: something on the disk was mended. */
   forgetBlocks(): void {
     this.#blocks.clear()

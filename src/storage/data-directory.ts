@@ -2,9 +2,13 @@
  * Whose data directory this is: `VERSION`, a small JSON text with the format, the cluster, the node and the directory's own id. Written atomically,
  * once; a directory of another node, cluster or format is refused with one sentence.
  *
+ * Its last field is a checksum of the others. Damaged, it is made anew from what repeats it: the hard state knows the directory's id, the configuration
+ * the rest, and the segments and the other members would notice a wrong one. (Builds before wrote no checksum; such a file is believed.)
+ *
  * There is no lock file of ours: LevelDB's own `LOCK` under `state/` is taken first by src/node and keeps a second process out; the operating
  * system drops it with the process, so it can't be stale.
  */
+import { crc32c } from '../platform/bytes.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Random } from '../platform/random.ts'
 import { directoryIdBytes } from './segment.ts'
@@ -20,8 +24,19 @@ export interface DataIdentity {
   readonly nodeId: number
 }
 
-/** What VERSION says; undefined when there is none. Throws StorageError for a directory that is not ours. */
-export function readDataDirectory(disk: Disk, dataDirectory: string, identity: DataIdentity): Uint8Array | undefined {
+/** What the directory says of itself; `isDamaged`: VERSION must be made anew. */
+export interface FoundDirectory {
+  readonly directoryId: Uint8Array
+  readonly isDamaged: boolean
+}
+
+/** What VERSION says; undefined when there is none. `idElsewhere` helps out when it is damaged. Throws StorageError for a directory that is not ours. */
+export function readDataDirectory(
+  disk: Disk,
+  dataDirectory: string,
+  identity: DataIdentity,
+  idElsewhere: () => Uint8Array | undefined,
+): FoundDirectory | undefined {
   const path = `${dataDirectory}/${versionName}`
   if (!disk.exists(path)) return undefined
   const file = disk.open(path, { create: false })
@@ -29,27 +44,23 @@ export function readDataDirectory(disk: Disk, dataDirectory: string, identity: D
   file.readSync(bytes, 0)
   file.close()
   const version = parseVersion(Buffer.from(bytes).toString('utf8'))
-  if (version === undefined) throw new StorageError(`${path}: it is damaged; restore it from a copy or start with an empty directory`, path)
+  if (version === undefined) {
+    const directoryId = idElsewhere()
+    if (directoryId !== undefined) return { directoryId, isDamaged: true }
+    throw new StorageError(`${path}: it is damaged; restore it from a copy or start with an empty directory`, path)
+  }
   if (version.format !== dataFormat) {
     throw new StorageError(`${path}: the data has format ${version.format}, this program reads format ${dataFormat}`, path)
   }
   refuseForeign(path, 'cluster', version.clusterName, identity.clusterName)
   refuseForeign(path, 'node', `${version.nodeName} (${version.nodeId})`, `${identity.nodeName} (${identity.nodeId})`)
-  return Uint8Array.from(Buffer.from(version.directoryId, 'hex'))
+  return { directoryId: Uint8Array.from(Buffer.from(version.directoryId, 'hex')), isDamaged: false }
 }
 
 /** Makes VERSION, whole or not at all. */
 export function writeDataDirectory(disk: Disk, dataDirectory: string, identity: DataIdentity, directoryId: Uint8Array): void {
   const path = `${dataDirectory}/${versionName}`
-  const { clusterName, nodeName, nodeId } = identity
-  const version = {
-    format: dataFormat,
-    cluster: clusterName,
-    node: nodeName,
-    nodeId,
-    directoryId: Buffer.from(directoryId).toString('hex'),
-  }
-  const bytes = Buffer.from(`${JSON.stringify(version, undefined, 2)}\n`)
+  const bytes = encodeVersion({ ...identity, format: dataFormat, directoryId: Buffer.from(directoryId).toString('hex') })
   if (disk.exists(`${path}.tmp`)) disk.remove(`${path}.tmp`)
   const file = disk.open(`${path}.tmp`, { create: true })
   file.writeSync(bytes, 0)
@@ -63,7 +74,17 @@ export function newDirectoryId(random: Random): Uint8Array {
   return random.bytes(directoryIdBytes)
 }
 
-interface Version extends DataIdentity {
+/** The whole text. */
+export function encodeVersion({ format, clusterName, nodeName, nodeId, directoryId }: Version): Uint8Array {
+  const fields = { format, cluster: clusterName, node: nodeName, nodeId, directoryId }
+  return Buffer.from(`${JSON.stringify({ ...fields, crc: crcOf(fields) }, undefined, 2)}\n`)
+}
+
+function crcOf(fields: Readonly<Record<string, unknown>>): number {
+  return crc32c(Buffer.from(JSON.stringify(fields)))
+}
+
+export interface Version extends DataIdentity {
   readonly format: number
   readonly directoryId: string
 }
@@ -71,10 +92,11 @@ interface Version extends DataIdentity {
 function parseVersion(text: string): Version | undefined {
   const fields = parseObject(text)
   if (fields === undefined) return undefined
-  const { format, cluster, node, nodeId, directoryId } = fields
+  const { format, cluster, node, nodeId, directoryId, crc } = fields
   if (typeof format !== 'number') return undefined
   if (typeof cluster !== 'string' || typeof node !== 'string' || typeof nodeId !== 'number') return undefined
   if (typeof directoryId !== 'string' || !/^[0-9a-f]{32}$/.test(directoryId)) return undefined
+  if (crc !== undefined && crc !== crcOf({ format, cluster, node, nodeId, directoryId })) return undefined
   return { format, clusterName: cluster, nodeName: node, nodeId, directoryId }
 }
 

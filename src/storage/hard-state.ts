@@ -118,6 +118,24 @@ export function decodeSlot(bytes: Uint8Array, directoryId: Uint8Array): HardStat
   }
 }
 
+/** The directory id that a good slot repeats, for a VERSION that is damaged. */
+export function directoryIdInHardState(disk: Disk, dataDirectory: string): Uint8Array | undefined {
+  const path = `${dataDirectory}/${hardStateName}`
+  if (!disk.exists(path)) return undefined
+  const file = disk.open(path, { create: false })
+  try {
+    for (const position of [0, slotSpacingBytes]) {
+      const bytes = new Uint8Array(slotBytes)
+      const count = file.readSync(bytes, position)
+      const directoryId = bytes.slice(at.directoryId, at.directoryId + directoryIdBytes)
+      if (decodeSlot(bytes.subarray(0, count), directoryId) !== undefined) return directoryId
+    }
+    return undefined
+  } finally {
+    file.close()
+  }
+}
+
 /** How an open begins: what was found, before anything is written. */
 export type FoundHardState =
   | { readonly kind: 'found'; readonly record: HardStateRecord; readonly isSlotLost: boolean }

@@ -18,9 +18,9 @@ import type { Disk } from '../platform/disk.ts'
 import type { Random } from '../platform/random.ts'
 import { BlockReader } from './block-reader.ts'
 import { CommitLog } from './commit-log.ts'
-import { newDirectoryId, readDataDirectory, writeDataDirectory } from './data-directory.ts'
+import { newDirectoryId, readDataDirectory, versionName, writeDataDirectory } from './data-directory.ts'
 import type { DataIdentity } from './data-directory.ts'
-import { firstHardState, hardStateName, HardStateFile, readHardState } from './hard-state.ts'
+import { directoryIdInHardState, firstHardState, hardStateName, HardStateFile, readHardState } from './hard-state.ts'
 import type { HardStateRecord } from './hard-state.ts'
 import { logLimits } from './log-limits.ts'
 import type { LogLimits } from './log-limits.ts'
@@ -58,6 +58,8 @@ export interface OpenedLog {
   readonly directoryId: Uint8Array
   /** All of RecoveredState but the state machine's checkpoint. */
   readonly recovered: Omit<RecoveredState, 'appliedIndex'>
+  /** What has rotted since the start: the scrubber tells it too. */
+  readonly holes: Holes
   /** Rot and its repair, for Raft to feed. */
   readonly repair: RepairStorage
   /** Sentences for the operator about what was found and done. */
@@ -70,8 +72,9 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const { disk, clock, dataDirectory, identity, limits = logLimits() } = options
   const directory = `${dataDirectory}/${logDirectoryName}`
   disk.makeDirectory(directory)
-  const directoryId = readDataDirectory(disk, dataDirectory, identity)
-  if (directoryId === undefined) return openNew(options, limits, directory)
+  const owned = readDataDirectory(disk, dataDirectory, identity, () => directoryIdInHardState(disk, dataDirectory))
+  if (owned === undefined) return openNew(options, limits, directory)
+  const { directoryId, isDamaged } = owned
   const { record: before, isSlotLost } = mustReadHardState(disk, dataDirectory, directoryId)
   const { flushBytesMax } = limits
   const mark = Math.max(before.mark, options.appliedIndex ?? 0)
@@ -95,6 +98,10 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   if (rot === undefined) settleLog(recovery, found)
   if (rot === undefined && found.last.index > record.mark) hardState.writeBothSync({ ...hardState.record, ...markOf(found.last) })
   const notes = [...found.notes]
+  if (isDamaged) {
+    writeDataDirectory(disk, dataDirectory, identity, directoryId)
+    notes.push(`${dataDirectory}/${versionName}: it was damaged; made anew from the hard state and the configuration`)
+  }
   if (rot !== undefined) notes.push(`${rot.sentence}; asking the other nodes for them, and taking no part until they are here`)
   if (found.baseProblem !== undefined) notes.push(found.baseProblem)
   if (tornAt !== undefined) notes.push(tornAt.sentence)
@@ -119,7 +126,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     hasTornTail: () => hardState.record.hasTornTail,
     mended: whole => settleWhole(recovery, whole, log, hardState),
   })
-  return { log, hardState, directoryId, recovered: recoveredState(log, hardState, !isWhole), repair, notes }
+  return { log, hardState, directoryId, recovered: recoveredState(log, hardState, !isWhole), holes, repair, notes }
 }
 
 /**
@@ -181,6 +188,7 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
     hardState,
     directoryId,
     recovered: recoveredState(log, hardState),
+    holes,
     repair,
     notes: [`${dataDirectory}: a new data directory`],
   }

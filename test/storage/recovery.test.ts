@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { LogIndex, Term } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import type { Disk } from '../../src/platform/disk.ts'
+import { encodeVersion } from '../../src/storage/data-directory.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
 import { segmentHeaderBytes, segmentName } from '../../src/storage/segment.ts'
@@ -302,10 +303,25 @@ describe('a start refuses', () => {
       '/data/VERSION: the data directory belongs to cluster test, not to other; give this node its own directory',
     )
     expect(() => openAs({ ...rigIdentity, nodeName: 'n2', nodeId: 2 })).toThrow(/belongs to node n1 \(1\), not to n2 \(2\)/)
-    const text = Buffer.from(rig.disk.contentOf('/data/VERSION') ?? []).toString()
-    overwrite(rig, '/data/VERSION', 0, Buffer.from(text.replace('"format": 1', '"format": 7')))
+    const directoryId = Buffer.from(rig.open().directoryId).toString('hex')
+    overwrite(rig, '/data/VERSION', 0, encodeVersion({ ...rigIdentity, format: 7, directoryId }))
     expect(() => rig.open()).toThrow('/data/VERSION: the data has format 7, this program reads format 1')
+  })
+
+  it('a damaged VERSION file: makes it anew from the hard state and the configuration, and refuses without the hard state', () => {
+    const rig = rigWith(5, 5)
+    const text = rig.disk.contentOf('/data/VERSION') ?? new Uint8Array(0)
+    for (let bit = 0; bit < text.length * 8; bit += 7) {
+      rig.disk.flipBit('/data/VERSION', bit >> 3, bit & 7)
+      const { notes, log } = rig.open()
+      rig.kill()
+      expect(log.lastId.index).toBe(5)
+      // What changes no value (blank for blank) may pass unseen.
+      if (notes.length > 0) expect(Buffer.from(rig.disk.contentOf('/data/VERSION') ?? []).equals(text)).toBe(true)
+      else rig.disk.flipBit('/data/VERSION', bit >> 3, bit & 7)
+    }
     overwrite(rig, '/data/VERSION', 0, Buffer.from('{{'))
+    edit(rig, disk => disk.remove('/data/hard-state'))
     expect(() => rig.open()).toThrow(/VERSION: it is damaged/)
   })
 

@@ -1,0 +1,119 @@
+/**
+ * Reads the log again, all of it, at leisure: rot is found while there are peers to mend it from, not years later when it is the last copy. Block by block
+ * through the same checks as any read, at a bounded rate, round after round; what is damaged is told to `holes`, and mended like after any other read.
+ * It reads through the system's page cache: what lies in there hides the disk until it is evicted.
+ */
+import { UnreadableEntry } from '../../raft/index.ts'
+import { assert } from '../platform/assert.ts'
+import type { Clock, Timer } from '../platform/clock.ts'
+import type { Disk } from '../platform/disk.ts'
+import { BlockReader } from './block-reader.ts'
+import type { RotFound } from './block-reader.ts'
+import type { Segment } from './segment.ts'
+import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from './segment.ts'
+import { SegmentFiles } from './segment-files.ts'
+
+export interface ScrubberOptions {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly directory: string
+  readonly directoryId: Uint8Array
+  readonly log: { readonly segments: readonly Segment[]; readonly writtenIndex: number }
+  readonly rotFound: RotFound
+  readonly bytesPerSecond: number
+  readonly note: (sentence: string) => void
+}
+
+export interface ScrubberStatus {
+  readonly rounds: number
+  readonly bytesRead: number
+}
+
+/** A round begins at the earliest so long after the one before. */
+const roundMsMin = 60_000
+/** One block, at least: what is read between two looks at the clock. */
+const stepMsMin = 5
+
+export class Scrubber {
+  readonly #options: ScrubberOptions
+  readonly #files: SegmentFiles
+  readonly #blocks: BlockReader
+  #timer: Timer | undefined
+  #isStopped = false
+  /** The next entry to look at. */
+  #nextIndex = 0
+  #roundStartMs: number
+  #rounds = 0
+  #bytesRead = 0
+
+  constructor(options: ScrubberOptions) {
+    assert(options.bytesPerSecond > 0, 'scrub-rate', options.bytesPerSecond)
+    this.#options = options
+    this.#files = new SegmentFiles(options.disk, options.directory, 2)
+    // Nothing is kept: what was read once is not read again soon.
+    this.#blocks = new BlockReader(this.#files, 1, options.rotFound)
+    this.#roundStartMs = options.clock.nowMs()
+    this.#later(roundMsMin)
+  }
+
+  status(): ScrubberStatus {
+    return { rounds: this.#rounds, bytesRead: this.#bytesRead }
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+    this.#files.closeAll()
+  }
+
+  #later(delayMs: number): void {
+    if (!this.#isStopped) this.#timer = this.#options.clock.setTimer(delayMs, () => this.#step())
+  }
+
+  #step(): void {
+    if (this.#isStopped) return
+    const bytes = this.#scrubNext()
+    if (bytes !== undefined) return this.#later(Math.max(stepMsMin, (bytes * 1_000) / this.#options.bytesPerSecond))
+    const { clock } = this.#options
+    this.#files.closeAll()
+    this.#rounds++
+    this.#nextIndex = 0
+    const waitMs = Math.max(0, this.#roundStartMs + roundMsMin - clock.nowMs())
+    this.#roundStartMs = clock.nowMs() + waitMs
+    this.#later(waitMs)
+  }
+
+  /** One block; undefined when the round is over. */
+  #scrubNext(): number | undefined {
+    const { log } = this.#options
+    const segment = log.segments.find(one => one.lastIndex >= this.#nextIndex && !one.isEmpty)
+    if (segment === undefined || !segment.isOnDisk) return undefined
+    const index = Math.max(this.#nextIndex, segment.firstIndex)
+    if (index === segment.firstIndex) this.#checkHeader(segment)
+    const number = segment.pointBefore(index)
+    const begin = segment.point(number)
+    const end = number + 1 < segment.points ? segment.point(number + 1) : { index: segment.lastIndex + 1, position: segment.endPosition }
+    if (end.index - 1 > log.writtenIndex) return undefined
+    this.#nextIndex = end.index
+    try {
+      this.#blocks.blockOf(segment, index)
+    } catch (error) {
+      if (!(error instanceof UnreadableEntry)) throw error
+    }
+    const bytes = end.position - begin.position
+    this.#bytesRead += bytes
+    return bytes
+  }
+
+  /** Memory knows what a header must say: one that has rotted is written anew. */
+  #checkHeader(segment: Segment): void {
+    const { directoryId, note } = this.#options
+    const file = this.#files.use(segment)
+    const bytes = new Uint8Array(segmentHeaderBytes)
+    const header = decodeSegmentHeader(bytes.subarray(0, file.readSync(bytes, 0)))
+    if (header.kind === 'ok' && !header.isHalfLost) return
+    file.writeSync(encodeSegmentHeader(segment.prev, directoryId), 0)
+    file.syncSync()
+    note(`${this.#files.pathOf(segment)}: its header had rotted; written anew`)
+  }
+}
