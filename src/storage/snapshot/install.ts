@@ -14,7 +14,7 @@ import type { Disk } from '../../platform/disk.ts'
 import type { CheckpointRead, CheckpointWrite } from '../checkpoint-codec.ts'
 import { readDataDirectory } from '../data-directory.ts'
 import type { DataIdentity } from '../data-directory.ts'
-import { HardStateFile, readHardState } from '../hard-state.ts'
+import { directoryIdInHardState, HardStateFile, readHardState } from '../hard-state.ts'
 import { baseName, encodeBase, writeBaseSync } from '../log-base.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from '../segment.ts'
 import { StorageError } from '../storage-error.ts'
@@ -71,7 +71,7 @@ function readCheckpoint(disk: Disk, dataDirectory: string, manifest: SnapshotMan
 }
 
 function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, manifest: SnapshotManifest): void {
-  const directoryId = readDataDirectory(disk, dataDirectory, identity)
+  const directoryId = readDataDirectory(disk, dataDirectory, identity, () => directoryIdInHardState(disk, dataDirectory))?.directoryId
   const found = directoryId === undefined ? undefined : readHardState(disk, dataDirectory, directoryId)
   if (directoryId === undefined || found?.kind !== 'found') {
     throw new StorageError(
@@ -81,7 +81,13 @@ function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, ma
   }
   const isVoteWithheld = found.record.isVoteWithheld || found.isSlotLost
   // The constructor writes both slots. A mark above the new end would look like lost entries.
-  const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record: { ...found.record, mark: 0, isVoteWithheld } })
+  const hardState = new HardStateFile({
+    disk,
+    clock,
+    dataDirectory,
+    directoryId,
+    record: { ...found.record, mark: 0, markLink: undefined, isVoteWithheld },
+  })
   const wanted = new Set(manifest.files.map(relativePath))
   for (const part of ['log', 'queue-index']) {
     disk.makeDirectory(`${dataDirectory}/${part}`)
