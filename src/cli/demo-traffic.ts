@@ -40,6 +40,8 @@ export class DemoTraffic {
   #producers: Producer[] = []
   #consumer: PushConsumer | undefined
   #lanes: Promise<void>[] = []
+  /** Of each message group the number that is sent next. */
+  readonly #next = Array.from({ length: messageGroups }, () => 0)
 
   /** Connects the clients, each producer to another node, and starts to send. Throws when the client's package is not installed. */
   async start(endpoints: readonly string[]): Promise<void> {
@@ -61,7 +63,17 @@ export class DemoTraffic {
       },
     })
     await Promise.all([...this.#producers.map(producer => producer.startup()), this.#consumer.startup()])
+    this.resumeSending()
+  }
+
+  /** Goes on after `stopSending`. */
+  resumeSending(): void {
+    this.#isSending = true
     this.#lanes = Array.from({ length: messageGroups }, (_, lane) => this.#send(lane))
+  }
+
+  get isSending(): boolean {
+    return this.#isSending
   }
 
   /** Ends the sending; what is on its way is awaited. */
@@ -110,7 +122,9 @@ export class DemoTraffic {
   async #send(lane: number): Promise<void> {
     const messageGroup = `group-${lane + 1}`
     const producer = this.#producers[lane % this.#producers.length]
-    for (let n = 0; this.#isSending && producer !== undefined; n++) {
+    while (this.#isSending && producer !== undefined) {
+      const n = this.#next[lane] ?? 0
+      this.#next[lane] = n + 1
       const body = Buffer.from(JSON.stringify({ messageGroup, n }))
       while (!(await this.#sendOnce(producer, messageGroup, body)) && this.#isAlive()) await sleep(pauseAfterErrorMs)
       await sleep(pauseBetweenSendsMs)

@@ -3,12 +3,13 @@
  * number is measured in this run; nothing is claimed that was not read from the nodes, their files or the clients' own books.
  */
 import { segmentHeaderBytes } from '../storage/segment.ts'
-import { methods, ClusterClient, v1 } from './client.ts'
-import { compareReplicas } from './replica-files.ts'
-import { DemoTraffic, demoGroup, demoTopic } from './demo-traffic.ts'
+import { Narrator, type DemoVerdict } from './demo-narrator.ts'
+import { drain, pause, prepare, settledReplicas } from './demo-steps.ts'
+import { DemoTraffic } from './demo-traffic.ts'
 import { CliError, ExitCode } from './exit.ts'
 import { LocalCluster } from './local-cluster.ts'
-import { count, durationShown, paint, print } from './terminal.ts'
+import { compareReplicas } from './replica-files.ts'
+import { durationShown } from './terminal.ts'
 
 export interface DemoOptions {
   readonly script?: boolean
@@ -16,26 +17,12 @@ export interface DemoOptions {
   readonly keep?: boolean
 }
 
-export interface DemoVerdict {
-  readonly kind: 'verdict'
-  readonly acknowledged: number
-  readonly received: number
-  readonly lost: number
-  readonly appendedTwice: number
-  readonly outOfOrder: number
-  readonly replicasIdentical: boolean
-  readonly redelivered: number
-  readonly errors: number
-  readonly failovers: readonly { readonly killed: string; readonly leader: string; readonly pausedMs: number }[]
-  readonly ok: boolean
-}
-
 const kills = 2
 const trafficBeforeKillMs = 3_000
 const watchAfterKillMs = 2_500
-const drainMsMax = 30_000
 
 export async function demo(options: DemoOptions): Promise<void> {
+  if (options.script !== true && options.json !== true) return (await import('./demo-live.ts')).liveDemo(options)
   const say = new Narrator(options.json === true)
   const traffic = new DemoTraffic()
   const interrupted = new AbortController()
@@ -82,25 +69,6 @@ export async function demo(options: DemoOptions): Promise<void> {
   }
 }
 
-async function prepare(cluster: LocalCluster): Promise<void> {
-  const client = new ClusterClient(cluster.nodes.map(node => cluster.endpoint(node.name)))
-  const topic = await client.ask(methods.createTopic, { name: demoTopic, type: v1.TopicType.TOPIC_TYPE_FIFO, queueCount: 4 }, () => false)
-  const group = await client.ask(
-    methods.ensureGroup,
-    {
-      name: demoGroup,
-      settings: { isFifo: true, maxAttempts: 17, backoff: { exponential: { initialMs: 1_000, maxMs: 10_000, multiplier: 2 } } },
-      start: { first: true },
-      topics: [demoTopic],
-    },
-    () => false,
-  )
-  client.close()
-  for (const status of [topic.status, group.status])
-    if (status?.code !== v1.AdminStatus.Code.OK)
-      throw new CliError(ExitCode.failed, `the demo's topic could not be made: ${status?.message ?? ''}`)
-}
-
 async function killLeader(
   cluster: LocalCluster,
   traffic: DemoTraffic,
@@ -126,119 +94,4 @@ async function killLeader(
   await cluster.startNode(killed)
   say.event('restarted', `${killed} is back, ready after ${durationShown(performance.now() - restartMs)}`, { node: killed })
   return { killed, leader, pausedMs }
-}
-
-/** Until everything acknowledged has been received, or patience ends. */
-async function drain(traffic: DemoTraffic, signal: AbortSignal): Promise<void> {
-  const endMs = performance.now() + drainMsMax
-  while (traffic.numbers().lost > 0 && performance.now() < endMs) await pause(100, signal)
-  // A copy that was appended twice would come now.
-  await pause(500, signal)
-}
-
-/** Waits until all nodes have applied the same entries, and says how many messages the topic holds. */
-async function settledReplicas(cluster: LocalCluster): Promise<number> {
-  const endpoints = cluster.nodes.map(node => cluster.endpoint(node.name))
-  const endMs = performance.now() + 10_000
-  for (;;) {
-    const answers = await Promise.all(endpoints.map(endpoint => ask(endpoint)))
-    const places = new Set(answers.map(answer => `${answer.last} ${answer.applied}`))
-    if (places.size === 1 || performance.now() > endMs) return answers[0]?.messages ?? 0
-    await new Promise(done => setTimeout(done, 100))
-  }
-}
-
-async function ask(endpoint: string): Promise<{ last: number; applied: number; messages: number }> {
-  const client = new ClusterClient([endpoint])
-  const status = await client.ask(methods.clusterStatus, { local: true }, () => false)
-  const own = status.nodes.find(node => node.id === status.answeredBy)
-  const topic = await client.ask(methods.getTopic, { name: demoTopic }, () => false)
-  client.close()
-  return { last: own?.lastIndex ?? 0, applied: own?.appliedIndex ?? 0, messages: topic.topic?.messages ?? 0 }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done, stopped) => {
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', abort)
-      done()
-    }, ms)
-    const abort = (): void => {
-      clearTimeout(timer)
-      stopped(new Error('interrupted'))
-    }
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
-}
-
-/** Live lines for people, or the same events as JSON lines. */
-class Narrator {
-  readonly #isJson: boolean
-  readonly #startMs = performance.now()
-
-  constructor(isJson: boolean) {
-    this.#isJson = isJson
-  }
-
-  opening(cluster: LocalCluster, readyMs: number): void {
-    const nodes = cluster.nodes.map(node => ({ name: node.name, client: cluster.endpoint(node.name), processId: node.pid ?? 0 }))
-    if (this.#isJson) return print(JSON.stringify({ kind: 'ready', readyMs: Math.round(readyMs), leader: cluster.leader, nodes }))
-    print(`${paint('bold', 'raftmq demo')} · 3 nodes in one group, ready in ${durationShown(readyMs)} · data in ${cluster.directory}`)
-    print('')
-    for (const node of nodes)
-      print(
-        `  ${node.name}  clients ${node.client}  process ${node.processId}  ${node.name === cluster.leader ? paint('green', 'LEADER') : 'follower'}`,
-      )
-    print('')
-    print(`  topic ${demoTopic} · group ${demoGroup} · official Node clients: 3 producers, 8 message groups, 1 push consumer`)
-    print('')
-  }
-
-  event(kind: string, text: string, fields: Readonly<Record<string, unknown>>): void {
-    const atMs = Math.round(performance.now() - this.#startMs)
-    if (this.#isJson) print(JSON.stringify({ kind, atMs, ...fields }))
-    else print(`  ${clock(atMs)}  ${text}`)
-  }
-
-  numbers(traffic: DemoTraffic): void {
-    const { acknowledged, received, errors } = traffic.numbers()
-    this.event('traffic', `acknowledged ${count(acknowledged)} · received ${count(received)} · repeated by their user ${errors}`, {
-      acknowledged,
-      received,
-      errors,
-    })
-  }
-
-  note(text: string): void {
-    if (!this.#isJson) print(text)
-  }
-
-  verdict(verdict: DemoVerdict, difference: string): void {
-    if (this.#isJson) return print(JSON.stringify(verdict))
-    const line = (name: string, value: string, isGood: boolean): void =>
-      print(`  ${isGood ? paint('green', 'ok  ') : paint('red', 'FAIL')}  ${name.padEnd(34)} ${value}`)
-    print('')
-    line(
-      'acknowledged and received',
-      `${count(verdict.received)} of ${count(verdict.acknowledged)}`,
-      verdict.received === verdict.acknowledged,
-    )
-    line('acknowledged and lost', String(verdict.lost), verdict.lost === 0)
-    line('appended twice', String(verdict.appendedTwice), verdict.appendedTwice === 0)
-    line('out of order in their group', String(verdict.outOfOrder), verdict.outOfOrder === 0)
-    line('replicas byte for byte identical', verdict.replicasIdentical ? 'yes' : difference, verdict.replicasIdentical)
-    print('')
-    for (const { killed, leader, pausedMs } of verdict.failovers)
-      print(`  ${killed} killed, ${leader} took over: no accepted send for ${pausedMs} ms`)
-    print(`  sends that their user had to repeat: ${verdict.errors} (the Node client pins a message group to one node, here a dead one)`)
-    print(`  redelivered ${verdict.redelivered} (a delivery whose acknowledgement was cut off comes again; that is no second append)`)
-    print('')
-    print(verdict.ok ? paint('green', 'Nothing acknowledged was lost.') : paint('red', 'The verdict is NOT ok.'))
-  }
-}
-
-function clock(ms: number): string {
-  const seconds = (ms / 1000).toFixed(3).padStart(6, '0')
-  return `00:${seconds}`
 }

@@ -14,6 +14,13 @@ export type NodeEvent =
   | { readonly kind: 'ready'; readonly clientPort: number; readonly peerPort: number }
   | { readonly kind: 'leadership'; readonly term: number; readonly leader: string | undefined; readonly isLeader: boolean }
 
+/** What its parent says to a node process. */
+export interface NodeWord {
+  /** Cut off from the other nodes, as by a pulled cable, or no longer so. */
+  readonly kind: 'cut'
+  readonly isCut: boolean
+}
+
 export interface LocalNode {
   readonly name: string
   readonly clientPort: number
@@ -145,6 +152,11 @@ export class LocalCluster {
     const gone = isEnding ? new Promise<void>(done => child.once('exit', () => done())) : Promise.resolve()
     child.kill(signal)
     await gone
+  }
+
+  /** Pulls the cable between this node and the others, or puts it back. Its clients still reach it. */
+  setCut(name: string, isCut: boolean): void {
+    this.#processes.get(name)?.send({ kind: 'cut', isCut } satisfies NodeWord)
   }
 
   async waitForLeader(timeoutMs = 10_000): Promise<string> {

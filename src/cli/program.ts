@@ -54,11 +54,11 @@ function addServing(program: Command): void {
     .action(async (options: DevOptions) => (await import('./dev.ts')).dev(options))
   program
     .command('demo')
-    .description('official clients at work, the leader killed twice, and a verdict')
-    .option('--script', 'run the story to its end without keys (the only way for now)')
-    .option('--json', 'events as JSON lines, the verdict last')
+    .description('three nodes, official clients at work, and keys to kill, freeze and cut off the leader; a verdict at the end')
+    .option('--script', 'without keys: the leader is killed twice, then the verdict; for pipes and CI')
+    .option('--json', 'with --script: events as JSON lines, the verdict last')
     .option('--keep', 'keep the data and the logs of the nodes')
-    .addHelpText('after', examples('raftmq demo --script', 'raftmq demo --script --json | tail -n 1'))
+    .addHelpText('after', examples('raftmq demo', 'raftmq demo --script', 'raftmq demo --script --json | tail -n 1'))
     .action(async (options: DemoOptions) => (await import('./demo.ts')).demo(options))
   program
     .command('bench')

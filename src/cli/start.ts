@@ -5,9 +5,13 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError, nodeNamed, parseConfig } from '../node/config.ts'
 import type { ClusterConfig } from '../node/config.ts'
+import { realClock } from '../platform/clock.ts'
 import { collectLessOften } from '../platform/collector.ts'
+import { cuttable } from '../platform/cuttable-network.ts'
+import { realNetwork } from '../platform/network.ts'
+import type { Network } from '../platform/network.ts'
 import { CliError, ExitCode } from './exit.ts'
-import type { NodeEvent } from './local-cluster.ts'
+import type { NodeEvent, NodeWord } from './local-cluster.ts'
 import { remark } from './terminal.ts'
 
 export interface StartOptions {
@@ -22,7 +26,7 @@ export async function start(options: StartOptions): Promise<void> {
   // Loaded when a node is really started: it brings gRPC and everything below.
   const { startNode } = await import('../node/serve.ts')
   const signals = new Signals()
-  const running = await startNode(config, node.name).catch((error: unknown) => {
+  const running = await startNode(config, node.name, peerNetwork()).catch((error: unknown) => {
     // While it listens for its parent's end the process would stay, with nothing in it.
     signals.dispose()
     throw new CliError(
@@ -68,6 +72,16 @@ function asCliError<T>(run: () => T): T {
 
 function isStorageError(error: unknown): boolean {
   return error instanceof Error && error.name === 'StorageError'
+}
+
+/** A parent (demo, tests) may cut its child off from the other nodes; the word comes over the channel between the two processes. */
+function peerNetwork(): Network {
+  if (process.send === undefined) return realNetwork
+  const network = cuttable(realNetwork, realClock)
+  process.on('message', (word: Partial<NodeWord> | null) => {
+    if (word?.kind === 'cut') network.setCut(word.isCut === true)
+  })
+  return network
 }
 
 function tellParent(event: NodeEvent): void {

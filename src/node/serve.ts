@@ -10,6 +10,7 @@ import type { RaftTraceEvent } from '../../raft/index.ts'
 import { realClock } from '../platform/clock.ts'
 import { realDisk } from '../platform/disk.ts'
 import { realNetwork } from '../platform/network.ts'
+import type { Network } from '../platform/network.ts'
 import { realRandom } from '../platform/random.ts'
 import { startRpcServer, type RpcServer } from '../rpc/server.ts'
 import { StorageError } from '../storage/storage-error.ts'
@@ -41,8 +42,11 @@ export interface RunningNode {
 /** A target that is caught up takes over within a few syncs; one that is not must not hold a stop up. */
 const handOverMsMax = 2_000
 
-/** Starts a node, and starts it again, in this process, whenever it has fetched a snapshot that is to be installed. */
-export async function startNode(config: ClusterConfig, nodeName: string): Promise<RunningNode> {
+/**
+ * Starts a node, and starts it again, in this process, whenever it has fetched a snapshot that is to be installed. `network` is what the peers are
+ * reached by; a demo hands in one that it can cut.
+ */
+export async function startNode(config: ClusterConfig, nodeName: string, network: Network = realNetwork): Promise<RunningNode> {
   const self = config.nodes.find(node => node.name === nodeName)
   if (self === undefined) throw new Error(`there is no node ${nodeName} in ${config.file}`)
   const log = nodeLogger(config.logOutput, nodeName)
@@ -53,7 +57,7 @@ export async function startNode(config: ClusterConfig, nodeName: string): Promis
   })
   let isClosing = false
   let restarting: Promise<void> = Promise.resolve()
-  const start = (): Promise<OneRun> => startOnce(config, self, { log, news, fail, onInstall })
+  const start = (): Promise<OneRun> => startOnce(config, self, { network, log, news, fail, onInstall })
   const onInstall = (): void => {
     restarting = restart().catch((error: unknown) => fail(error as Error))
   }
@@ -91,13 +95,14 @@ interface OneRun {
 }
 
 interface RunOwner {
+  readonly network: Network
   readonly log: Logger
   readonly news: News
   readonly fail: (error: Error) => void
   readonly onInstall: () => void
 }
 
-async function startOnce(config: ClusterConfig, self: NodeConfig, { log, news, fail, onInstall }: RunOwner): Promise<OneRun> {
+async function startOnce(config: ClusterConfig, self: NodeConfig, { network, log, news, fail, onInstall }: RunOwner): Promise<OneRun> {
   const checkpoints = await openStateStore(realDisk, `${self.dataDirectory}/state`)
   if (checkpoints.problem !== undefined) log.warn(checkpoints.problem)
   const digests = openDigestWorker()
@@ -109,7 +114,7 @@ async function startOnce(config: ClusterConfig, self: NodeConfig, { log, news, f
     if (installed !== undefined) log.info(installed.note)
     node = BrokerNode.start({
       config: settingsOf(config, self),
-      seams: { clock: realClock, random: realRandom, disk: realDisk, network: realNetwork },
+      seams: { clock: realClock, random: realRandom, disk: realDisk, network },
       checkpoint: { store: checkpoints.store, loaded: installed?.checkpoint ?? checkpoints.loaded },
       digestLarge: digests.digestLarge,
       processReport: () => ({
