@@ -9,7 +9,7 @@ import { keysLines, type DemoAction } from './demo-keys.ts'
 import { Narrator, type DemoVerdict } from './demo-narrator.ts'
 import { openDemoScreen, type DemoScreen } from './demo-screen.ts'
 import { statusLine, type NodeCondition } from './demo-status-line.ts'
-import { drain, pause, prepare, settledReplicas } from './demo-steps.ts'
+import { drain, exitInterrupted, pause, prepare, settledReplicas } from './demo-steps.ts'
 import { DemoTraffic } from './demo-traffic.ts'
 import type { DemoOptions } from './demo.ts'
 import { CliError, ExitCode } from './exit.ts'
@@ -48,8 +48,7 @@ export async function liveDemo(options: DemoOptions): Promise<void> {
     show = await open(screen)
     ok = await play(show, screen)
   } catch (error) {
-    if (screen.signal.aborted) throw new CliError(ExitCode.interrupted, 'demo interrupted; the nodes are stopped')
-    throw error
+    if (!screen.signal.aborted) throw error
   } finally {
     screen.close()
     show?.traffic.close()
@@ -57,6 +56,7 @@ export async function liveDemo(options: DemoOptions): Promise<void> {
     if (show !== undefined) await end(show, keep)
     if (keep && show !== undefined) process.stdout.write(`data and logs of the nodes: ${show.cluster.directory}\n`)
   }
+  if (screen.signal.aborted) exitInterrupted()
   process.exit(ok ? ExitCode.ok : ExitCode.failed)
 }
 

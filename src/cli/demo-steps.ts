@@ -70,3 +70,9 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
     else signal.addEventListener('abort', abort, { once: true })
   })
 }
+
+/** Ends the process. Not left to its natural end: the official clients' goodbyes and timers would hold it for half a minute. */
+export function exitInterrupted(): never {
+  process.stderr.write('demo interrupted; the nodes are stopped\n')
+  process.exit(ExitCode.interrupted)
+}

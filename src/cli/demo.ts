@@ -4,9 +4,9 @@
  */
 import { segmentHeaderBytes } from '../storage/segment.ts'
 import { Narrator, type DemoVerdict } from './demo-narrator.ts'
-import { drain, pause, prepare, settledReplicas } from './demo-steps.ts'
+import { drain, exitInterrupted, pause, prepare, settledReplicas } from './demo-steps.ts'
 import { DemoTraffic } from './demo-traffic.ts'
-import { CliError, ExitCode } from './exit.ts'
+import { ExitCode } from './exit.ts'
 import { LocalCluster } from './local-cluster.ts'
 import { compareReplicas } from './replica-files.ts'
 import { durationShown } from './terminal.ts'
@@ -64,7 +64,7 @@ export async function demo(options: DemoOptions): Promise<void> {
   } catch (error) {
     traffic.close()
     await cluster.stop()
-    if (interrupted.signal.aborted) throw new CliError(ExitCode.interrupted, 'demo interrupted; the nodes are stopped')
+    if (interrupted.signal.aborted) exitInterrupted()
     throw error
   }
 }
