@@ -100,7 +100,9 @@ export function encodeMembership(membership: Membership): Uint8Array {
     leaving,
     idMax,
   }
-  return new TextEncoder().encode(JSON.stringify(text))
+  // ASCII alone: whoever keeps it as text has no questions.
+  const ascii = JSON.stringify(text).replace(/[\u007f-\uffff]/g, char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return new TextEncoder().encode(ascii)
 }
 
 export type DecodedMembership =

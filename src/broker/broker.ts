@@ -12,6 +12,7 @@ import type { Deadlines } from './deadlines.ts'
 import type { Gatherer } from './gatherer.ts'
 import type { Leadership } from './leadership.ts'
 import type { LongPolls } from './long-poll.ts'
+import type { Members } from './members.ts'
 import type { NodeReports } from './node-reports.ts'
 import type { Proposer } from './proposer.ts'
 import type { BrokerRaft } from './raft-view.ts'
@@ -19,7 +20,7 @@ import type { RouteMemory } from './route.ts'
 import type { SettleItem } from '../state/command.ts'
 import type { StateView } from './state-view.ts'
 
-/** A node of the group as configured. Names and addresses are the configuration's business, numbers the log's. */
+/** A node of the group, as the applied membership has it. */
 export interface BrokerNodeInfo {
   readonly id: number
   /** The broker name that clients see. */
@@ -51,6 +52,7 @@ export interface Broker {
   readonly clients: ClientRegistry
   readonly routes: RouteMemory
   readonly reports: NodeReports
+  readonly members: Members
   readonly leadership: Leadership
   readonly admission: Admission
   readonly diskAlarm: DiskAlarm

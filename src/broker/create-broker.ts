@@ -15,6 +15,7 @@ import { DeliveryOwners } from './delivery-owners.ts'
 import { Leadership } from './leadership.ts'
 import { DiskAlarm } from './disk-alarm.ts'
 import { LongPolls } from './long-poll.ts'
+import { Members } from './members.ts'
 import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
 import { decodePeerFrame, encodeRefused, type ProposalsFrame } from './peer-frame.ts'
@@ -34,6 +35,7 @@ export interface BrokerOptions {
   /** Our restart counter: rises with every start (rule 6). */
   readonly incarnation: number
   readonly clusterName: string
+  /** Asked with each use: members come and go. */
   readonly nodes: readonly BrokerNodeInfo[]
   readonly clock: Clock
   readonly raft: BrokerRaft
@@ -78,7 +80,7 @@ const preferLeaderAfterMsDefault = 30_000
 const requestBytesMaxDefault = 96 * 1024 * 1024
 
 export function createBroker(options: BrokerOptions): { readonly broker: Broker; readonly hooks: BrokerHooks } {
-  const { node, incarnation, clusterName, nodes, clock, raft, view, digestLarge, limits = {} } = options
+  const { node, incarnation, clusterName, clock, raft, view, digestLarge, limits = {} } = options
   const deadlines = new Deadlines(clock)
   const gate = new ProposalGate(raft, { readEnvelope: decodeEnvelope, check: checkCommand })
   const proposer = new Proposer({
@@ -100,25 +102,47 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
   const watch = new NodeWatch({ node, raft, view, proposer, clock, deadlines, finalizesUpgrades: options.finalizesUpgrades ?? false })
   const retention =
     options.retention === undefined ? undefined : new RetentionWatch({ ...options.retention, raft, proposer, clock, deadlines })
-  const peers = nodes.map(({ id }) => id).filter(id => id !== node)
   const reports = new NodeReports({
     node,
-    peers,
+    get peers() {
+      return options.nodes.map(({ id }) => id).filter(id => id !== node)
+    },
     clock,
     deadlines,
     sendToPeer: (peer, buffers) => raft.sendToPeer(peer, buffers),
     ownReport: () => options.ownReport(),
   })
   const stableMs = options.preferLeaderAfterMs ?? preferLeaderAfterMsDefault
-  const leadership = new Leadership({ node, nodes, raft, clock, deadlines, stableMs })
+  const leadership = new Leadership({
+    node,
+    get nodes() {
+      return options.nodes
+    },
+    raft,
+    clock,
+    deadlines,
+    stableMs,
+  })
+  const members = new Members({ node, raft, clock, deadlines })
   const routes = new RouteMemory()
   const owners = new DeliveryOwners()
-  const diskAlarm = new DiskAlarm({ node, nodes: nodes.map(({ id }) => id), clock, raft, reports, disk: options.retention?.disk })
+  const diskAlarm = new DiskAlarm({
+    node,
+    get nodes() {
+      return options.nodes.map(({ id }) => id)
+    },
+    clock,
+    raft,
+    reports,
+    disk: options.retention?.disk,
+  })
   const admission = new Admission(limits.requestBytesMax ?? requestBytesMaxDefault)
   const broker: Broker = {
     node,
     clusterName,
-    nodes: [...nodes].sort((a, b) => a.id - b.id),
+    get nodes() {
+      return [...options.nodes].sort((a, b) => a.id - b.id)
+    },
     clock,
     deadlines,
     raft,
@@ -132,6 +156,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     routes,
     reports,
     leadership,
+    members,
     admission,
     diskAlarm,
     digestLarge,
@@ -148,7 +173,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     appliedBatch() {
       if (isClosed) return
       polls.onAppliedBatch()
-      routes.note(view, nodes, clock.nowMs())
+      routes.note(view, options.nodes, clock.nowMs())
       watch.onAppliedBatch()
     },
     leadershipChanged() {
@@ -174,6 +199,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
           return
         case 'wish':
           leadership.onWish(from, frame.json)
+          members.onWish(from, frame.json)
           return
         default:
           return assertNever(frame)
@@ -187,6 +213,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
       reports.stop()
       watch.close()
       leadership.close()
+      members.close()
       retention?.close()
       deadlines.close()
     },

@@ -27,11 +27,11 @@ export class NodeReports {
   }
 
   start(): void {
-    const { peers, deadlines, sendToPeer, ownReport } = this.#options
-    if (peers.length === 0) return
+    const { deadlines, sendToPeer, ownReport } = this.#options
     deadlines.after(intervalMs, () => {
       if (this.#isStopped) return
-      const json = JSON.stringify(ownReport())
+      const { peers } = this.#options
+      const json = peers.length === 0 ? '' : JSON.stringify(ownReport())
       for (const peer of peers) sendToPeer(peer, encodeReport({ kind: 'report', json }))
       this.start()
     })

@@ -430,6 +430,48 @@ export interface LeaderTransferredAnswer {
   readonly elapsedMs: number
 }
 
+/** A member as an operator names it: the number is its identity. */
+export interface MemberInfo {
+  readonly id: number
+  readonly name: string
+  /** `host:port`. */
+  readonly peerAddress: string
+  readonly clientAddress: string
+}
+
+/** What the group shall be: these in, those out, both in one step; or no change after all. */
+export type MembersWish =
+  { readonly kind: 'replace'; readonly add: readonly MemberInfo[]; readonly remove: readonly number[] } | { readonly kind: 'cancel' }
+
+export interface ChangeMembersRequest {
+  readonly deadlineMs: number
+  readonly wish: MembersWish
+}
+
+/** The change stands in the log and is committed; it goes on by itself. */
+export interface MembersChangedAnswer {
+  readonly kind: 'membersChanged'
+  readonly index: number
+}
+
+export interface MemberView extends MemberInfo {
+  /** `voter`, or `learner`: it is fed and does not vote; `removed`: out, and being told so. */
+  readonly role: 'voter' | 'learner' | 'removed'
+  /** It is to become a voter, or to cease to be one, when the change under way ends. */
+  readonly isJoining: boolean
+  readonly isParting: boolean
+}
+
+/** The group as the asked node's log has it. */
+export interface MembersView {
+  readonly index: number
+  readonly isCommitted: boolean
+  readonly phase: 'steady' | 'catchUp' | 'joint'
+  readonly members: readonly MemberView[]
+  /** The asked node itself is out. */
+  readonly isRemoved: boolean
+}
+
 /** Answered at once from what the asked node knows, also when there is no leader. */
 export interface ClusterStatusAnswer {
   readonly kind: 'clusterStatus'

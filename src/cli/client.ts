@@ -43,6 +43,8 @@ export const methods = {
   ensureGroup: method(`${admin}EnsureGroup`, v1.EnsureGroupRequest, v1.EnsureGroupResponse),
   listGroups: method(`${admin}ListGroups`, v1.ListGroupsRequest, v1.ListGroupsResponse),
   getGroup: method(`${admin}GetGroup`, v1.GetGroupRequest, v1.GetGroupResponse),
+  changeMembers: method(`${admin}ChangeMembers`, v1.ChangeMembersRequest, v1.ChangeMembersResponse),
+  listMembers: method(`${admin}ListMembers`, v1.ListMembersRequest, v1.ListMembersResponse),
   transferLeader: method(`${admin}TransferLeader`, v1.TransferLeaderRequest, v1.TransferLeaderResponse),
   finalizeUpgrade: method(`${admin}FinalizeUpgrade`, v1.FinalizeUpgradeRequest, v1.FinalizeUpgradeResponse),
   clusterStatus: method(`${admin}ClusterStatus`, v1.ClusterStatusRequest, v1.ClusterStatusResponse),

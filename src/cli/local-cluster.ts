@@ -37,6 +37,8 @@ export interface LocalClusterOptions {
   readonly firstClientPort?: number
   readonly firstPeerPort?: number
   readonly nodeCount?: number
+  /** More nodes in the configuration that the group does not begin with (`join: true`); they are started when somebody does. */
+  readonly spareCount?: number
   /** More lines for the configuration file, under its top level. */
   readonly extraConfig?: string
   readonly onEvent?: (node: string, event: NodeEvent) => void
@@ -74,14 +76,15 @@ export class LocalCluster {
     const isTemporary = options.directory === undefined
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'raftmq-'))
     mkdirSync(directory, { recursive: true })
-    const count = options.nodeCount ?? 3
+    const count = (options.nodeCount ?? 3) + (options.spareCount ?? 0)
     const clientPorts = await freePorts(count, options.firstClientPort)
     const peerPorts = await freePorts(count, options.firstPeerPort, clientPorts)
     const ports = clientPorts.map((client, i) => ({ client, peer: peerPorts[i] ?? 0 }))
     const cluster = new LocalCluster(directory, isTemporary, ports, options)
     writeFileSync(cluster.configPath, cluster.#config())
     try {
-      await Promise.all(cluster.#names.map(name => cluster.startNode(name)))
+      const founders = cluster.#names.slice(0, count - (options.spareCount ?? 0))
+      await Promise.all(founders.map(name => cluster.startNode(name)))
       await cluster.waitForLeader()
     } catch (error) {
       await cluster.stop()
@@ -199,9 +202,10 @@ export class LocalCluster {
   }
 
   #config(): string {
+    const founderCount = this.#names.length - (this.#options.spareCount ?? 0)
     const nodes = this.nodes.map(
-      node =>
-        `  - { id: ${node.name}, host: 127.0.0.1, listen: { client: "127.0.0.1:${node.clientPort}", peer: "127.0.0.1:${node.peerPort}" }, data_dir: ${JSON.stringify(node.dataDirectory)} }`,
+      (node, i) =>
+        `  - { id: ${node.name}, host: 127.0.0.1, listen: { client: "127.0.0.1:${node.clientPort}", peer: "127.0.0.1:${node.peerPort}" }, data_dir: ${JSON.stringify(node.dataDirectory)}${i < founderCount ? '' : ', join: true'} }`,
     )
     return [
       'version: 1',

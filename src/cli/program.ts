@@ -4,6 +4,7 @@
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { TransferLeaderOptions } from './cluster.ts'
+import type { AddMemberOptions, MemberOptions } from './member.ts'
 import type { ConsumeOptions } from './consume.ts'
 import type { CreateGroupOptions } from './create-group.ts'
 import type { BenchOptions } from './bench.ts'
@@ -73,7 +74,7 @@ function addServing(program: Command): void {
     .requiredOption('-c, --config <file>', 'the cluster.yaml that all nodes share')
     .addOption(new Option('--node <name>', 'which of its nodes this is').env('RAFTMQ_NODE'))
     .action(async (options: StartOptions) => (await import('./start.ts')).start(options))
-  const cluster = program.command('cluster').description('look at the cluster, and say who leads')
+  const cluster = program.command('cluster').description('look at the cluster, say who leads, and who belongs to it')
   remote(cluster.command('status').description('nodes, roles, indexes, disks: one screen'))
     .addHelpText('after', examples('raftmq cluster status', 'raftmq cluster status -o json | jq .leader'))
     .action(async (options: RemoteOptions) => (await import('./cluster.ts')).clusterStatus(options))
@@ -84,6 +85,46 @@ function addServing(program: Command): void {
   remote(cluster.command('finalize').description('end a rolling upgrade: raise the feature level to what every node supports'))
     .addHelpText('after', examples('raftmq cluster finalize'))
     .action(async (options: RemoteOptions) => (await import('./finalize.ts')).finalizeUpgrade(options))
+  addMembers(cluster)
+}
+
+function addMembers(cluster: Command): void {
+  const member = cluster.command('member').description('who belongs to the group; a change ends by itself, whoever leads')
+  remote(member.command('list').alias('ls').description('all members, and how far a change is')).action(async (options: RemoteOptions) =>
+    (await import('./member.ts')).listMembers(options),
+  )
+  newMember(member.command('add').description('a new node, started with join: true, catches up and then votes').argument('<node>'))
+    .addHelpText(
+      'after',
+      examples('raftmq cluster member add n4 -c cluster.yaml', 'raftmq cluster member add n4 --number 4 --peer h4:9876 --client h4:8081'),
+    )
+    .action(async (name: string, options: AddMemberOptions) => (await import('./member.ts')).addMember(name, options))
+  change(member.command('remove').alias('rm').description('a member leaves; the leader hands over first').argument('<node>'))
+    .addHelpText('after', examples('raftmq cluster member remove n5'))
+    .action(async (name: string, options: MemberOptions) => (await import('./member.ts')).removeMember(name, options))
+  newMember(
+    member.command('replace').description('a new node takes the place of a member, in one step').argument('<old>').argument('<new>'),
+  )
+    .addHelpText('after', examples('raftmq cluster member replace n2 n4 -c cluster.yaml'))
+    .action(async (old: string, name: string, options: AddMemberOptions) => (await import('./member.ts')).replaceMember(old, name, options))
+  change(member.command('cancel').description('give up the change under way, if its new members have not caught up yet')).action(
+    async (options: MemberOptions) => (await import('./member.ts')).cancelChange(options),
+  )
+}
+
+/** The options of what changes the group. */
+function change(command: Command): Command {
+  return remote(command)
+    .option('--no-wait', 'return when the change is committed to, not when it has ended')
+    .option('--timeout <seconds>', 'wait no longer than this; the change goes on', '600')
+}
+
+function newMember(command: Command): Command {
+  return change(command)
+    .option('-c, --config <file>', 'the cluster.yaml that names the new node')
+    .option('--number <n>', 'its number, if there is no such file', integer(1, 65_535))
+    .option('--peer <address>', 'host:port where the other members dial it')
+    .option('--client <address>', 'host:port where clients find it')
 }
 
 function addTopics(program: Command): void {

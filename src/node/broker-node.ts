@@ -8,12 +8,12 @@
  */
 import {
   defaultRaftConfig,
+  EntryKind,
   firstMembership,
-  formatAddress,
   logIndex,
   nodeId,
   RaftNode,
-  type Member,
+  type MembershipView,
   type RaftApp,
   type RaftConfig,
   type RaftTrace,
@@ -41,6 +41,7 @@ import { CatchUp, defaultCatchUp, type CatchUpSettings } from './catch-up.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { Scrubber } from '../storage/scrubber.ts'
 import { openDoor } from './door.ts'
+import { memberFrom, membershipsOf, nodesOf } from './members.ts'
 import { openState, type OpenedState } from './open-state.ts'
 import { raftView } from './raft-view.ts'
 import { SnapshotSource } from './snapshot-source.ts'
@@ -49,6 +50,8 @@ import { SnapshotSource } from './snapshot-source.ts'
 export interface MemberSettings extends BrokerNodeInfo {
   /** Where the other members dial it. */
   readonly peerAddress: NetworkAddress
+  /** Not among those that the group begins with: it waits until it is taken in. */
+  readonly isJoining?: boolean
 }
 
 /** Plain values; src/node/config.ts makes them from a file, a simulated world from its seed. */
@@ -141,12 +144,15 @@ export class BrokerNode {
   readonly #diskWatch: DiskWatch | undefined
   readonly #source: SnapshotSource
   readonly #catchUp: CatchUp
+  /** The members by the applied membership: the same on every node that has applied as far (rule 16). */
+  #nodes: readonly BrokerNodeInfo[] = []
   /** What the leader's sync numbers are measured against. */
   #rates = { atMs: 0, flushes: 0, entries: 0, syncsPerSecond: 0, entriesPerSync: 0 }
   #logBytesApplied = 0
   readonly #levelMax: number
   #leadership: LeadershipNews = { term: 0, leader: undefined, isLeader: false }
   #isStopped = false
+  #isRemoved = false
   /** The use cases, for the RPC floor and for simulated clients. */
   readonly broker: BrokerDoor
 
@@ -177,11 +183,15 @@ export class BrokerNode {
     const machine = this.#state.machine
     const diskWatch = makeDiskWatch(config, seams)
     this.#diskWatch = diskWatch
+    const nodes = (): readonly BrokerNodeInfo[] => this.#nodes
+    this.#nodes = nodesOf(machine, config)
     const { broker, hooks } = createBroker({
       node: config.number,
       incarnation: this.#opened.recovered.incarnation,
       clusterName: config.clusterName,
-      nodes: config.members,
+      get nodes() {
+        return nodes()
+      },
       clock: seams.clock,
       raft: raftView(() => this.#raft),
       view: machine,
@@ -268,7 +278,7 @@ export class BrokerNode {
     const own = this.#options.processReport?.() ?? noProcess
     return {
       node: raft.id,
-      role: raft.role,
+      role: raft.isRemoved ? 'removed' : raft.role,
       term: raft.term,
       leader: raft.leaderId,
       firstIndex: raft.firstIndex,
@@ -365,13 +375,16 @@ export class BrokerNode {
         this.#hooks.leadershipChanged()
         this.#tellLeadership({ term: view.term, leader: view.leaderId, isLeader: view.isLeader })
       },
+      membershipChanged: view => this.#tellMembership(view),
       peerFrame: (from, bytes) => this.#hooks.peerFrame(from, bytes),
       peerConnected: peer => this.#hooks.peerConnected(peer),
       peerDisconnected: peer => this.#hooks.peerDisconnected(peer),
       fatal: error => this.#fatal(error),
       bulk: this.#catchUp,
     }
-    const first = firstMembership(config.members.map(memberFrom))
+    const founders = config.members.filter(member => member.isJoining !== true)
+    const self = mustFindSelf(config)
+    const first = self.isJoining === true ? undefined : firstMembership(founders.map(memberFrom))
     return RaftNode.start({
       config: {
         ...defaultRaftConfig(id, first),
@@ -380,12 +393,17 @@ export class BrokerNode {
         heartbeatIntervalMs: config.heartbeatMs,
         electionTimeoutMs: config.electionTimeoutMs,
       },
-      recovered: { ...this.#opened.recovered, appliedIndex: logIndex(machine.appliedIndex) },
+      recovered: {
+        ...this.#opened.recovered,
+        memberships: membershipsOf(machine, this.#opened.recovered.memberships),
+        appliedIndex: logIndex(machine.appliedIndex),
+      },
       clock: seams.clock,
       random: seams.random,
       network: seams.network,
       listen: config.peerListen,
-      self: memberFrom(mustFindSelf(config)),
+      self: memberFrom(self),
+      join: founders.filter(member => member.id !== self.id).map(({ id, peerAddress }) => ({ id: nodeId(id), address: peerAddress })),
       clusterName: config.clusterName,
       featureLevel: this.#levelMax,
       log: this.#opened.log,
@@ -394,6 +412,15 @@ export class BrokerNode {
       app,
       ...(trace === undefined ? {} : { trace }),
     })
+  }
+
+  #tellMembership(view: MembershipView): void {
+    if (view.isRemoved === this.#isRemoved) return
+    this.#isRemoved = view.isRemoved
+    const { note } = this.#options
+    if (view.isRemoved)
+      note?.('this node was removed from the group: it starts no election and may be stopped; to come back it is added as a member again')
+    else note?.('this node belongs to the group again')
   }
 
   #retainedLog(): RetainedLog {
@@ -432,6 +459,7 @@ export class BrokerNode {
     this.#logBytesApplied += this.#opened.log.recordBytes(entry.body.length)
     try {
       const applied = this.#state.machine.apply(entry)
+      if (entry.kind === EntryKind.config) this.#nodes = nodesOf(this.#state.machine, this.#options.config)
       this.#hooks.applied(entry, applied)
     } catch (error) {
       if (!(error instanceof StateHalt)) throw error
@@ -471,15 +499,9 @@ function makeDiskWatch({ retention, dataDirectory }: NodeSettings, { clock, disk
   return new DiskWatch({ clock, limits: retention.disk, space: () => disk.space(dataDirectory) })
 }
 
-/** A member as the log knows it. */
-function memberFrom({ id, name, peerAddress, clientAddress }: MemberSettings): Member {
-  return { id: nodeId(id), name, address: formatAddress(peerAddress), clientAddress: formatAddress(clientAddress) }
-}
-
 function ignore(): void {
   // Nobody listens.
 }
-
 function mustFindSelf(config: NodeSettings): MemberSettings {
   const self = config.members.find(member => member.id === config.number)
   if (self === undefined) throw new Error(`node ${config.number} is not among the members`)

@@ -67,6 +67,7 @@ advertise: { default: "{id}.mq:{port}" }
     advertise: { host: 'n1.mq', port: 8081 },
     dataDirectory: '/etc/raftmq/data',
     leaderPriority: 0,
+    isJoining: false,
   })
   expect(nodeNamed(config, 'n2')).toMatchObject({
     number: 2,
@@ -113,7 +114,14 @@ test.each([
   ['version: 1\nnodes:\n  - { id: n1 }\n', 'cluster.yaml:3: nodes[0].host is missing'],
   ['version: 1\nnodes:\n  - id: n1\n    hots: a\n    host: a\n', 'cluster.yaml:4: unknown key nodes[0].hots; did you mean nodes[0].host?'],
   ['version: 1\nnodes:\n  - { id: N_1, host: a }\n', 'cluster.yaml:3: nodes[0].id: "N_1" is not a node name'],
-  ['version: 1\nnodes:\n  - { id: a, host: a }\n  - { id: b, host: a }\n', 'cluster.yaml:2: nodes: a group has 1, 3 or 5 of them, not 2'],
+  [
+    'version: 1\nnodes:\n  - { id: a, host: a }\n  - { id: b, host: a }\n',
+    'cluster.yaml:2: nodes: a group begins with 1, 3 or 5 of them, not 2; others have join: true',
+  ],
+  [
+    'version: 1\nnodes:\n  - { id: a, host: a }\n  - { id: b, host: b, join: true, number: 1 }\n',
+    'cluster.yaml:4: nodes[1]: 1 is the number of nodes[0] already',
+  ],
   [
     'version: 1\nnodes:\n  - { id: a, host: a }\n  - { id: b, host: a }\n  - { id: a, host: a }\n',
     'cluster.yaml:5: nodes[2].id: a is the name of nodes[0] already',

@@ -16,7 +16,7 @@ export { ConfigError } from './config-file.ts'
 
 /** One node of the group, as everybody knows it. */
 export interface NodeConfig {
-  /** Its number in the group, from 1: its place in the list. */
+  /** Its number in the group: `number`, or else its place in the list, from 1. It is its identity, never given to another node. */
   readonly number: number
   /** Its name in the file: `id`. */
   readonly name: string
@@ -31,13 +31,15 @@ export interface NodeConfig {
   readonly dataDirectory: string
   /** 0 to 100. Of the nodes that are well the one with the highest leads, after a while. */
   readonly leaderPriority: number
+  /** It is not one of those that the group begins with: it waits until `cluster member add` takes it in. */
+  readonly isJoining: boolean
 }
 
 export interface ClusterConfig {
   /** The file it came from, for messages. */
   readonly file: string
   readonly clusterName: string
-  /** In the order of the file: nodes[i].number is i + 1. */
+  /** In the order of the file. */
   readonly nodes: readonly NodeConfig[]
   readonly log: { readonly segmentBytes: number; readonly scrubBytesPerSecond: number }
   readonly raft: { readonly heartbeatMs: number; readonly electionTimeoutMs: number; readonly preferLeaderAfterMs: number }
@@ -53,6 +55,7 @@ const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const groupSizes = [1, 3, 5]
 const heartbeatsPerElection = 4
 const leaderPriorityMax = 100
+const nodeNumberMax = 65_535
 
 function parseName(value: unknown): Parsed<string> {
   return typeof value === 'string' && namePattern.test(value)
@@ -62,6 +65,16 @@ function parseName(value: unknown): Parsed<string> {
 
 function parseHost(value: unknown): Parsed<string> {
   return typeof value === 'string' && /^[^\s/]{1,255}$/.test(value) ? ok(value) : bad(`${shown(value)} is not a host name or an address`)
+}
+
+function parseNumber(value: unknown): Parsed<number> {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= nodeNumberMax
+    ? ok(value as number)
+    : bad(`${shown(value)} is not a node number: a whole number from 1 to ${nodeNumberMax}`)
+}
+
+function parseFlag(value: unknown): Parsed<boolean> {
+  return typeof value === 'boolean' ? ok(value) : bad(`${shown(value)} is neither true nor false`)
 }
 
 function parsePriority(value: unknown): Parsed<number> {
@@ -76,6 +89,8 @@ function parseVersion(value: unknown): Parsed<1> {
 
 const nodeSchema = v.strictObject({
   id: leaf(parseName),
+  number: v.optional(leaf(parseNumber)),
+  join: v.optional(leaf(parseFlag)),
   host: leaf(parseHost),
   listen: v.optional(v.strictObject({ client: v.optional(leaf(parseHostPort)), peer: v.optional(leaf(parseHostPort)) }), {}),
   advertise: v.optional(leaf(parseHostPort)),
@@ -135,7 +150,7 @@ export function parseConfig(file: string, text: string, environment: Environment
       `${source.at(['raft', 'election_timeout'])}raft.election_timeout: ${electionTimeoutMs}ms is less than ${heartbeatsPerElection} heartbeats of ${heartbeatMs}ms`,
     )
   problems.push(...problemsOfNodes(source, content.nodes))
-  const nodes = content.nodes.map((entry, i) => nodeOf(file, entry, i + 1, get, problems, source))
+  const nodes = content.nodes.map((entry, i) => nodeOf(file, entry, entry.number ?? i + 1, get, problems, source))
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     file,
@@ -165,7 +180,14 @@ export function nodeNamed(config: ClusterConfig, name: string | undefined): Node
 
 function problemsOfNodes(source: ConfigFile, nodes: readonly NodeEntry[]): string[] {
   const problems: string[] = []
-  if (!groupSizes.includes(nodes.length)) problems.push(`${source.at(['nodes'])}nodes: a group has 1, 3 or 5 of them, not ${nodes.length}`)
+  const founders = nodes.filter(node => node.join !== true).length
+  if (!groupSizes.includes(founders))
+    problems.push(`${source.at(['nodes'])}nodes: a group begins with 1, 3 or 5 of them, not ${founders}; others have join: true`)
+  const numbers = nodes.map((node, i) => node.number ?? i + 1)
+  numbers.forEach((number, i) => {
+    const first = numbers.indexOf(number)
+    if (first < i) problems.push(`${source.at(['nodes', i])}${nameOf(['nodes', i])}: ${number} is the number of nodes[${first}] already`)
+  })
   nodes.forEach((node, i) => {
     const first = nodes.findIndex(other => other.id === node.id)
     if (first < i)
@@ -199,6 +221,7 @@ function nodeOf(
     advertise: advertise.kind === 'ok' ? advertise.value : clientListen,
     dataDirectory: path.resolve(path.dirname(path.resolve(file)), entry.data_dir ?? get(configKeys.dataDirectory)),
     leaderPriority: entry.leader_priority ?? 0,
+    isJoining: entry.join ?? false,
   }
 }
 

@@ -32,6 +32,8 @@ export function openDoor(broker: Broker): BrokerDoor {
     ensureGroup: (request, reply) => ensureGroup(broker, request, reply),
     listGroups: (request, reply) => listGroups(broker, request, reply),
     getGroup: (request, reply) => describeGroup(broker, request, reply),
+    changeMembers: (request, reply) => broker.members.change(request, reply),
+    members: () => broker.raft.membership(),
     transferLeader: (request, reply) => broker.leadership.transfer(request, reply),
     finalizeUpgrade: (request, reply) => finalizeUpgrade(broker, request, reply),
     clusterStatus: () => clusterStatus(broker),

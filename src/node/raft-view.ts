@@ -1,6 +1,16 @@
 /** RaftNode as the broker floor wants to see it: numbers without brands, proposals of data entries only. */
-import { EntryKind, logIndex, nodeId, UnreadableEntry, type RaftNode, type RejectReason } from '../../raft/index.ts'
+import {
+  EntryKind,
+  logIndex,
+  nodeId,
+  phaseOf,
+  UnreadableEntry,
+  type MembershipChange,
+  type RaftNode,
+  type RejectReason,
+} from '../../raft/index.ts'
 import type { BrokerRaft, FollowerHealth } from '../broker/raft-view.ts'
+import type { MembersView, MembersWish, MemberView } from '../broker/requests.ts'
 
 /** The same leader, or the one that it is handing over to, takes them a little later: nothing to begin anew for. */
 function isPassing(reason: RejectReason): boolean {
@@ -46,6 +56,14 @@ export function raftView(raft: () => RaftNode): BrokerRaft {
         }))
     },
     isConnected: peer => raft().isConnectedTo(nodeId(peer)),
+    membership: () => membersView(raft()),
+    changeMembers(wish, done) {
+      const refused = raft().changeMembership(changeOf(wish), outcome => {
+        if (outcome.kind === 'applied') done({ kind: 'done', index: outcome.index })
+        else done(outcome.kind === 'unknown' ? { kind: 'unknown' } : { kind: 'rejected', reason: outcome.reason })
+      })
+      if (refused !== undefined) done({ kind: 'rejected', reason: refused })
+    },
     transferLeadership: (to, patienceMs, done) =>
       raft().transferLeadership(nodeId(to), patienceMs, end => done(end.kind === 'handedOver' ? undefined : end.reason)),
     supportedLevels: () => raft().supportedLevels(),
@@ -59,4 +77,24 @@ function readBody(raft: RaftNode, index: number): Uint8Array | undefined {
     if (error instanceof UnreadableEntry) return undefined
     throw error
   }
+}
+
+function changeOf(wish: MembersWish): MembershipChange {
+  if (wish.kind === 'cancel') return wish
+  const add = wish.add.map(({ id, name, peerAddress, clientAddress }) => ({ id: nodeId(id), name, address: peerAddress, clientAddress }))
+  return { kind: 'replace', add, remove: wish.remove.map(nodeId) }
+}
+
+function membersView(raft: RaftNode): MembersView {
+  const { membership: at, isMembershipCommitted, isRemoved } = raft.status()
+  const { membership } = at
+  const { voters, outgoing, goal, leaving } = membership
+  const wanted = goal ?? voters
+  const members = membership.members.map(({ id, name, address, clientAddress }): MemberView => {
+    const isVoter = voters.includes(id) || outgoing.includes(id)
+    const role = leaving.includes(id) ? 'removed' : isVoter && (outgoing.length === 0 || outgoing.includes(id)) ? 'voter' : 'learner'
+    const isJoining = wanted.includes(id) && role === 'learner'
+    return { id, name, peerAddress: address, clientAddress, role, isJoining, isParting: isVoter && !wanted.includes(id) }
+  })
+  return { index: at.index, isCommitted: isMembershipCommitted, phase: phaseOf(membership), members, isRemoved }
 }

@@ -185,6 +185,7 @@ function settingsOf(config: ClusterConfig, self: NodeConfig): NodeSettings {
       clientAddress: node.advertise,
       peerAddress: node.peerAddress,
       leaderPriority: node.leaderPriority,
+      isJoining: node.isJoining,
     })),
     preferLeaderAfterMs: config.raft.preferLeaderAfterMs,
     peerListen: self.peerListen,

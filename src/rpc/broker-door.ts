@@ -8,6 +8,7 @@ import type {
   AssignmentAnswer,
   ChangeInvisibleAnswer,
   ChangeInvisibleRequest,
+  ChangeMembersRequest,
   ClusterStatusAnswer,
   ConsumerSettingsRequest,
   CreateTopicRequest,
@@ -23,6 +24,8 @@ import type {
   HeartbeatRequest,
   LeaderTransferredAnswer,
   ListRequest,
+  MembersChangedAnswer,
+  MembersView,
   ProducerSettingsRequest,
   QueryAssignmentRequest,
   QueryRouteRequest,
@@ -67,6 +70,9 @@ export interface AdministrationDoor {
   ensureGroup(request: EnsureGroupRequest, reply: Reply<GroupEnsuredAnswer>): void
   listGroups(request: ListRequest, reply: Reply<GroupsAnswer>): void
   getGroup(request: GroupNameRequest, reply: Reply<GroupAnswer>): void
+  changeMembers(request: ChangeMembersRequest, reply: Reply<MembersChangedAnswer>): void
+  /** At once, from what this node's log says. */
+  members(): MembersView
   transferLeader(request: TransferLeaderRequest, reply: Reply<LeaderTransferredAnswer>): void
   finalizeUpgrade(request: FinalizeRequest, reply: Reply<UpgradeFinalizedAnswer>): void
   /** At once, from what this node knows. */

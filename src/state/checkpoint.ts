@@ -26,6 +26,7 @@ export function tablesOf(state: State): readonly StateTable[] {
     state.places.table,
     state.places.cursorTable,
     state.nodes.table,
+    state.membership.table,
     state.clients.table,
     state.inFlight.rows,
     state.dedupe.table,

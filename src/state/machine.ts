@@ -22,6 +22,7 @@ import { constantsOf, newestLevel, oldestLevel, tooOldSentence } from './feature
 import { newGroups } from './groups.ts'
 import { newInFlight } from './in-flight.ts'
 import { defaultLimits, lateMs, milestoneEntries, milestonesKept, type StateLimits } from './limits.ts'
+import { applyMembership, newMembership } from './membership.ts'
 import { advanceSession, isCopy, newNodes } from './nodes.ts'
 import { advanceTime, newRegisters } from './registers.ts'
 import type { CommandResult } from './result.ts'
@@ -104,6 +105,12 @@ export class StateMachine extends StateViews {
     return applied
   }
 
+  /** The newest config entry that was applied: its place and its body. */
+  get membership(): { readonly index: number; readonly body: Uint8Array } | undefined {
+    const { index, body } = this.#state.membership.row
+    return index === 0 ? undefined : { index, body: Buffer.from(body) }
+  }
+
   /** Brought up to date, then read. */
   digest(): Digest {
     this.#settleSum()
@@ -162,6 +169,7 @@ export class StateMachine extends StateViews {
     const isKnown = entry.kind === entryKinds.noop || entry.kind === entryKinds.config || entry.kind === entryKinds.timeLeap
     if (!isKnown) throw new StateHalt('undecodable', `entry ${entry.index} is of kind ${entry.kind}, which this version does not know`)
     this.#advance(entry)
+    if (entry.kind === entryKinds.config) applyMembership(this.#state, entry.index, entry.body)
   }
 
   #run(entry: AppliedEntry, envelope: Envelope, command: Command): CommandResult {
@@ -225,6 +233,7 @@ function newState(index: QueueIndex, limits: StateLimits): State {
     dedupe: newDedupe(limits.dedupeRowsMax),
     clients: newClients(),
     nodes: newNodes(),
+    membership: newMembership(),
     wakes: newWakes(),
     carried: newCarried(topics),
     logIndex: 0,

@@ -91,6 +91,16 @@ export function changeNode(state: State, number: number, isUp: boolean): void {
   if (!isUp) forgetGateway(state, node)
 }
 
+/** It is no member any more. Its row stays until its deliveries are released; whoever has that number next begins a session of its own. */
+export function retireNode(state: State, node: Node): void {
+  if (node.incarnation === 0 && !node.isUp) return
+  node.incarnation = 0
+  node.sequence = 0
+  node.isUp = false
+  state.nodes.table.changed(node)
+  forgetGateway(state, node)
+}
+
 function forgetGateway(state: State, node: Node): void {
   disconnectNode(state, node.node)
   if (node.unconfirmed.head === 0) return

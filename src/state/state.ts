@@ -10,6 +10,7 @@ import type { Groups } from './groups.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Locks } from './fifo-locks.ts'
 import type { StateLimits } from './limits.ts'
+import type { AppliedMembership } from './membership.ts'
 import type { Nodes } from './nodes.ts'
 import type { Places } from './cursors.ts'
 import type { QueueIndex } from './store.ts'
@@ -31,6 +32,7 @@ export interface State {
   readonly dedupe: Dedupe
   readonly clients: Clients
   readonly nodes: Nodes
+  readonly membership: AppliedMembership
   readonly wakes: Wakes
   readonly carried: CarriedTable
   /** The entry being applied: where the messages of a send are, and how many bytes it has. */
@@ -51,4 +53,5 @@ export const tags = {
   clients: 9,
   nodes: 10,
   carried: 14,
+  membership: 15,
 } as const

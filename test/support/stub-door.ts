@@ -3,7 +3,7 @@ import type { MessagingDoor, BrokerDoor } from '../../src/rpc/broker-door.ts'
 import type { Refusal } from '../../src/broker/refusal.ts'
 import type { ReceivedMessage } from '../../src/broker/requests.ts'
 
-type Asks = Omit<BrokerDoor, 'clientConnected' | 'clientDisconnected' | 'clusterStatus'>
+type Asks = Omit<BrokerDoor, 'clientConnected' | 'clientDisconnected' | 'clusterStatus' | 'members'>
 export type UseCase = keyof Asks
 
 /** The answer of a use case: fixed, or made from the request. */
@@ -56,6 +56,7 @@ export function stubDoor(answers: Scripted = {}): StubDoor {
       'deleteTopic',
       'listTopics',
       'transferLeader',
+      'changeMembers',
       'getTopic',
       'ensureGroup',
       'listGroups',
@@ -77,7 +78,22 @@ export function stubDoor(answers: Scripted = {}): StubDoor {
     topicCount: 0,
     groupCount: 0,
   })
-  return Object.assign(door, asks, { clusterStatus })
+  const members: BrokerDoor['members'] = () => ({
+    index: 9,
+    isCommitted: true,
+    phase: 'steady',
+    isRemoved: false,
+    members: [1, 2, 3].map(id => ({
+      id,
+      name: `n${id}`,
+      peerAddress: `h${id}:9876`,
+      clientAddress: `h${id}:8081`,
+      role: 'voter',
+      isJoining: false,
+      isParting: false,
+    })),
+  })
+  return Object.assign(door, asks, { clusterStatus, members })
 }
 
 /** A batch as the broker would hand it out. */

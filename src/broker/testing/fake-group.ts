@@ -6,7 +6,8 @@ import { mustExist } from '../../platform/assert.ts'
 import { crc32cOf } from '../../platform/bytes.ts'
 import { oldestLevel } from '../../state/feature-level.ts'
 import type { Body } from '../peer-frame.ts'
-import type { BrokerRaft, FollowerHealth } from '../raft-view.ts'
+import type { BrokerRaft, ChangeOutcome, FollowerHealth } from '../raft-view.ts'
+import type { MembersView, MembersWish, MemberView } from '../requests.ts'
 import type { FakeClock } from './fake-clock.ts'
 
 export interface FakeEntry {
@@ -104,6 +105,28 @@ export class FakeNode implements BrokerRaft {
       node: node.id,
       level: node === this || this.isConnected(node.id) ? node.featureLevelMax : undefined,
     }))
+  }
+
+  /** How a wish to change the members ends. */
+  changeOutcome: ChangeOutcome = { kind: 'done', index: 7 }
+  wishesAsked: MembersWish[] = []
+
+  membership(): MembersView {
+    const members = this.#group.nodes.map(({ id }): MemberView => ({
+      id,
+      name: `n${id}`,
+      peerAddress: `h${id}:9876`,
+      clientAddress: `h${id}:8081`,
+      role: 'voter',
+      isJoining: false,
+      isParting: false,
+    }))
+    return { index: 1, isCommitted: true, phase: 'steady', members, isRemoved: false }
+  }
+
+  changeMembers(wish: MembersWish, done: (outcome: ChangeOutcome) => void): void {
+    this.wishesAsked.push(wish)
+    this.#group.clock.setTimer(hopMs, () => done(this.changeOutcome))
   }
 
   sendToPeer(peer: number, buffers: readonly Uint8Array[]): boolean {

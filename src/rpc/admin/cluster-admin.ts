@@ -11,6 +11,7 @@ import { decodeRequest, type Decoder } from '../messaging/decode.ts'
 import type { Method } from '../messaging/methods.ts'
 import { checkGroup, checkTopic } from '../messaging/names.ts'
 import { adminStatusOf, okAdminStatus } from './admin-status.ts'
+import { memberOf, wishOf } from './member-wish.ts'
 import { groupOf, nodeOf, settingsOf, startOf, topicOf, topicTypeOf } from './convert.ts'
 
 const v1 = raftmq.v1
@@ -43,6 +44,8 @@ export function adminMethods(): Readonly<Record<string, Method>> {
     EnsureGroup: unary(ensureGroup),
     ListGroups: unary(listGroups),
     GetGroup: unary(getGroup),
+    ChangeMembers: unary(changeMembers),
+    ListMembers: unary(listMembers),
     TransferLeader: unary(transferLeader),
     FinalizeUpgrade: unary(finalizeUpgrade),
     ClusterStatus: unary(clusterStatus),
@@ -169,6 +172,29 @@ const transferLeader = call(v1.TransferLeaderRequest, v1.TransferLeaderResponse,
 const finalizeUpgrade = call(v1.FinalizeUpgradeRequest, v1.FinalizeUpgradeResponse, (context, asked, _message, answer) => {
   context.broker.finalizeUpgrade(asked, done => {
     answer(done.kind === 'refused' ? done : { status: okAdminStatus, before: done.before, level: done.level })
+  })
+  return undefined
+})
+
+const changeMembers = call(v1.ChangeMembersRequest, v1.ChangeMembersResponse, (context, asked, message, answer) => {
+  const wish = wishOf(message, context.broker.members())
+  if (wish.kind === 'refused') return wish
+  context.broker.changeMembers({ deadlineMs: asked.deadlineMs, wish }, done => {
+    if (done.kind === 'refused') return answer(done)
+    answer({ status: okAdminStatus, index: done.index, added: wish.kind === 'cancel' ? [] : [...wish.add] })
+  })
+  return undefined
+})
+
+const listMembers = call(v1.ListMembersRequest, v1.ListMembersResponse, (context, _asked, _message, answer) => {
+  const { members, index, isCommitted, phase } = context.broker.members()
+  answer({
+    status: okAdminStatus,
+    members: members.map(memberOf),
+    index,
+    isCommitted,
+    phase,
+    answeredBy: context.broker.clusterStatus().answeredBy,
   })
   return undefined
 })

@@ -1,0 +1,107 @@
+/**
+ * Who belongs to the group, as an operator sees and wishes it: any node takes a wish and brings it to the leader, which puts it into the log; what follows
+ * (catching up, the joint membership, the farewell) Raft does by itself, whoever leads. So a yes here says that the change stands in the log and is committed.
+ */
+import type { Clock } from '../platform/clock.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
+import { encodeWish } from './peer-frame.ts'
+import type { BrokerRaft } from './raft-view.ts'
+import { refuse, type Refusal } from './refusal.ts'
+import type { ChangeMembersRequest, MembersChangedAnswer, MembersWish, Reply } from './requests.ts'
+
+export interface MembersOptions {
+  readonly node: number
+  readonly raft: BrokerRaft
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+}
+
+type Answer = MembersChangedAnswer | Refusal
+
+/** What a gateway tells the leader, and what the leader says to it. */
+type Frame =
+  | { readonly kind: 'changeMembers'; readonly id: number; readonly wish: MembersWish }
+  | { readonly kind: 'membersAnswer'; readonly id: number; readonly answer: Answer }
+
+const waitersMax = 16
+
+/** Why a change is refused, by Raft's reason. */
+const sentences: Readonly<Record<string, string>> = {
+  changeInProgress: 'another change of members is not finished; wait for it, or cancel it',
+  alreadyMember: 'it is a voter already',
+  notMember: 'it is no member',
+  noVoterLeft: 'nobody would be left to vote',
+  nothingToCancel: 'no change is under way',
+  tooLate: 'the change has gone too far to be taken back; it finishes by itself',
+  invalid: 'a group has at most 9 voters and 32 members, and each has a name of its own',
+}
+
+export class Members {
+  readonly #options: MembersOptions
+  readonly #waiters = new Map<number, { readonly reply: (answer: Answer) => void; readonly deadline: Deadline }>()
+  #lastId = 0
+
+  constructor(options: MembersOptions) {
+    this.#options = options
+  }
+
+  change(request: ChangeMembersRequest, reply: Reply<MembersChangedAnswer>): void {
+    const { raft, node, clock, deadlines } = this.#options
+    const { leaderId } = raft
+    if (leaderId === undefined) return clock.soon(() => reply(refuse('haNotAvailable', 'nobody leads at the moment')))
+    if (this.#waiters.size >= waitersMax) return clock.soon(() => reply(refuse('tooManyRequests', 'other changes are being waited for')))
+    const id = ++this.#lastId
+    const deadline = deadlines.at(request.deadlineMs, () => {
+      this.#end(id, refuse('proxyTimeout', 'no answer in time: the change may be under way; look at the list of members'))
+    })
+    this.#waiters.set(id, { reply, deadline })
+    if (leaderId === node) return this.#ask(request.wish, answer => clock.soon(() => this.#end(id, answer)))
+    const frame: Frame = { kind: 'changeMembers', id, wish: request.wish }
+    if (!this.#send(leaderId, frame)) clock.soon(() => this.#end(id, refuse('haNotAvailable', 'there is no connection to the leader')))
+  }
+
+  /** A frame of another node's `Members`; others are not for us. */
+  onWish(from: number, json: string): void {
+    const frame = parseFrame(json)
+    if (frame?.kind === 'membersAnswer') this.#end(frame.id, frame.answer)
+    if (frame?.kind === 'changeMembers') this.#ask(frame.wish, answer => this.#send(from, { kind: 'membersAnswer', id: frame.id, answer }))
+  }
+
+  close(): void {
+    for (const { deadline } of this.#waiters.values()) deadline.cancel()
+    this.#waiters.clear()
+  }
+
+  #ask(wish: MembersWish, answer: (answer: Answer) => void): void {
+    this.#options.raft.changeMembers(wish, outcome => {
+      if (outcome.kind === 'done') return answer({ kind: 'membersChanged', index: outcome.index })
+      if (outcome.kind === 'unknown')
+        return answer(refuse('proxyTimeout', 'the leadership changed: the change may be under way; look at the list of members'))
+      const sentence = sentences[outcome.reason]
+      if (sentence === undefined) return answer(refuse('haNotAvailable', 'the node that was asked does not lead any more'))
+      answer(refuse('preconditionFailed', sentence))
+    })
+  }
+
+  #send(to: number, frame: Frame): boolean {
+    return this.#options.raft.sendToPeer(to, encodeWish({ kind: 'wish', json: JSON.stringify(frame) }))
+  }
+
+  #end(id: number, answer: Answer): void {
+    const waiter = this.#waiters.get(id)
+    if (waiter === undefined) return
+    this.#waiters.delete(id)
+    waiter.deadline.cancel()
+    waiter.reply(answer)
+  }
+}
+
+/** Peers of one cluster run one program: the frame's checksum vouches for the rest. */
+function parseFrame(json: string): Frame | undefined {
+  try {
+    return JSON.parse(json) as Frame
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}

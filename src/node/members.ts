@@ -1,0 +1,51 @@
+/** Who belongs to the group, as a node puts it together: from its state, its log, and where neither says anything from its configuration. */
+import {
+  decodeMembership,
+  formatAddress,
+  isElector,
+  logIndex,
+  nodeId,
+  parseAddress,
+  type Member,
+  type MembershipAt,
+} from '../../raft/index.ts'
+import type { BrokerNodeInfo } from '../broker/broker.ts'
+import { mustExist } from '../platform/assert.ts'
+import type { StateMachine } from '../state/machine.ts'
+import type { MemberSettings, NodeSettings } from './broker-node.ts'
+
+/**
+ * Who is in the group by the state; by the configuration while no entry says it. Only who votes is a door for
+ * clients: a learner may lag, and who leaves will go. */
+export function nodesOf(machine: StateMachine, config: NodeSettings): readonly BrokerNodeInfo[] {
+  const applied = machine.membership
+  const decoded = applied && decodeMembership(applied.body)
+  if (decoded?.kind !== 'ok') return config.members.filter(member => member.isJoining !== true || member.id === config.number)
+  const { membership } = decoded
+  return membership.members
+    .filter(({ id }) => isElector(membership, id))
+    .map(({ id, name, address, clientAddress }) => {
+      const configured = config.members.find(member => member.id === id)
+      const { leaderPriority } = configured ?? {}
+      return {
+        id,
+        name,
+        peerAddress: mustExist(parseAddress(address), 'member-address', id),
+        clientAddress: mustExist(parseAddress(clientAddress), 'member-client-address', id),
+        ...(leaderPriority === undefined ? {} : { leaderPriority }),
+      }
+    })
+}
+
+/** The log's own memberships, behind the one that the state remembers: the log may begin later than that one's entry. */
+export function membershipsOf(machine: StateMachine, inLog: readonly MembershipAt[]): readonly MembershipAt[] {
+  const applied = machine.membership
+  const decoded = applied && decodeMembership(applied.body)
+  if (applied === undefined || decoded?.kind !== 'ok' || inLog.some(({ index }) => index === applied.index)) return inLog
+  return [{ index: logIndex(applied.index), membership: decoded.membership }, ...inLog.filter(({ index }) => index > applied.index)]
+}
+
+/** A member as the log knows it. */
+export function memberFrom({ id, name, peerAddress, clientAddress }: MemberSettings): Member {
+  return { id: nodeId(id), name, address: formatAddress(peerAddress), clientAddress: formatAddress(clientAddress) }
+}
