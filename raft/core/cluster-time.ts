@@ -68,7 +68,7 @@ export function changeElectorate(time: ClusterTime, electorate: Electorate): voi
 }
 
 /** What was heard of other clocks was long ago: a candidate asks anew. */
-export function forgetClocks(time: ClusterTime, ownSlot: number): void {
+export function forgetClocks(time: ClusterTime, ownSlot: number | undefined): void {
   for (let i = 0; i < time.offsets.length; i++) if (i !== ownSlot) time.offsets[i] = NaN
   time.targetOffset = NaN
 }

@@ -10,7 +10,8 @@ import { compareLogEnds } from './ids.ts'
 import type { EntryId, NodeId } from './ids.ts'
 import { becomeLeader } from './leading.ts'
 import { lastId } from './log.ts'
-import { membersMax } from './membership.ts'
+import { isElector, membersMax } from './membership.ts'
+import { membershipAt } from './members.ts'
 import type { PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply } from './message.ts'
 import { adoptTerm, castVote, changeRole, isRemoved, nextElectionDeadline, refuse, send, startTerm, wallNow } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
@@ -39,12 +40,19 @@ export function onElectionTick(node: NodeState, role: NonLeader): void {
   startPreVote(node, role, false, whyNow(node))
 }
 
-/** Only who votes by its own log, and was not told better, asks for votes (catalogue B95). Asked itself, it answers all the same (B94). */
+/**
+ * Only who votes by its own log, and was not told better, asks for votes (catalogue B95). Asked itself, it answers all the same (B94). And who has lost its
+ * vote by an entry that is not known to be committed: of those that may still be needed it may have the longest log, so that nobody else can win (thesis 4.2.2).
+ */
 function mayCampaign(node: NodeState): boolean {
-  if (node.members.ownSlot === undefined) refuse(node, 'R-26-no-vote-of-ours')
+  if (node.members.ownSlot === undefined && !wasElectorAtCommit(node)) refuse(node, 'R-26-no-vote-of-ours')
   else if (isRemoved(node)) refuse(node, 'R-27-removed')
   else return true
   return false
+}
+
+function wasElectorAtCommit({ members, commitIndex }: NodeState): boolean {
+  return isElector(membershipAt(members, commitIndex).membership, members.ownId)
 }
 
 function whyNow(node: NodeState): string {
@@ -84,8 +92,9 @@ function startPreVote(node: NodeState, from: NonLeader, isEarly: boolean, reason
   node.round++
   // An early round that finds no majority ends when the ordinary timeout would have.
   const ordinaryMs = isEarly ? from.electionDeadlineMs : nextElectionDeadline(node)
+  const { ownSlot } = node.members
   const ballots = openBallots(node)
-  ballots[ownSlotOf(node)] = ownBallot(node)
+  if (ownSlot !== undefined) ballots[ownSlot] = ownBallot(node)
   const role: PreCandidateRole = {
     kind: 'preCandidate',
     leaderId: undefined,
@@ -107,11 +116,6 @@ function openBallots(node: NodeState): Ballot[] {
 /** The other electors. */
 function rivalsOf({ members }: NodeState): readonly NodeId[] {
   return members.electorate.ids.filter(id => id !== members.ownId)
-}
-
-function ownSlotOf({ members }: NodeState): number {
-  assert(members.ownSlot !== undefined, 'campaigns-without-vote', members.ownId)
-  return members.ownSlot
 }
 
 /** Our own vote is as good as any other's: conditional while nobody has verified our log, unless there is nothing in it to verify. */
@@ -209,7 +213,7 @@ function maybeCampaign(node: NodeState, role: PreCandidateRole): void {
 
 function campaign(node: NodeState, reason: string, isTransfer: boolean): void {
   startTerm(node)
-  forgetClocks(node.clusterTime, ownSlotOf(node))
+  forgetClocks(node.clusterTime, node.members.ownSlot)
   const ballots = openBallots(node)
   changeRole(node, { kind: 'candidate', leaderId: undefined, ballots, electionDeadlineMs: nextElectionDeadline(node) }, reason)
   const last = lastId(node.log)
@@ -280,19 +284,19 @@ export function onVoteReply(node: NodeState, from: NodeId, reply: VoteReply): vo
   role.electionDeadlineMs = Math.min(role.electionDeadlineMs, node.nowMs + (node.config.electionTimeoutMs / 2) * (1 + node.jitter))
 }
 
-/** Our own vote counts from the moment it is on disk. */
+/** Our own vote, if we have one, counts from the moment it is on disk. */
 export function onCandidateDurable(node: NodeState, role: CandidateRole): void {
-  const ownSlot = ownSlotOf(node)
-  if (role.ballots[ownSlot] !== 'open' || !isHardStateDurable(node.durability)) return
+  const { ownSlot } = node.members
+  if (!isHardStateDurable(node.durability)) return
   assert(node.votedFor === node.config.id, 'candidate-without-vote', node.votedFor)
-  role.ballots[ownSlot] = ownBallot(node)
+  if (ownSlot !== undefined && role.ballots[ownSlot] === 'open') role.ballots[ownSlot] = ownBallot(node)
   maybeLead(node, role)
 }
 
 function maybeLead(node: NodeState, role: CandidateRole): void {
   // Others may have answered before our own disk did: we can't win a term that we might forget (catalogue B04).
   const { electorate } = node.members
-  if (role.ballots[ownSlotOf(node)] === 'open' || !isVoteWon(electorate, role.ballots)) return
+  if (!isHardStateDurable(node.durability) || !isVoteWon(electorate, role.ballots)) return
   const voters = electorate.ids.filter((_, slot) => role.ballots[slot] === 'granted' || role.ballots[slot] === 'conditional')
   becomeLeader(node, `elected by ${voters.join(', ')}`)
 }

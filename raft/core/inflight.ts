@@ -1,5 +1,5 @@
 /**
- * Slices sent to one peer and not yet acknowledged: a ring of (last index, bytes), bounded in both. Both bounds are soft by one slice, so that
+ * Slices sent to one peer and not yet on its disk, as far as it has told: a ring of (last index, bytes), bounded in both. Both bounds are soft by one slice, so that
  * a slice of any size can travel when nothing else does. Invariant: last indexes ascend, `bytes` is the sum of what the ring holds.
  */
 import { assert } from '../../src/platform/assert.ts'

@@ -154,7 +154,7 @@ function checkProgress(node: NodeState, progress: Progress): void {
   if (flow.kind !== 'replicate') return
   const { inflight } = flow
   let bytes = 0
-  let before: number = matchedIndex
+  let before: number = durableIndex
   for (let i = 0; i < inflight.count; i++) {
     const at = (inflight.start + i) % inflight.lastIndexes.length
     bytes += inflight.sizes[at] ?? 0
@@ -163,6 +163,7 @@ function checkProgress(node: NodeState, progress: Progress): void {
   }
   assert(bytes === inflight.bytes, 'I11-inflight-bytes', bytes, inflight.bytes)
   assert(before < nextIndex, 'I11-inflight-next', before, nextIndex)
+  assert(matchedIndex === durableIndex || inflight.count > 0, 'I11-undurable-uncounted', durableIndex, matchedIndex)
 }
 
 function checkFollower(node: NodeState, role: FollowerRole): void {

@@ -16,7 +16,7 @@ function pendingOf(progress: Progress, lastIndex: number): PendingAppend {
   return { ...common, session: progress.session, prev, lastIndex: lastIndex as LogIndex, commitIndex: 0 as LogIndex }
 }
 
-/** Dumb twin: a set of what was sent and not answered, and three numbers. */
+/** Dumb twin: a set of what was sent and is not on the peer's disk, and three numbers. */
 interface Twin {
   matched: number
   durable: number
@@ -65,7 +65,9 @@ function play(progress: Progress, twin: Twin, action: Step): void {
     onMatched(progress, action.matched as LogIndex, durable as LogIndex, 0)
     twin.matched = Math.max(twin.matched, action.matched)
     twin.durable = Math.max(twin.durable, durable)
-    twin.sent = twin.isProbe ? [] : twin.sent.filter(slice => slice.last > twin.matched)
+    twin.sent = twin.isProbe ? [] : twin.sent.filter(slice => slice.last > twin.durable)
+    // It holds more than it has on disk, nobody knows how much: a window full.
+    if (twin.sent.length === 0 && twin.durable < twin.matched) twin.sent = [{ last: twin.matched, bytes: 100 }]
     twin.next = twin.isProbe ? twin.matched + 1 : Math.max(twin.next, twin.matched + 1)
     twin.isProbe = false
   } else if (action.kind === 'conflict') {

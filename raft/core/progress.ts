@@ -130,9 +130,15 @@ export function onMatched(progress: Progress, matchedIndex: LogIndex, durableInd
     progress.flow = { kind: 'replicate', inflight: createInflight(progress.slicesMax, progress.bytesMax), movedMs: nowMs }
     progress.nextIndex = (progress.matchedIndex + 1) as LogIndex
   } else {
-    freeInflight(progress.flow.inflight, progress.matchedIndex)
+    // By what is on its disk: a peer whose disk hangs would else be sent, and hold in memory, all that the others commit.
+    freeInflight(progress.flow.inflight, progress.durableIndex)
     if (isNews) progress.flow.movedMs = nowMs
     if (progress.nextIndex <= progress.matchedIndex) progress.nextIndex = (progress.matchedIndex + 1) as LogIndex
+  }
+  const { inflight } = progress.flow
+  // What it holds and has not on its disk, of what we have forgotten to have sent: nobody knows how much. A whole window, until it is there.
+  if (progress.durableIndex < progress.matchedIndex && inflight.count === 0) {
+    addInflight(inflight, progress.matchedIndex, progress.bytesMax)
   }
   return isNews
 }

@@ -40,7 +40,8 @@ export function feed(node: NodeState, progress: Progress): void {
   const { flow, pending, nextIndex } = progress
   if (flow.kind === 'snapshot') return
   const { lastIndex } = node.log
-  const isOpen = flow.kind === 'probe' || !isWindowFull(flow.inflight)
+  // A probe carries entries too, but none to a peer that still holds unwritten ones: each new connection would bring it more.
+  const isOpen = flow.kind === 'probe' ? progress.durableIndex === progress.matchedIndex : !isWindowFull(flow.inflight)
   if (pending !== undefined) {
     if (isOpen) pending.lastIndex = lastIndex
     pending.commitIndex = node.commitIndex
@@ -198,7 +199,7 @@ export function onHeartbeatReply(node: NodeState, leader: LeaderRole, from: Node
     feed(node, progress)
   } else if (flow.kind === 'snapshot') {
     if (node.nowMs - flow.offeredMs >= patienceMs) offerSnapshot(node, progress)
-  } else if (progress.pending === undefined && progress.nextIndex > progress.matchedIndex + 1 && node.nowMs - flow.movedMs >= patienceMs) {
+  } else if (progress.pending === undefined && progress.nextIndex > progress.durableIndex + 1 && node.nowMs - flow.movedMs >= patienceMs) {
     ask(node, progress)
   } else feed(node, progress)
 }

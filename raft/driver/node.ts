@@ -65,7 +65,7 @@ export function defaultRaftConfig(id: NodeId, first: Membership | undefined): Ra
     electionTimeoutMs: 300,
     earlyElectionSpreadMs: 40,
     sliceBytesMax: 1024 * 1024,
-    inflightSlicesMax: 4,
+    inflightSlicesMax: 16,
     inflightBytesMax: 4 * 1024 * 1024,
     uncommittedBytesMax: 64 * 1024 * 1024,
     snapshotLagEntries: Infinity,
