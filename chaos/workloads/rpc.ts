@@ -46,6 +46,8 @@ export interface ServerSide<Answer> {
 /** Gateways keep this much of a client's deadline for the way back (DESIGN rule 17). */
 const deadlineMarginMs = 300
 const patienceMsMax = 2_500
+/** After a standstill of this length a node serves nothing that waited in its sockets (src/rpc/call-gate.ts). */
+const stallMs = 10_000
 
 export function call<Answer>(
   scheduler: Scheduler,
@@ -82,10 +84,12 @@ export function call<Answer>(
     if (here === undefined) return finish({ kind: 'unavailable', wasRefused: true })
     life = here
     here.openCalls.add(broke)
+    const arrivedMs = scheduler.nowMs
     // From here on in the gateway's process: held while it is paused, dropped when it dies.
     scheduler.schedule(
       0,
       () => {
+        if (scheduler.nowMs - arrivedMs > stallMs) return broke()
         side = {
           broker: here.broker,
           deadlineMs: here.nowMs() + Math.min(timeoutMs - deadlineMarginMs, patienceMs),
