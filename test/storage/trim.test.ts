@@ -1,7 +1,7 @@
 /** The oldest segments go: what is left is whole, also after a power cut at any step, and nothing that was not given up is ever missing. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { LogIndex } from '../../raft/index.ts'
+import type { LogIndex, Term } from '../../raft/index.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { append, bodyOf, rigDirectory, StorageRig } from './rig.ts'
@@ -15,6 +15,7 @@ const baseFile = `${logDirectory}/base`
 function rigWithSegments(seed = 'trim'): { rig: StorageRig; opened: OpenedLog } {
   const rig = new StorageRig(seed, limits)
   const opened = rig.open()
+  opened.hardState.save({ term: 2 as Term, votedFor: undefined }, () => undefined)
   append(opened, 1, 60, bodyBytes)
   append(opened, 2, 40, bodyBytes)
   rig.flush(opened)
