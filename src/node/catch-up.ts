@@ -64,7 +64,7 @@ type Header =
   | { readonly kind: 'piece'; readonly index: number; readonly file: number; readonly position: number; readonly crc: number }
 
 const pieceBytesByDefault = 256 * 1024
-const windowPieces = 8
+const windowPieces = 32
 const waitMs = 200
 const patienceMs = 1_000
 const noBytes = new Uint8Array(0)
@@ -77,7 +77,7 @@ interface Fetch {
   asked: WantedPiece | undefined
   outstanding: number
   isWriting: boolean
-  /** Asked for, here, and not written yet, by place: pieces may overtake each other. At most a window of them. */
+  /** Asked for, here, and not with the disk yet, by place: pieces may overtake each other. At most a window of them. */
   readonly arrived: Map<string, Uint8Array>
   heardMs: number
   timer: Timer | undefined
@@ -200,15 +200,23 @@ export class CatchUp implements BulkApp {
   #takeNext(fetch: Fetch): void {
     const { staging } = fetch
     if (staging === undefined) return
-    const next = fetch.isWriting ? undefined : staging.wanted(undefined, this.#pieceBytes)
-    if (next === undefined) return
-    const bytes = fetch.arrived.get(placeKey(next))
-    if (bytes?.length !== next.bytes) return
-    fetch.arrived.delete(placeKey(next))
+    if (fetch.isWriting) return
+    const pieces: Uint8Array[] = []
+    let first: WantedPiece | undefined
+    for (let next = staging.wanted(undefined, this.#pieceBytes); next !== undefined; next = staging.wanted(next, this.#pieceBytes)) {
+      first ??= next
+      const bytes = next.file === first.file ? fetch.arrived.get(placeKey(next)) : undefined
+      if (bytes?.length !== next.bytes) break
+      fetch.arrived.delete(placeKey(next))
+      pieces.push(bytes)
+    }
+    if (pieces.length === 0) return
     fetch.isWriting = true
-    fetch.outstanding--
+    fetch.outstanding -= pieces.length
     this.#heard(fetch)
-    staging.add(bytes, error => this.#onWritten(fetch, staging, error))
+    staging.add(pieces, error => this.#onWritten(fetch, staging, error))
+    // The network works while the disk does.
+    this.#askMore(fetch, staging)
   }
 
   #onWritten(fetch: Fetch, staging: Staging, error: Error | undefined): void {

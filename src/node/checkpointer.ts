@@ -8,7 +8,12 @@ import type { CheckpointBatch, CheckpointStore } from '../state/store.ts'
 
 export interface CheckpointerOptions {
   readonly clock: Clock
-  readonly machine: { readonly appliedIndex: number; readonly unsavedRows: number; takeCheckpoint(): CheckpointBatch }
+  readonly machine: {
+    readonly appliedIndex: number
+    readonly unsavedRows: number
+    digest(): CheckpointBatch['digest']
+    takeCheckpoint(): CheckpointBatch
+  }
   readonly index: {
     persist(progress: { readonly throughIndex: number; readonly logBytes: number }, done: (error: Error | undefined) => void): void
   }
@@ -49,6 +54,8 @@ export class Checkpointer {
   constructor(options: CheckpointerOptions) {
     this.#options = options
     this.#savedIndex = options.savedIndex
+    // A leader that can't commit alone saves nothing new: what it began with must do for whoever needs files to help it.
+    if (options.savedIndex > 0) this.#saved = { appliedIndex: options.savedIndex, digest: options.machine.digest() }
     this.#savedAtMs = options.clock.nowMs()
     this.#savedLogFirst = options.logFirst()
   }

@@ -69,7 +69,7 @@ function fetchAll(rig: StorageRig, manifest: SnapshotManifest, source: readonly 
   for (let pieces = 0; pieces < piecesMax && !staging.isWhole; pieces++) {
     const want = mustExist(staging.wanted(undefined, 1_000), 'wanted')
     let isDone = false
-    staging.add(mustExist(source[want.file], 'source').slice(want.position, want.position + want.bytes), error => {
+    staging.add([mustExist(source[want.file], 'source').slice(want.position, want.position + want.bytes)], error => {
       if (error !== undefined) throw error
       isDone = true
     })

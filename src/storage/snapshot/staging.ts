@@ -89,16 +89,18 @@ export class Staging {
     return undefined
   }
 
-  /** Takes the next bytes. One call outstanding; `done` never runs inside it. */
-  add(bytes: Uint8Array, done: (error: Error | undefined) => void): void {
+  /** Takes the next bytes, all of one file. One call outstanding; `done` never runs inside it. */
+  add(pieces: readonly Uint8Array[], done: (error: Error | undefined) => void): void {
     const wanted = mustExist(this.manifest.files[this.#file], 'staging-whole', this.#file)
-    assert(this.#position + bytes.length <= wanted.bytes, 'piece-beyond-file', this.#position, bytes.length)
+    let end = this.#position
+    for (const piece of pieces) end += piece.length
+    assert(end <= wanted.bytes, 'piece-beyond-file', end, wanted.bytes)
     this.#open ??= this.#disk.open(this.#pathOf(wanted), { create: true })
     const file = this.#open
     const at = this.#position
-    this.#position += bytes.length
+    this.#position = end
     const isEnd = this.#position === wanted.bytes
-    file.write(at, [bytes], error => {
+    file.write(at, pieces, error => {
       if (error !== undefined) return done(error)
       if (!isEnd && this.#position - (this.#synced[this.#file] ?? 0) < this.#syncBytes) return done(undefined)
       file.sync(synced => (synced === undefined ? this.#noteSynced(isEnd, done) : done(synced)))
