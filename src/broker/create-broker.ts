@@ -94,11 +94,11 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     limits,
   })
   const nowMs = (): number => clock.nowMs()
-  // In this order they gather for a flush: a client is there before it receives, acks go before pops, a barrier sees them all.
+  // In this order they gather for a flush: a client is there before it receives, acks go before pops.
   const clients = new ClientRegistry({ proposer, deadlines, clock })
   const settles = newSettles({ proposer, deadlines, nowMs })
-  const polls = new LongPolls({ node, view, proposer, deadlines, clock })
-  const barrier = new Barrier({ proposer, deadlines, nowMs })
+  const barrier = new Barrier({ raft, deadlines, soon: callback => clock.soon(callback), nowMs })
+  const polls = new LongPolls({ node, view, proposer, barrier, deadlines, clock })
   const watch = new NodeWatch({ node, raft, view, proposer, clock, deadlines, finalizesUpgrades: options.finalizesUpgrades ?? false })
   const retention =
     options.retention === undefined ? undefined : new RetentionWatch({ ...options.retention, raft, proposer, clock, deadlines })
@@ -179,6 +179,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     leadershipChanged() {
       if (isClosed) return
       proposer.onLeadershipChanged()
+      barrier.onLeadershipChanged()
       watch.onLeadershipChanged()
       leadership.onLeadershipChanged()
       retention?.onLeadershipChanged()
@@ -212,6 +213,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
       isClosed = true
       reports.stop()
       watch.close()
+      barrier.close()
       leadership.close()
       members.close()
       retention?.close()

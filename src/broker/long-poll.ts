@@ -6,7 +6,8 @@
  * When messages arrive while several gateways wait, the one whose turn it is (arrivals mod n) pops at once, the others 3 ms later, and only
  * if something is left. Who waits elsewhere is read off the log: a gateway whose pop was applied lately.
  *
- * Invariants: a waiter is answered once, not after its limit; what a pop brought for a waiter that is gone is released.
+ * Invariants: a waiter is answered once, not after its limit; what a pop brought for a waiter that is gone is released; who could have been given a batch
+ * elsewhere hears "nothing" only from a node that is up to date.
  * Bounds: 1 024 waiters of one poll, 100 000 in all.
  */
 import type { Clock } from '../platform/clock.ts'
@@ -15,6 +16,7 @@ import type { PopRequest } from '../state/command.ts'
 import type { Delivery } from '../state/result.ts'
 import { applyRefusal, patienceRefusal } from './apply-refusal.ts'
 import { fullRefusal } from './admission.ts'
+import type { Barrier } from './barrier.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import { groupByUse } from './group-defaults.ts'
 import type { Applied, ProposeOutcome } from './outcome.ts'
@@ -40,6 +42,7 @@ export interface LongPollsOptions {
   readonly node: number
   readonly view: StateView
   readonly proposer: Proposer
+  readonly barrier: Barrier
   readonly deadlines: Deadlines
   readonly clock: Clock
 }
@@ -54,6 +57,8 @@ interface Waiting {
   isQuiet: boolean
   /** Some pop for it was applied: what it waits for now is messages, not the cluster. */
   wasPopped: boolean
+  /** Its poll time is over; before it is told that there is nothing, this node looks whether it is up to date. */
+  isConcluding: boolean
   /** Pops for it whose fate is not known. */
   inPops: number
 }
@@ -121,7 +126,17 @@ export class LongPolls {
     const poll = this.#pollOf(consumerGroup, topic)
     if (this.#count >= waitersMax || poll.waiting.length >= waitersOfPollMax) return undefined
     const sinceMs = this.#options.clock.nowMs()
-    const waiting: Waiting = { waiter, poll, sinceMs, timer: undefined, isDone: false, isQuiet: false, wasPopped: false, inPops: 0 }
+    const waiting: Waiting = {
+      waiter,
+      poll,
+      sinceMs,
+      timer: undefined,
+      isDone: false,
+      isQuiet: false,
+      wasPopped: false,
+      isConcluding: false,
+      inPops: 0,
+    }
     poll.waiting.push(waiting)
     this.#count++
     this.#arm(waiting)
@@ -261,7 +276,7 @@ export class LongPolls {
       // A repeated receive has its batch waiting, whatever else there is: if no pop of it came through, another one must.
       const isRepeat = !mayFind && !waiting.wasPopped && this.#isRepeat(poll, waiting.waiter.request)
       if ((mayFind || isRepeat) && !waiting.isQuiet) isWanted = true
-      else if (waiting.inPops === 0 && nowMs >= waiting.waiter.pollUntilMs) this.#refuse(waiting, this.#nothing(waiting))
+      else if (waiting.inPops === 0 && nowMs >= waiting.waiter.pollUntilMs) this.#conclude(waiting)
     }
     if (isWanted) this.#want(poll)
   }
@@ -271,20 +286,43 @@ export class LongPolls {
     const { waiter, poll } = waiting
     waiting.timer = this.#options.deadlines.at(waiter.pollUntilMs, () => {
       const isBeingServed = waiting.inPops > 0 || (!waiting.isQuiet && !waiting.wasPopped && (poll.isDue || poll.popping !== undefined))
-      if (!isBeingServed) return this.#refuse(waiting, this.#nothing(waiting))
-      waiting.timer = this.#options.deadlines.at(waiter.limitMs, () => {
-        this.#refuse(waiting, waiting.wasPopped ? nothingFound() : patienceRefusal(this.#options.proposer.hasLeader))
-      })
+      if (!isBeingServed) return this.#conclude(waiting)
+      this.#armLimit(waiting)
+    })
+  }
+
+  #armLimit(waiting: Waiting): void {
+    waiting.timer = this.#options.deadlines.at(waiting.waiter.limitMs, () => {
+      this.#refuse(waiting, waiting.wasPopped ? nothingFound() : patienceRefusal(this.#options.proposer.hasLeader))
     })
   }
 
   /**
-   * The poll time is over and this node has nothing for it. Without a leader that proves nothing (rule 13): it may repeat a receive whose batch was
-   * given out by another gateway in entries that have not come here. "No message" would end that attempt for its client, and with it the batch.
+   * The poll time is over and this node has nothing for it. That alone proves nothing (rule 13): the receive may repeat one whose batch was given out by
+   * another gateway, in entries that have not come here. "No message" would end that attempt for its client, and with it the batch. So whoever could have
+   * such a batch, and for whom no pop has looked, waits until this node has seen all that there was.
    */
-  #nothing(waiting: Waiting): Refusal {
-    const { hasLeader } = this.#options.proposer
-    return waiting.wasPopped || hasLeader ? nothingFound() : patienceRefusal(hasLeader)
+  #conclude(waiting: Waiting): void {
+    const { proposer, barrier } = this.#options
+    const { waiter } = waiting
+    if (waiting.isConcluding) return
+    if (waiting.wasPopped) return this.#refuse(waiting, nothingFound())
+    if (waiter.request.attempt === undefined) {
+      return this.#refuse(waiting, proposer.hasLeader ? nothingFound() : patienceRefusal(false))
+    }
+    waiting.isConcluding = true
+    const isTaken = barrier.pass(waiter.limitMs, refusal => this.#onUpToDate(waiting, refusal))
+    if (!isTaken) this.#refuse(waiting, fullRefusal())
+  }
+
+  #onUpToDate(waiting: Waiting, refusal: Refusal | undefined): void {
+    const { waiter, poll } = waiting
+    if (waiting.isDone) return
+    if (refusal !== undefined) return this.#refuse(waiting, refusal)
+    if (waiting.wasPopped || !this.#isRepeat(poll, waiter.request)) return this.#refuse(waiting, nothingFound())
+    waiting.isQuiet = false
+    this.#armLimit(waiting)
+    this.#want(poll)
   }
 
   #refuse(waiting: Waiting, refusal: Refusal): void {

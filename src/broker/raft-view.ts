@@ -27,6 +27,8 @@ export interface BrokerRaft extends ProposerRaft {
   membership(): MembersView
   /** As leader. `done` runs once. */
   changeMembers(wish: MembersWish, done: (outcome: ChangeOutcome) => void): void
+  /** `done(true)`, once, later: this node has applied all that was acknowledged anywhere before this call. False: not now, or not in time. */
+  readIndex(patienceMs: number, done: (isReady: boolean) => void): void
   /** As leader. `done` runs once, later: undefined when handed over, or why not. False: one is under way already. */
   transferLeadership(to: number, patienceMs: number, done: (why: string | undefined) => void): boolean
   /** What each member's present process supports, ourselves included; undefined = not connected, so nothing is known. */

@@ -269,6 +269,62 @@ test('a receive that ends while there is no leader is not told that there is not
   expect(codeOf(again)).toBe('messageNotFound')
 })
 
+test('a receive that ends on a node that lags is not told that there is nothing before the node is up to date: it gets its batch', () => {
+  const world = worldWithGroup()
+  const warm = world.receive(3, 't', { max: 1 })
+  world.send(1, 't', 'warm')
+  world.clock.advance(20)
+  expect(textsOf(warm)).toEqual(['warm'])
+  world.at(3).node.isHeld = true
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  const asked = { attemptId: 'attempt', clientId: 'c', pollMs: 5_000 }
+  const first = world.receive(2, 't', asked)
+  world.clock.advance(20)
+  expect(textsOf(first)).toEqual(['x'])
+  batchOf(first).confirm()
+  world.clock.advance(100)
+  // The answer is lost. Node 3 knows a leader, and has not applied the pop.
+  const second = world.receive(3, 't', asked)
+  world.clock.advance(5_200)
+  expect(second.answer).toBeUndefined()
+  world.group.release(3)
+  world.clock.advance(20)
+  expect(textsOf(second)).toEqual(['x'])
+})
+
+test('a receive that ends on a node that stays behind is told to ask elsewhere', () => {
+  const world = worldWithGroup()
+  const warm = world.receive(3, 't', { max: 1 })
+  world.send(1, 't', 'warm')
+  world.clock.advance(20)
+  expect(textsOf(warm)).toEqual(['warm'])
+  world.at(3).node.isHeld = true
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  const heard = world.receive(3, 't', { attemptId: 'attempt', clientId: 'c', pollMs: 5_000 })
+  world.clock.advance(10_000)
+  expect(heard.answer?.kind).toBe('refused')
+  expect(codeOf(heard)).not.toBe('messageNotFound')
+})
+
+test('thousands of idle receives that end together make one read, and no entry', () => {
+  const world = worldWithGroup()
+  const settled = world.receive(2, 't', { attemptId: 'settled', clientId: 'c', pollMs: 10 })
+  world.clock.advance(1_000)
+  expect(codeOf(settled)).toBe('messageNotFound')
+  const before = { entries: world.group.log.length, reads: world.at(2).node.readsAsked }
+  const heard = Array.from({ length: 1_000 }, (_, i) =>
+    world.receive(2, 't', { attemptId: `attempt-${i}`, clientId: `c${i}`, pollMs: 5_000 }),
+  )
+  world.clock.advance(6_000)
+  expect(new Set(heard.map(codeOf))).toEqual(new Set(['messageNotFound']))
+  expect(world.at(2).node.readsAsked - before.reads).toBe(1)
+  // The clients that came are told of, once for all.
+  expect(world.entries(popKind)).toBe(1)
+  expect(world.group.log.length - before.entries).toBeLessThanOrEqual(2)
+})
+
 test('only the wanted tags are delivered', () => {
   const world = worldWithGroup()
   for (const tag of ['a', 'b', undefined, 'a']) world.send(1, 't', `m-${tag ?? 'none'}-${Math.random()}`, tag === undefined ? {} : { tag })

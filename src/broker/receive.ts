@@ -21,7 +21,9 @@ import { afterBarrier, replySoon } from './propose.ts'
 /** How long a receive may wait for the cluster, as distinct from messages. */
 const patienceMs = 2_500
 /** A pop that is on its way when the poll time ends is waited for a little longer. */
-const graceMs = 100
+const graceMs = 1_000
+/** … or, where the client's own deadline leaves no time for that, it ends so much earlier: "nothing" is said only by a node that is up to date. */
+const lookMs = 500
 /** How long a delivery whose bytes have rotted here stays with us. */
 const unreadablePauseMs = 500
 /** The client without an id: nobody's life depends on it. */
@@ -57,7 +59,7 @@ export function receive(broker: Broker, request: ReceiveRequest, reply: Reply<Re
 
 function waiterFor(broker: Broker, request: ReceiveRequest, reply: Reply<ReceivedBatch>): Waiter {
   const nowMs = broker.clock.nowMs()
-  const pollUntilMs = Math.min(nowMs + request.pollMs, request.deadlineMs)
+  const pollUntilMs = Math.min(nowMs + request.pollMs, Math.max(nowMs, request.deadlineMs - lookMs))
   let stream: Stream | undefined
   return {
     request: popRequestOf(request),

@@ -193,7 +193,7 @@ export class BrokerNode {
         return nodes()
       },
       clock: seams.clock,
-      raft: raftView(() => this.#raft),
+      raft: raftView(() => this.#raft, seams.clock),
       view: machine,
       digestLarge: options.digestLarge,
       limits: { requestBytesMax: config.inflightBytesMax },

@@ -9,6 +9,7 @@ import {
   type RaftNode,
   type RejectReason,
 } from '../../raft/index.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { BrokerRaft, FollowerHealth } from '../broker/raft-view.ts'
 import type { MembersView, MembersWish, MemberView } from '../broker/requests.ts'
 
@@ -18,7 +19,7 @@ function isPassing(reason: RejectReason): boolean {
 }
 
 /** `raft` is asked for with each call: the broker is made before the node that it rides on is started. */
-export function raftView(raft: () => RaftNode): BrokerRaft {
+export function raftView(raft: () => RaftNode, clock: Clock): BrokerRaft {
   return {
     get term() {
       return raft().term
@@ -63,6 +64,11 @@ export function raftView(raft: () => RaftNode): BrokerRaft {
         else done(outcome.kind === 'unknown' ? { kind: 'unknown' } : { kind: 'rejected', reason: outcome.reason })
       })
       if (refused !== undefined) done({ kind: 'rejected', reason: refused })
+    },
+    readIndex(patienceMs, done) {
+      const refused = raft().readIndex(patienceMs, end => done(end.kind === 'ready'))
+      // Too many wait: as if it had not been answered. A node that has stopped answers nobody.
+      if (refused === 'busy') clock.soon(() => done(false))
     },
     transferLeadership: (to, patienceMs, done) =>
       raft().transferLeadership(nodeId(to), patienceMs, end => done(end.kind === 'handedOver' ? undefined : end.reason)),

@@ -100,6 +100,35 @@ export class FakeNode implements BrokerRaft {
     return true
   }
 
+  /** Reads that were asked for here. */
+  readsAsked = 0
+  readonly #reads: { readonly index: number; readonly done: (isReady: boolean) => void }[] = []
+
+  readIndex(patienceMs: number, done: (isReady: boolean) => void): void {
+    this.readsAsked++
+    const { clock } = this.#group
+    let isOpen = true
+    const end = (isReady: boolean): void => {
+      if (isOpen) done(isReady)
+      isOpen = false
+    }
+    clock.setTimer(patienceMs, () => end(false))
+    if (this.leaderId === undefined) return clock.soon(() => end(false))
+    clock.setTimer(2 * hopMs, () => {
+      if (this.leaderId === undefined || !this.#group.isLinked(this.id, this.leaderId)) return
+      this.#reads.push({ index: this.#group.commitIndex, done: end })
+      this.endReads()
+    })
+  }
+
+  /** Those that this node has applied enough for. */
+  endReads(): void {
+    for (const read of this.#reads.filter(({ index }) => index <= this.appliedIndex)) {
+      this.#reads.splice(this.#reads.indexOf(read), 1)
+      read.done(true)
+    }
+  }
+
   supportedLevels(): readonly { readonly node: number; readonly level: number | undefined }[] {
     return this.#group.nodes.map(node => ({
       node: node.id,
@@ -254,6 +283,7 @@ export class FakeGroup {
       node.app?.apply(node.entry(node.appliedIndex))
     }
     if (node.appliedIndex > before) node.app?.appliedBatch()
+    node.endReads()
   }
 }
 
