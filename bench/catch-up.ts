@@ -127,10 +127,11 @@ async function fetcher(place: Place, goal: number): Promise<void> {
     restarts++
     const old = present
     present = undefined
-    setImmediate(async () => {
+    const again = async (): Promise<void> => {
       if (old !== undefined) await stop(old)
       present = await start(3, place, onInstall)
-    })
+    }
+    setImmediate(() => void again())
   }
   present = await start(3, place, onInstall)
   await until(() => (present?.node.machine.appliedIndex ?? 0) >= goal)

@@ -62,7 +62,12 @@ export interface WorldConfiguration {
     readonly syncBytes: number
     readonly bytesPerSecond: number
   }
-  readonly log: { readonly segmentBytes: number; readonly chunkBytes: number }
+  readonly log: {
+    readonly segmentBytes: number
+    readonly chunkBytes: number
+    /** undefined: everything is kept. */
+    readonly retention: { readonly ageMs: number; readonly sizeBytes: number; readonly intervalMs: number } | undefined
+  }
   readonly network: {
     /** `stream`: what TCP does. `datagram`: each chunk is lost, repeated and reordered by itself. */
     readonly mode: 'stream' | 'datagram'
@@ -125,7 +130,7 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
       syncBytes: of('piece sync').pick([2_000, 50_000]),
       bytesPerSecond: of('snapshot rate').pick([200_000, 10_000_000]),
     },
-    log: { segmentBytes: of('segment').pick([64, 128, 256, 512]) * 1024, chunkBytes: of('chunk').pick([16, 32, 64]) * 1024 },
+    log: drawLog(of, features.includes('retention')),
     network: {
       mode: of('network').pick(['stream', 'datagram']),
       delayMs: spread(of('delay'), 0.1, 3),
@@ -149,6 +154,24 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     messagesPerSendMax: isRewrites ? 1 : of('batches').pick([1, 1, 3, 8]),
     bodyBytesMax: isRewrites ? 700 : of('bodies').pick([64, 600, 5_000]),
     hasPlainBodies: isRewrites,
+  }
+}
+
+/** Retention is only seen where segments and chunks are small. */
+function drawLog(of: (name: string) => SimRandom, hasRetention: boolean): WorldConfiguration['log'] {
+  const segmentBytes = of('segment').pick([64, 128, 256, 512]) * 1024
+  const chunkBytes = of('chunk').pick([16, 32, 64]) * 1024
+  if (!hasRetention) return { segmentBytes, chunkBytes, retention: undefined }
+  const draw = of('retention')
+  const smallBytes = draw.pick([8, 16, 32]) * 1024
+  return {
+    segmentBytes: smallBytes,
+    chunkBytes: 8 * 1024,
+    retention: {
+      ageMs: draw.pick([0, 5_000, 20_000, 40_000]),
+      sizeBytes: draw.pick([3, 6, 12]) * smallBytes,
+      intervalMs: draw.pick([250, 1_000, 3_000]),
+    },
   }
 }
 

@@ -27,6 +27,7 @@ const plans = {
   reorders: { about: 'links where chunks come late', share: 0.5 },
   core: { about: 'after the storm a bare quorum must serve first, while the rest stays broken', share: 0.25 },
   oldBuilds: { about: 'all nodes begin as the build before: one feature level less', share: 0.3 },
+  retention: { about: 'small segments, of which the oldest are deleted while it runs', share: 0.3 },
   diskSpikes: { about: 'disks that are sometimes slow', share: 0.5 },
 } as const satisfies Readonly<Record<string, FeaturePlan>>
 

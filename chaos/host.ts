@@ -185,6 +185,8 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   loseCheckpoint(): void {
+    // With a part of the log deleted nothing but a peer's snapshot would help.
+    if (this.#world.configuration.log.retention !== undefined) return
     if (this.#life === undefined && this.#starting === undefined) this.#parts.checkpoints.loseEverything()
   }
 
@@ -289,6 +291,8 @@ export class Host implements NodeView, Gateway, Target {
         peerListen: member(this.id).peerAddress,
         dataDirectory,
         segmentBytes: log.segmentBytes,
+        // A snapshot is not to be needed here: what a member lacks is kept as long as a seed takes.
+        ...(log.retention === undefined ? {} : { retention: { ...log.retention, followerGraceMs: 3_600_000, disk: diskNeverFull } }),
         chunkLogBytes: log.chunkBytes,
         heartbeatMs: raft.heartbeatIntervalMs,
         electionTimeoutMs: raft.electionTimeoutMs,
@@ -315,6 +319,8 @@ export class Host implements NodeView, Gateway, Target {
     })
   }
 }
+
+const diskNeverFull = { cleanAt: 1, forceCleanAt: 1, refuseAt: 1, freeBytesMin: 0 }
 
 /** How long a machine's disk takes in this seed. */
 export function diskLatency({ disk }: WorldConfiguration): DiskLatency {

@@ -15,6 +15,7 @@ import { leaderCompleteness } from './checkers/leader-completeness.ts'
 import { logMatching } from './checkers/log-matching.ts'
 import { needlessElections, type NeedlessElections } from './checkers/needless-elections.ts'
 import { progress } from './checkers/progress.ts'
+import { retention } from './checkers/retention.ts'
 import { received, type Received } from './checkers/received.ts'
 import { sameLogs } from './checkers/same-logs.ts'
 import { sessions } from './checkers/sessions.ts'
@@ -74,6 +75,7 @@ export class Judges {
       ...heavy,
       logMarks(this.reference, marks),
       sameLogs(views),
+      retention(this.reference, marks),
     ]
   }
 }

@@ -41,6 +41,9 @@ const worldMarks = [
   "a node saw the leader's process die",
   'a damaged frame was met',
   'a segment was sealed',
+  'a segment was deleted',
+  'messages were given up by retention',
+  'a message was carried forward',
 ] as const
 
 export type Mark = (typeof worldMarks)[number] | Refusal

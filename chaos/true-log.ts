@@ -27,8 +27,8 @@ const segmentHeaderBytes = 512
 export class DiskLog implements TrueLog {
   readonly #files: DurableFiles
   readonly #directory: string
-  /** `#proved[i]` is entry i + 1. */
-  readonly #proved: Place[] = []
+  /** `#proved[i]` is entry i + 1; with holes where entries were deleted unseen. */
+  readonly #proved: (Place | undefined)[] = []
 
   constructor(files: DurableFiles, directory: string) {
     this.#files = files
@@ -45,15 +45,32 @@ export class DiskLog implements TrueLog {
     if (known !== undefined) return known.term === term
     const found: Place[] = []
     let previous = this.#proved.at(-1)
-    for (let next = this.#proved.length + 1; next <= index; next += 1) {
+    let first = this.#proved.length + 1
+    const base = this.#readBase()
+    // Retention has deleted what comes next: it goes on behind the last entry that is gone.
+    if (base !== undefined && base.index >= first) {
+      previous = base.place
+      first = base.index + 1
+    }
+    for (let next = first; next <= index; next += 1) {
       const place = this.#read(previous, next)
       if (place === undefined) return false
       found.push(place)
       previous = place
     }
     if (previous?.term !== term) return false
-    this.#proved.push(...found)
+    found.forEach((place, i) => (this.#proved[first - 1 + i] = place))
     return true
+  }
+
+  /** `base`: 8 index u64 | 16 term u64 | 32 headerCrc u32 | 56 crc u32 (of bytes 0..55). */
+  #readBase(): { readonly index: number; readonly place: Place } | undefined {
+    const bytes = this.#files.durableBytes(`${this.#directory}/base`)
+    if (bytes === undefined || bytes.length < 60) return undefined
+    const view = new DataView(bytes.buffer, bytes.byteOffset, 60)
+    if (crc32c(bytes.subarray(0, 56)) !== view.getUint32(56, true)) return undefined
+    const long = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296
+    return { index: long(8), place: { file: '', end: 0, headerCrc: view.getUint32(32, true), term: long(16) } }
   }
 
   #read(previous: Place | undefined, index: number): Place | undefined {

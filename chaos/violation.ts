@@ -30,6 +30,7 @@ export type ViolationId =
 
   // Open mutants expect the next three; there is no checker of them yet.
   | 'A53' // somebody waits for what is there
+  | 'A56' // deleted while it was still needed
   | 'A54' // told to be absent, and it is there
   | 'rule16' // a node is called down or up, and is not
   | 'I1' // a leader without a majority of votes

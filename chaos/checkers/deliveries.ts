@@ -7,7 +7,7 @@
  * what became of what it was given (rule 14).
  * Times are the log's own: the entries' `wallMs`.
  */
-import type { DeliveryRef, Pop, PopRequest, Settle, SettleItem } from '../../src/state/command.ts'
+import type { DeliveryRef, Pop, PopRequest, QueueTrim, Settle, SettleItem } from '../../src/state/command.ts'
 import type { Delivery, SettleOutcome } from '../../src/state/result.ts'
 import { autoRenewMs } from '../../src/state/limits.ts'
 import type { Marks } from '../marks.ts'
@@ -74,7 +74,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   /** By gateway. */
   const incarnations = new Map<number, number>()
   const downNodes = new Set<number>()
-  const order = new MessageGroupOrder()
+  const order = new MessageGroupOrder(key => rows.get(key)?.isSettled === false)
   /** By gateway: when it settled something last. */
   const settledAtMs = new Map<number, number>()
   /** By the receive they were given to. */
@@ -108,6 +108,15 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
         )
         settle(key, row)
       }
+    }
+  }
+
+  /** Given up is done, for every group; what a group has in hand only when that is forced. */
+  const trimmed = ({ topicId, queueId, offset, forcedBelow }: QueueTrim): void => {
+    order.trim(topicId, queueId, offset)
+    for (const [key, row] of rows) {
+      const [, topic, queue, at] = key.split('/').map(Number)
+      if (topic === topicId && queue === queueId && (at ?? 0) < forcedBelow) settle(key, row)
     }
   }
 
@@ -293,6 +302,11 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
             order.append(record.result.topicId, message.queueId, message.offset, command.messageGroup, record.index, ordinal)
           }
         }
+      } else if (command?.kind === 'trim' && record.result?.kind === 'done') {
+        for (const trim of command.queues) trimmed(trim)
+      } else if (command?.kind === 'carry') {
+        for (const [ordinal, { topicId, queueId, offset }] of command.items.entries())
+          order.alias(topicId, queueId, offset, record.index, ordinal)
       } else if (command?.kind === 'pop') popped(record, command)
       else if (command?.kind === 'settle') {
         settled(record, command)

@@ -13,6 +13,8 @@ export function leaderCompleteness(reference: ReferenceReplica): Checker {
       while (index > 0 && reference.entry(index).committedInTerm >= now.term) index -= 1
       if (index === 0) return
       const committed = reference.entry(index)
+      // Retention may have deleted it: only what was applied.
+      if (index < node.log.firstIndex) return
       const held = now.lastIndex >= index ? node.log.entry(index as typeof node.log.firstIndex).term : undefined
       if (held !== committed.term) {
         throw new Violation(

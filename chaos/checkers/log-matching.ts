@@ -23,7 +23,8 @@ export function logMatching(): Checker {
     name: 'log matching',
     logChanged(view, node, fromIndex) {
       const last = node.log.lastId.index
-      let previousTerm = fromIndex > node.log.firstIndex ? node.log.entry((fromIndex - 1) as typeof last).term : 0
+      // Also of the last entry that retention has deleted.
+      let previousTerm: number = node.log.termRuns.findLast(run => run.firstIndex < fromIndex)?.term ?? 0
       for (let index = fromIndex; index <= last; index += 1) {
         const entry = node.log.entry(index as typeof last)
         const crc = crc32c(entry.body)

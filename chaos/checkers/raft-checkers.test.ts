@@ -26,6 +26,7 @@ function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest, pro
   const storage = {
     firstIndex: 1,
     lastId: { index: log.length, term: log.at(-1)?.term ?? 0 },
+    termRuns: log.map(({ index, term }) => ({ firstIndex: index, term })),
     entry: (index: number) => log[index - 1],
   } as unknown as LogStorage
   const asDigest = (n: number): ReturnType<LiveNode['machine']['digest']> => ({ a: { low: n, high: 0 }, b: { low: 0, high: n } })

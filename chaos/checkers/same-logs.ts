@@ -16,7 +16,7 @@ export function sameLogs(views: readonly NodeView[]): Checker {
         if (other.node.log.lastId.index !== lastId.index) {
           throw new Violation('A47', `node ${first.id} ends at ${lastId.index}, node ${other.id} at ${other.node.log.lastId.index}`)
         }
-        for (let from = 1; from <= lastId.index;) {
+        for (let from = Math.max(first.node.log.firstIndex, other.node.log.firstIndex); from <= lastId.index;) {
           const left = block(first.node, from)
           const right = block(other.node, from)
           if (left.lastIndex !== right.lastIndex || Buffer.compare(left.bytes, right.bytes) !== 0) {

@@ -29,8 +29,15 @@ import type {
 import type { GroupView, TopicView } from './state-view.ts'
 
 export function createTopic(broker: Broker, request: CreateTopicRequest, reply: Reply<TopicCreatedAnswer>): void {
-  const { topic, type, queueCount, deadlineMs } = request
-  change(broker, { kind: 'createTopic', topic, type, queueCount }, deadlineMs, topic, reply, (result): TopicCreatedAnswer | undefined => {
+  const { topic, type, queueCount, retention, deadlineMs } = request
+  const finish: Reply<TopicCreatedAnswer> = made => {
+    if (made.kind === 'refused' || retention === undefined) return reply(made)
+    change(broker, { kind: 'setRetention', topic, retention }, deadlineMs, topic, reply, (): TopicCreatedAnswer | undefined => {
+      const found = broker.view.topic(topic)
+      return found === undefined ? undefined : { ...made, topic: topicSummary(broker, found) }
+    })
+  }
+  change(broker, { kind: 'createTopic', topic, type, queueCount }, deadlineMs, topic, finish, (result): TopicCreatedAnswer | undefined => {
     const made = broker.view.topic(topic)
     if (result.kind !== 'topicCreated' || made === undefined) return undefined
     return { kind: 'topicCreated', topic: topicSummary(broker, made), existed: result.existed }
@@ -109,8 +116,8 @@ function change<Answer>(
   })
 }
 
-function topicSummary(broker: Broker, { topicId, name, type, queueCount }: TopicView): TopicSummary {
-  return { topic: name, type, queueCount, queues: broker.view.queues(topicId) }
+function topicSummary(broker: Broker, { topicId, name, type, queueCount, retention }: TopicView): TopicSummary {
+  return { topic: name, type, queueCount, retention, queues: broker.view.queues(topicId) }
 }
 
 function groupSummary(broker: Broker, { name, settings }: GroupView): GroupSummary {

@@ -8,7 +8,7 @@
  * Every reply callback runs exactly once, never before the call that took the request has returned.
  */
 import type { DiskLevel } from './disk-watch.ts'
-import type { GroupSettings, MessageType, StartPosition, TopicType } from '../state/command.ts'
+import type { GroupSettings, MessageType, StartPosition, Retention, TopicType } from '../state/command.ts'
 import type { QueueId, QueueOffset } from '../state/ids.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -249,6 +249,8 @@ export interface CreateTopicRequest extends Asked {
   readonly topic: string
   readonly type: TopicType
   readonly queueCount: number
+  /** undefined = as it is, or as the nodes are configured. */
+  readonly retention?: Retention
 }
 
 export interface TopicNameRequest extends Asked {
@@ -268,6 +270,7 @@ export interface TopicSummary {
   readonly topic: string
   readonly type: TopicType
   readonly queueCount: number
+  readonly retention: Retention
   /** One for each queue, by number; the next offset is the number of messages ever appended. */
   readonly queues: readonly { readonly firstOffset: number; readonly nextOffset: number }[]
 }

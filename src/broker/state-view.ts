@@ -2,7 +2,7 @@
  * What the use cases read of the replicated state: this node's applied state, which may lag. src/state/machine.ts fits it.
  * All reads are cheap and synchronous; nothing here changes anything.
  */
-import type { DeliveryRef, Digest, GroupSettings, TopicType } from '../state/command.ts'
+import type { DeliveryRef, Digest, GroupSettings, Retention, TopicType } from '../state/command.ts'
 import type { ConsumerGroupId, Hash64, TopicId } from '../state/ids.ts'
 
 export interface TopicView {
@@ -10,6 +10,7 @@ export interface TopicView {
   readonly name: string
   readonly type: TopicType
   readonly queueCount: number
+  readonly retention: Retention
 }
 
 export interface QueueView {

@@ -62,10 +62,10 @@ test('one screen says who leads, who is not there, how far everybody is and why 
   expect(statusScreen(status)).toMatchInlineSnapshot(`
     "shop  leader n2 · term 7, committed 1 234 567 entries, 12 topics, 4 groups · level 0 · as n1 sees it
 
-    NODE  ROLE                     CLIENTS AT     TERM    APPLIED    DURABLE    LAG  SYNC P99  CLIENTS  LOG      MEMORY   UP
-    n1    follower                 10.0.0.1:8081     7  1 234 567  1 234 567      0  4.3 ms          3  4.7 GiB  114 MiB  1 h
-    n2    leader                   10.0.0.2:8081     7  1 234 567  1 234 567      0  4.3 ms          3  4.7 GiB  114 MiB  1 h
-    n3    unreachable, was leader  10.0.0.3:8081     6  1 234 567  1 234 567  5 000  4.3 ms          3  4.7 GiB  114 MiB  1 h
+    NODE  ROLE                     CLIENTS AT     TERM    APPLIED    DURABLE    LAG  SYNC P99  CLIENTS  LOG      DISK  MEMORY   UP
+    n1    follower                 10.0.0.1:8081     7  1 234 567  1 234 567      0  4.3 ms          3  4.7 GiB  -     114 MiB  1 h
+    n2    leader                   10.0.0.2:8081     7  1 234 567  1 234 567      0  4.3 ms          3  4.7 GiB  -     114 MiB  1 h
+    n3    unreachable, was leader  10.0.0.3:8081     6  1 234 567  1 234 567  5 000  4.3 ms          3  4.7 GiB  -     114 MiB  1 h
 
     n2 became leader in term 7, 2 min ago: elected by 1, 2"
   `)

@@ -51,12 +51,21 @@ export function statusScreen(status: ClusterStatus): string {
     node.lag ?? 0,
     node.sync?.p99Ms ? `${node.sync.p99Ms.toFixed(1)} ms` : '-',
     node.clients ?? 0,
-    bytesShown(node.logBytes ?? 0),
+    bytesShown(node.disk?.retainedBytes ?? node.logBytes ?? 0),
+    diskShown(node),
     bytesShown(node.rssBytes ?? 0),
     node.uptimeMs ? durationShown(node.uptimeMs) : '-',
   ])
-  const columns = ['node', 'role', 'clients at', 'term', 'applied', 'durable', 'lag', 'sync p99', 'clients', 'log', 'memory', 'up']
+  const columns = ['node', 'role', 'clients at', 'term', 'applied', 'durable', 'lag', 'sync p99', 'clients', 'log', 'disk', 'memory', 'up']
   return [head, '', table(columns, rows), '', ...lastChange(nodes, nameOf)].join('\n')
+}
+
+/** How full its disk is; in colour when that has consequences. */
+function diskShown({ disk }: NodeStatus): string {
+  if (disk == null || !disk.totalBytes) return '-'
+  const used = `${Math.floor((1 - (disk.freeBytes ?? 0) / disk.totalBytes) * 100)} %`
+  if (disk.level === 'refuse') return paint('red', `${used}, refuses sends`)
+  return disk.level === 'ok' ? used : paint('yellow', `${used}, cleans`)
 }
 
 /** The feature level, and what an operator could do about it. */
@@ -125,6 +134,13 @@ function nodeJson(node: NodeStatus): Record<string, unknown> {
     term: node.term ?? 0,
     leader: node.leader ?? 0,
     firstIndex: node.firstIndex ?? 0,
+    disk: {
+      level: node.disk?.level ?? '',
+      totalBytes: node.disk?.totalBytes ?? 0,
+      freeBytes: node.disk?.freeBytes ?? 0,
+      retainedBytes: node.disk?.retainedBytes ?? 0,
+      segments: node.disk?.segments ?? 0,
+    },
     lastIndex: node.lastIndex ?? 0,
     durableIndex: node.durableIndex ?? 0,
     commitIndex: node.commitIndex ?? 0,

@@ -3,6 +3,7 @@
  * `raftmq --help` costs nothing. Errors end in one sentence on standard error and an exit code of exit.ts.
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { parseDuration, parseSize, type Parsed } from '../node/config-units.ts'
 import type { TransferLeaderOptions } from './cluster.ts'
 import type { AddMemberOptions, MemberOptions } from './member.ts'
 import type { ConsumeOptions } from './consume.ts'
@@ -132,7 +133,9 @@ function addTopics(program: Command): void {
   remote(topic.command('create').description('create a topic').argument('<name>'))
     .addOption(new Option('--type <type>', 'what it accepts').choices(['normal', 'fifo']).default('normal'))
     .option('--queues <n>', 'number of queues; 1 keeps the order of everything', integer(1, 1024))
-    .option('--if-not-exists', 'success when it is there already')
+    .option('--retention <time>', 'give messages up after this, as 72h; otherwise as the nodes are configured', inUnits(parseDuration))
+    .option('--retention-size <size>', 'keep at most so much of it, as 10GiB', inUnits(parseSize))
+    .option('--if-not-exists', 'success when it is there already; its retention is set all the same')
     .addHelpText(
       'after',
       examples('raftmq topic create orders --type fifo --queues 4', 'raftmq topic create log --queues 1 --if-not-exists'),
@@ -247,6 +250,15 @@ function integer(min: number, max: number): (text: string) => number {
     if (!Number.isSafeInteger(value) || value < min || value > max)
       throw new InvalidArgumentError(`a whole number from ${min} to ${max}, please.`)
     return value
+  }
+}
+
+/** A value with its unit, as in the configuration file. */
+function inUnits(parse: (text: string) => Parsed<number>): (text: string) => number {
+  return text => {
+    const parsed = parse(text)
+    if (parsed.kind === 'bad') throw new InvalidArgumentError(`${parsed.problem}.`)
+    return parsed.value
   }
 }
 

@@ -1,5 +1,6 @@
 /** `raftmq topic create|list|get|delete`. */
 import type { raftmq } from '#proto/raftmq-v1.js'
+import { formatDuration, formatSize } from '../node/config-units.ts'
 import { methods, v1 } from './client.ts'
 import { CliError, ExitCode } from './exit.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
@@ -11,6 +12,9 @@ type Topic = raftmq.v1.Topic.$Properties
 export interface CreateTopicOptions extends RemoteOptions {
   readonly type: 'normal' | 'fifo'
   readonly queues?: number
+  /** Milliseconds. */
+  readonly retention?: number
+  readonly retentionSize?: number
   readonly ifNotExists?: boolean
 }
 
@@ -23,7 +27,13 @@ export async function createTopic(name: string, options: CreateTopicOptions): Pr
   const answer = await withCluster(options, cluster =>
     cluster.ask(
       methods.createTopic,
-      { name, type, ...(options.queues === undefined ? {} : { queueCount: options.queues }) },
+      {
+        name,
+        type,
+        ...(options.queues === undefined ? {} : { queueCount: options.queues }),
+        ...(options.retention === undefined ? {} : { retentionMs: options.retention }),
+        ...(options.retentionSize === undefined ? {} : { retentionBytes: options.retentionSize }),
+      },
       isUnavailable,
     ),
   )
@@ -77,6 +87,7 @@ export async function getTopic(name: string, options: RemoteOptions): Promise<vo
     return
   }
   print(`${paint('bold', name)}  ${typeName(topic.type)}, ${topic.queueCount ?? 0} queues, ${topic.messages ?? 0} messages`)
+  print(`messages are kept ${retentionShown(topic)}`)
   const queues = topic.queues ?? []
   if (queues.length > 0)
     print(
@@ -91,6 +102,13 @@ export function typeName(type: raftmq.v1.TopicType | null | undefined): string {
   return type === v1.TopicType.TOPIC_TYPE_FIFO ? 'fifo' : 'normal'
 }
 
+function retentionShown({ retentionMs, retentionBytes }: Topic): string {
+  const limits: string[] = []
+  if (retentionMs != null && retentionMs > 0) limits.push(`for ${formatDuration(retentionMs)}`)
+  if (retentionBytes != null && retentionBytes > 0) limits.push(`up to ${formatSize(retentionBytes)}`)
+  return limits.length === 0 ? 'as the nodes are configured' : limits.join(', ')
+}
+
 function topicJson(topic: Topic): Record<string, unknown> {
   const queues = (topic.queues ?? []).map(queue => ({
     queue: queue.queueId ?? 0,
@@ -102,6 +120,8 @@ function topicJson(topic: Topic): Record<string, unknown> {
     type: typeName(topic.type),
     queueCount: topic.queueCount ?? 0,
     messages: topic.messages ?? 0,
+    retentionMs: topic.retentionMs ?? 0,
+    retentionBytes: topic.retentionBytes ?? 0,
     ...(queues.length === 0 ? {} : { queues }),
   }
 }

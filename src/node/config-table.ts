@@ -6,11 +6,13 @@ import {
   bad,
   formatDuration,
   formatHostPort,
+  formatPercent,
   formatSize,
   nearest,
   ok,
   parseDuration,
   parseHostPort,
+  parsePercent,
   parseSize,
   shown,
 } from './config-units.ts'
@@ -68,6 +70,17 @@ export const configKeys = {
     { min: 64 * KiB, max: GiB },
     'a second: how fast the log is read again, all the time, to find rot',
   ),
+  retentionAgeMs: duration(
+    'log.retention.age',
+    72 * 60 * minute,
+    { min: 0, max: 3_650 * 24 * 60 * minute },
+    'messages older than this are given up; 0ms = never; a topic may have its own',
+  ),
+  retentionBytes: size('log.retention.size', 0, { min: 0, max: 1024 ** 5 }, 'of the whole log; 0B = no limit'),
+  diskCleanAt: percent('log.disk.clean_at', 0.75, 'disk use above which messages go that every group is done with'),
+  diskForceCleanAt: percent('log.disk.force_clean_at', 0.85, 'above it the oldest go, whoever still needs them'),
+  diskRefuseAt: percent('log.disk.refuse_at', 0.9, 'above it no more messages are taken (code 42900)'),
+  diskFreeBytesMin: size('log.disk.min_free', GiB, { min: 0, max: 1024 ** 4 }, 'less than this free counts as above refuse_at'),
   heartbeatMs: duration('raft.heartbeat', 50, { min: 10, max: 5 * second }, 'equal on all nodes'),
   electionTimeoutMs: duration('raft.election_timeout', 300, { min: 50, max: minute }, 'randomised up to twice this; at least 4 heartbeats'),
   preferLeaderAfterMs: duration(
@@ -141,6 +154,17 @@ function level(key: string, byDefault: number, meaning: string): ConfigKey<numbe
   }
   const format = (value: number): string => (value === newestLevel ? 'newest' : String(value))
   return { key, default: byDefault, meaning, range: 'newest or a number', format, parse }
+}
+
+function percent(key: string, byDefault: number, meaning: string): ConfigKey<number> {
+  return {
+    key,
+    default: byDefault,
+    meaning,
+    range: '30% to 100%',
+    format: formatPercent,
+    parse: value => bounded(parsePercent(value), { min: 0.3, max: 1 }, formatPercent),
+  }
 }
 
 function choice<T extends string>(key: string, byDefault: T, choices: readonly T[], meaning: string): ConfigKey<T> {

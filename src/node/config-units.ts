@@ -29,6 +29,19 @@ export function parseSize(value: unknown): Parsed<number> {
   return parseUnits(value, 'size', sizeUnits, '64KiB, 4MiB or 1GiB')
 }
 
+/** A share, 0 to 1, of `75%`. */
+export function parsePercent(value: unknown): Parsed<number> {
+  const match = typeof value === 'string' ? /^(\d{1,3}(?:\.\d+)?) ?%$/.exec(value) : null
+  const percent = Number(match?.[1])
+  if (match === null || percent > 100) return bad(`${shown(value)} is not a share; write one like 75%`)
+  return ok(percent / 100)
+}
+
+/** As `parsePercent` reads it. */
+export function formatPercent(share: number): string {
+  return `${Math.round(share * 1_000) / 10}%`
+}
+
 function parseUnits(value: unknown, what: string, units: Readonly<Record<string, number>>, examples: string): Parsed<number> {
   if (typeof value === 'number') return bad(`${value} has no unit; write a ${what} like ${examples}`)
   if (typeof value !== 'string') return bad(`${shown(value)} is not a ${what}; write one like ${examples}`)

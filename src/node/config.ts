@@ -41,7 +41,14 @@ export interface ClusterConfig {
   readonly clusterName: string
   /** In the order of the file. */
   readonly nodes: readonly NodeConfig[]
-  readonly log: { readonly segmentBytes: number; readonly scrubBytesPerSecond: number }
+  readonly log: {
+    readonly segmentBytes: number
+    readonly scrubBytesPerSecond: number
+    /** 0 = no limit. */
+    readonly retention: { readonly ageMs: number; readonly sizeBytes: number }
+    /** Shares of the disk. */
+    readonly disk: { readonly cleanAt: number; readonly forceCleanAt: number; readonly refuseAt: number; readonly freeBytesMin: number }
+  }
   readonly raft: { readonly heartbeatMs: number; readonly electionTimeoutMs: number; readonly preferLeaderAfterMs: number }
   readonly limits: { readonly inflightBytes: number }
   readonly upgrade: { readonly finalize: 'manual' | 'auto'; readonly levelMax: number }
@@ -149,6 +156,14 @@ export function parseConfig(file: string, text: string, environment: Environment
     problems.push(
       `${source.at(['raft', 'election_timeout'])}raft.election_timeout: ${electionTimeoutMs}ms is less than ${heartbeatsPerElection} heartbeats of ${heartbeatMs}ms`,
     )
+  const disk = {
+    cleanAt: get(configKeys.diskCleanAt),
+    forceCleanAt: get(configKeys.diskForceCleanAt),
+    refuseAt: get(configKeys.diskRefuseAt),
+    freeBytesMin: get(configKeys.diskFreeBytesMin),
+  }
+  if (disk.cleanAt > disk.forceCleanAt || disk.forceCleanAt > disk.refuseAt)
+    problems.push(`${source.at(['log', 'disk'])}log.disk: clean_at, force_clean_at and refuse_at must not fall, in this order`)
   problems.push(...problemsOfNodes(source, content.nodes))
   const nodes = content.nodes.map((entry, i) => nodeOf(file, entry, entry.number ?? i + 1, get, problems, source))
   if (problems.length > 0) throw new ConfigError(problems)
@@ -156,7 +171,12 @@ export function parseConfig(file: string, text: string, environment: Environment
     file,
     clusterName: get(configKeys.clusterName),
     nodes,
-    log: { segmentBytes: get(configKeys.segmentBytes), scrubBytesPerSecond: get(configKeys.scrubRate) },
+    log: {
+      segmentBytes: get(configKeys.segmentBytes),
+      scrubBytesPerSecond: get(configKeys.scrubRate),
+      retention: { ageMs: get(configKeys.retentionAgeMs), sizeBytes: get(configKeys.retentionBytes) },
+      disk,
+    },
     raft: { heartbeatMs, electionTimeoutMs, preferLeaderAfterMs: get(configKeys.preferLeaderAfterMs) },
     limits: { inflightBytes: get(configKeys.inflightBytes) },
     upgrade: { finalize: get(configKeys.upgradeFinalize), levelMax: get(configKeys.upgradeLevelMax) },

@@ -175,6 +175,11 @@ function installWaiting(config: ClusterConfig, self: NodeConfig, store: StateSto
   })
 }
 
+/** How often the leader looks for what may go. */
+const retentionIntervalMs = 5_000
+/** What a member lacks is kept for so long after it was last heard; then it needs a snapshot, and pins nothing. */
+const retentionFollowerGraceMs = 10 * 60_000
+
 function settingsOf(config: ClusterConfig, self: NodeConfig): NodeSettings {
   return {
     number: self.number,
@@ -192,6 +197,12 @@ function settingsOf(config: ClusterConfig, self: NodeConfig): NodeSettings {
     dataDirectory: self.dataDirectory,
     segmentBytes: config.log.segmentBytes,
     scrubBytesPerSecond: config.log.scrubBytesPerSecond,
+    retention: {
+      ...config.log.retention,
+      intervalMs: retentionIntervalMs,
+      followerGraceMs: retentionFollowerGraceMs,
+      disk: config.log.disk,
+    },
     heartbeatMs: config.raft.heartbeatMs,
     electionTimeoutMs: config.raft.electionTimeoutMs,
     inflightBytesMax: config.limits.inflightBytes,

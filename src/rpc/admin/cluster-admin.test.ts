@@ -13,6 +13,7 @@ describe('ClusterAdmin', () => {
     topic: 'T',
     type: 'fifo',
     queueCount: 2,
+    retention: { ageMs: 60_000, sizeBytes: 0 },
     queues: [
       { firstOffset: 1, nextOffset: 4 },
       { firstOffset: 0, nextOffset: 2 },
@@ -28,9 +29,12 @@ describe('ClusterAdmin', () => {
     expect(reply).toMatchObject({
       status: { code: v1.AdminStatus.Code.OK },
       existed: true,
-      topic: { name: 'T', queueCount: 2, messages: 6 },
+      topic: { name: 'T', queueCount: 2, messages: 6, retentionMs: 60_000 },
     })
     expect(door.lastRequest('createTopic')).toMatchObject({ topic: 'T', type: 'fifo', queueCount: 8 })
+    expect(door.lastRequest('createTopic')).not.toHaveProperty('retention')
+    await admin('CreateTopic', v1.CreateTopicRequest, v1.CreateTopicResponse, { name: 'T', retentionMs: 3_600_000 })
+    expect(door.lastRequest('createTopic')).toMatchObject({ retention: { ageMs: 3_600_000, sizeBytes: 0 } })
   })
 
   test.each([

@@ -86,7 +86,10 @@ const createTopic = call(v1.CreateTopicRequest, v1.CreateTopicResponse, (context
   const bad = checkTopic(message.name)
   if (bad !== undefined) return bad
   if (queueCount > queueCountMax) return refuse('badRequest', `a topic has at most ${queueCountMax} queues`)
-  const request = { ...asked, topic: message.name, type: topicTypeOf(message.type), queueCount }
+  const { retentionMs, retentionBytes } = message
+  const isRetained = retentionMs != null || retentionBytes != null
+  const retention = { ageMs: retentionMs ?? 0, sizeBytes: retentionBytes ?? 0 }
+  const request = { ...asked, topic: message.name, type: topicTypeOf(message.type), queueCount, ...(isRetained ? { retention } : {}) }
   context.broker.createTopic(request, made => {
     answer(made.kind === 'refused' ? made : { status: okAdminStatus, topic: topicOf(made.topic, true), existed: made.existed })
   })

@@ -17,11 +17,13 @@ export function topicTypeOf(type: raftmq.v1.TopicType): TopicType {
 }
 
 export function topicOf(summary: TopicSummary, withQueues: boolean): raftmq.v1.Topic.$Properties {
-  const { topic, type, queueCount, queues } = summary
+  const { topic, type, queueCount, queues, retention } = summary
   return {
     name: topic,
     type: type === 'fifo' ? v1.TopicType.TOPIC_TYPE_FIFO : v1.TopicType.TOPIC_TYPE_NORMAL,
     queueCount,
+    retentionMs: retention.ageMs,
+    retentionBytes: retention.sizeBytes,
     messages: queues.reduce((sum, queue) => sum + queue.nextOffset, 0),
     queues: withQueues ? queues.map(({ firstOffset, nextOffset }, queueId) => ({ queueId, firstOffset, nextOffset })) : [],
   }
@@ -106,6 +108,7 @@ export function nodeOf(node: ClusterNode, commitIndex: number): raftmq.v1.NodeSt
     ...known,
     ...{ role, term, firstIndex, appliedIndex, durableIndex, lastIndex, uncommittedBytes },
     ...{ incarnation, version, processId, uptimeMs, rssBytes, dataDirectory, logBytes, clients, digest, digestIndex, featureLevelMax },
+    ...(report.disk === undefined ? {} : { disk: report.disk }),
     leader: leader ?? 0,
     commitIndex: committed,
     lag: Math.max(0, commitIndex - appliedIndex),
