@@ -38,6 +38,8 @@ test('a node that meets an entry it can not apply stops with its sentence, appli
     onFatal: error => fatal.push(error.message),
   })
   scheduler.runUntilTrue(() => node.machine.appliedIndex > 0 && node.raft.role === 'leader', 5_000)
+  // What a new leader has to say of its group is in the log by then.
+  scheduler.runFor(2_000)
   const before = node.machine.appliedIndex
   const garbage = Buffer.from('no command')
   const body = { parts: [garbage], bytes: garbage.length, crc: crc32c(garbage) }
@@ -45,5 +47,5 @@ test('a node that meets an entry it can not apply stops with its sentence, appli
   scheduler.runFor(2_000)
   expect(fatal).toEqual([expect.stringContaining('cannot be applied')])
   expect(node.machine.appliedIndex).toBe(before)
-  expect(checkpoints.open(scheduler.newProcess('n1')).loaded?.appliedIndex ?? 0).toBe(0)
+  expect(checkpoints.open(scheduler.newProcess('n1')).loaded?.appliedIndex ?? 0).toBeLessThanOrEqual(before)
 })

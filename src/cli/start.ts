@@ -26,9 +26,11 @@ export async function start(options: StartOptions): Promise<void> {
   // Loaded when a node is really started: it brings gRPC and everything below.
   const { startNode } = await import('../node/serve.ts')
   const signals = new Signals()
-  const running = await startNode(config, node.name, peerNetwork()).catch((error: unknown) => {
+  const peers = peerNetwork()
+  const running = await startNode(config, node.name, peers.network).catch((error: unknown) => {
     // While it listens for its parent's end the process would stay, with nothing in it.
     signals.dispose()
+    peers.dispose()
     throw new CliError(
       isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed,
       `${node.name} could not start: ${(error as Error).message}`,
@@ -75,13 +77,14 @@ function isStorageError(error: unknown): boolean {
 }
 
 /** A parent (demo, tests) may cut its child off from the other nodes; the word comes over the channel between the two processes. */
-function peerNetwork(): Network {
-  if (process.send === undefined) return realNetwork
+function peerNetwork(): { readonly network: Network; dispose(): void } {
+  if (process.send === undefined) return { network: realNetwork, dispose: () => undefined }
   const network = cuttable(realNetwork, realClock)
-  process.on('message', (word: Partial<NodeWord> | null) => {
+  const listener = (word: Partial<NodeWord> | null): void => {
     if (word?.kind === 'cut') network.setCut(word.isCut === true)
-  })
-  return network
+  }
+  process.on('message', listener)
+  return { network, dispose: () => process.off('message', listener) }
 }
 
 function tellParent(event: NodeEvent): void {

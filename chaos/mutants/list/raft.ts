@@ -237,8 +237,9 @@ export const electionMutants: readonly Mutant[] = [
     id: 'X06',
     what: 'a candidate leads before its own vote is on disk',
     file: 'raft/core/election.ts',
-    find: `  if (role.ballots[ownSlotOf(node)] === 'open' || !isVoteWon(electorate, role.ballots)) return`,
-    replace: `  role.ballots[ownSlotOf(node)] = 'granted'
+    find: `  if (!isHardStateDurable(node.durability) || !isVoteWon(electorate, role.ballots)) return`,
+    replace: `  const { ownSlot } = node.members
+  if (ownSlot !== undefined) role.ballots[ownSlot] = 'granted'
   if (!isVoteWon(electorate, role.ballots)) return`,
     expected: ['assertion:leads-before-durable', 'I12'],
     profile: 'elections',
