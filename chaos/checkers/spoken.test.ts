@@ -31,13 +31,14 @@ it('refuses a grant without a vote on the disk, and a request without our own', 
 })
 
 it('refuses a leader whose heartbeats nobody has answered for two election timeouts, unless it has only just woken', () => {
-  const say = (contactMs: readonly number[], graceUntilMs = 0): (() => void) => {
+  const say = (contactMs: readonly number[], graceUntilMs = 0, lastTickMs = 9_950): (() => void) => {
     const role = { kind: 'leader', peers: contactMs.map(each => ({ contactMs: each })) }
-    const core = { role, term: 5, nowMs: 10_000, graceUntilMs, config: { electionTimeoutMs: 300 } }
+    const core = { role, term: 5, nowMs: 10_000, graceUntilMs, lastTickMs, config: { electionTimeoutMs: 300 } }
     const view = { id: 1, trueVote: { read: () => ({ term: 5, votedFor: 1 }) }, node: { raft: { core: { inspect: () => core } } } }
     return () => spoken().said(view as unknown as NodeView, { kind: 'heartbeat', term: 5 } as Said)
   }
   expect(say([9_000, 9_500])).not.toThrow()
   expect(say([9_000, 9_399])).toThrow('no majority has answered')
   expect(say([9_000, 9_399], 10_000)).not.toThrow()
+  expect(say([9_000, 9_399], 0, 9_000), 'awake, and no tick has told it so').not.toThrow()
 })

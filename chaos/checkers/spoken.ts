@@ -30,10 +30,14 @@ export function spoken(isLite = false): Spoken {
   }
 }
 
-/** A leader gives up when it has not heard a majority for an election timeout; twice that, and it has not looked. Just awake it reads its mail first. */
+/**
+ * A leader gives up when it has not heard a majority for an election timeout; twice that, and it has not looked. Just awake it reads its mail first: that
+ * it was away it learns with its first tick, and a read that waited with it may have it ask for a majority before that.
+ */
 function checkFollowed(view: NodeView, term: number): void {
   const core = view.node?.raft.core.inspect()
   if (core?.role.kind !== 'leader' || core.term !== term || core.nowMs <= core.graceUntilMs) return
+  if (core.nowMs - core.lastTickMs > core.config.electionTimeoutMs / 2) return
   const heardMs = [core.nowMs, ...core.role.peers.map(peer => peer.contactMs)].sort((left, right) => right - left)
   const silentMs = core.nowMs - (heardMs[heardMs.length >> 1] ?? 0)
   if (silentMs <= 2 * core.config.electionTimeoutMs) return
