@@ -6,6 +6,8 @@ import type {
   EntryBody,
   HardStateStorage,
   LogStorage,
+  Member as GroupMember,
+  MembershipView,
   NodeId,
   ProposeDone,
   RaftApp,
@@ -31,6 +33,8 @@ import { Scheduler } from './scheduler.ts'
 export interface GroupOptions {
   readonly seed: string
   readonly size?: number
+  /** More machines, whose nodes wait until the group takes them in. */
+  readonly spares?: number
   readonly network?: Partial<SimNetworkOptions>
   /** A MemoryDisk of half a millisecond, when not given. */
   readonly disk?: (maker: DiskMaker) => GroupDisk
@@ -63,6 +67,8 @@ export interface DiskMaker {
 export interface Member {
   readonly id: NodeId
   readonly host: string
+  /** Of its peer port; may be another one at its next start. */
+  port: number
   readonly machine: MachineClock
   readonly disk: GroupDisk
   process: SimProcess
@@ -73,6 +79,8 @@ export interface Member {
   appliedIndex: number
   frames: { from: NodeId; text: string }[]
   fatal: Error | undefined
+  /** As it was last told. */
+  view: MembershipView | undefined
 }
 
 const peerPort = 7_000
@@ -96,7 +104,7 @@ export class RaftGroup {
       profile: calmProfile,
       ...options.network,
     })
-    const ids = Array.from({ length: options.size ?? 3 }, (_, i) => nodeId(i + 1))
+    const ids = Array.from({ length: (options.size ?? 3) + (options.spares ?? 0) }, (_, i) => nodeId(i + 1))
     this.members = ids.map(id => this.#newMember(id))
     for (const member of this.members) this.start(member.id)
   }
@@ -163,6 +171,11 @@ export class RaftGroup {
     this.#boot(member)
   }
 
+  /** As the group is to know it. */
+  describe({ id, host, port }: Member): GroupMember {
+    return { id, name: `n${id}`, address: `${host}:${port}`, clientAddress: '' }
+  }
+
   host(id: NodeId): string {
     return `n${id}`
   }
@@ -188,6 +201,7 @@ export class RaftGroup {
     return {
       id,
       host,
+      port: peerPort,
       machine,
       disk: this.#newDisk(id),
       process,
@@ -197,6 +211,7 @@ export class RaftGroup {
       appliedIndex: 0,
       frames: [],
       fatal: undefined,
+      view: undefined,
     }
   }
 
@@ -213,23 +228,19 @@ export class RaftGroup {
     member.log = log
     member.applied = []
     member.appliedIndex = 0
-    const addressed = this.members.map(other => ({
-      id: other.id,
-      name: `n${other.id}`,
-      address: `${this.host(other.id)}:${peerPort}`,
-      clientAddress: '',
-    }))
+    const founders = this.members.slice(0, this.#options.size ?? 3)
+    const isFounder = founders.includes(member)
     member.node = RaftNode.start({
-      config: { ...defaultRaftConfig(id, firstMembership(addressed)), ...this.#options.config },
+      config: {
+        ...defaultRaftConfig(id, isFounder ? firstMembership(founders.map(other => this.describe(other))) : undefined),
+        ...this.#options.config,
+      },
       recovered,
       clock,
       random: draws,
       network: this.network.forProcess(process, host),
-      listen: { host, port: peerPort },
-      self: mustExist(
-        addressed.find(other => other.id === id),
-        'self',
-      ),
+      listen: { host, port: member.port },
+      self: this.describe(member),
       clusterName: 'test',
       log,
       hardState,
@@ -244,6 +255,7 @@ export class RaftGroup {
       apply: entry => this.#applied(member, entry),
       appliedBatch: lastIndex => assert(lastIndex === member.appliedIndex, 'batch-end', lastIndex),
       leadershipChanged: () => undefined,
+      membershipChanged: view => (member.view = view),
       peerFrame: (from, bytes) => member.frames.push({ from, text: Buffer.from(bytes).toString() }),
       peerConnected: () => undefined,
       peerDisconnected: () => undefined,
