@@ -6,10 +6,10 @@ import type { Command } from '../state/command.ts'
 import { fullRefusal } from './admission.ts'
 import { outcomeRefusal } from './apply-refusal.ts'
 import type { Broker } from './broker.ts'
-import type { Applied } from './outcome.ts'
+import { isLate, type Applied, type ProposeOutcome } from './outcome.ts'
 import type { Refusal } from './refusal.ts'
 
-/** A wish that was overtaken this often is given up: something is wrong with it. */
+/** A wish that was overtaken or late this often is given up: something is wrong with it. */
 const attemptsMax = 3
 
 /** `done` runs exactly once, never inside this call. */
@@ -24,12 +24,19 @@ export function proposeForReply(
   const isTaken = broker.proposer.propose(command, deadlineMs, outcome => {
     if (isDone) return
     isDone = true
-    if (outcome.kind === 'applied') return done(outcome)
-    const isWorthAnother = outcome.kind === 'rejected' && outcome.reason === 'overtaken' && attempt < attemptsMax
+    const isWorthAnother = changedNothing(outcome) && attempt < attemptsMax
     if (isWorthAnother && broker.clock.nowMs() < deadlineMs) return proposeForReply(broker, command, deadlineMs, done, attempt + 1)
-    done(outcomeRefusal(outcome))
+    done(outcome.kind === 'applied' ? outcome : outcomeRefusal(outcome))
   })
   if (!isTaken) replySoon(broker, done, fullRefusal())
+}
+
+/**
+ * Surely without effect, and the same wish proposed anew may have one. A node that has heard nothing of the cluster's time yet (it has just started) or
+ * whose time leapt since stamps too early: its own refused entry tells it the time.
+ */
+function changedNothing(outcome: ProposeOutcome): boolean {
+  return isLate(outcome) || (outcome.kind === 'rejected' && outcome.reason === 'overtaken')
 }
 
 /** A reply never comes before the call that took the request has returned. */
