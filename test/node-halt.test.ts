@@ -5,39 +5,97 @@ import { MachineClock } from '../chaos/sim/clock.ts'
 import { SimulatedDisk } from '../chaos/sim/disk.ts'
 import { calmProfile, SimNetwork } from '../chaos/sim/network.ts'
 import { SimRandom } from '../chaos/sim/random.ts'
-import { Scheduler } from '../chaos/sim/scheduler.ts'
+import { Scheduler, type SimProcess } from '../chaos/sim/scheduler.ts'
 import { EntryKind } from '../raft/index.ts'
 import { BrokerNode } from '../src/node/broker-node.ts'
-import { crc32c } from '../src/platform/bytes.ts'
+import { mustExist } from '../src/platform/assert.ts'
+import { crc32c, crc32cOf } from '../src/platform/bytes.ts'
+import { encodeCommand } from '../src/state/command-codec.ts'
+import type { Command } from '../src/state/command.ts'
+import { noteParted } from '../src/storage/parted.ts'
+import { preparedName } from '../src/storage/segment.ts'
+
+/** A group of one, on a simulated machine. */
+class Alone {
+  readonly scheduler = new Scheduler()
+  readonly fatal: string[] = []
+  readonly notes: string[] = []
+  readonly disk: SimulatedDisk
+  readonly checkpoints: CheckpointDisk
+  readonly #random = new SimRandom('halt')
+  readonly #clock = new MachineClock(this.scheduler, { wallStartMs: 1_000_000, monotonicStartMs: 0, driftPpm: 0 })
+  readonly #network: SimNetwork
+  #process: SimProcess | undefined
+  #sequence = 0
+  #lives = 0
+
+  constructor() {
+    this.disk = new SimulatedDisk({ scheduler: this.scheduler, random: this.#random.stream('disk') })
+    this.checkpoints = new CheckpointDisk(this.scheduler, this.#random.stream('checkpoints'))
+    this.#network = new SimNetwork(this.scheduler, this.#random.stream('network'), { mode: 'stream', profile: calmProfile })
+  }
+
+  /** A new process; it leads when this returns, unless it has stopped. */
+  start(): BrokerNode {
+    const process = this.scheduler.newProcess(`n1#${++this.#lives}`)
+    this.#process = process
+    this.#sequence = 0
+    const node = BrokerNode.start({
+      config: {
+        number: 1,
+        clusterName: 'halt',
+        members: [{ id: 1, name: 'n1', clientAddress: { host: 'n1', port: 8_081 }, peerAddress: { host: 'n1', port: 7_081 } }],
+        peerListen: { host: 'n1', port: 7_081 },
+        dataDirectory: '/data',
+        segmentBytes: 64 * 1024,
+        heartbeatMs: 50,
+        electionTimeoutMs: 300,
+        inflightBytesMax: 16 * 1024 * 1024,
+      },
+      seams: {
+        clock: this.#clock.forProcess(process),
+        random: this.#random,
+        disk: this.disk.openProcess(process),
+        network: this.#network.forProcess(process, 'n1'),
+      },
+      checkpoint: this.checkpoints.open(process),
+      digestLarge: () => undefined,
+      note: sentence => this.notes.push(sentence),
+      onInstall: () => this.fatal.push('wants to install a snapshot'),
+      onFatal: error => this.fatal.push(error.message),
+    })
+    const before = this.fatal.length
+    this.scheduler.runUntilTrue(() => this.fatal.length > before || (node.machine.appliedIndex > 0 && node.raft.role === 'leader'), 5_000)
+    return node
+  }
+
+  /** Proposes these, as a gateway that is no node would. */
+  propose(node: BrokerNode, commands: readonly Command[]): void {
+    const bodies = commands.map(command => {
+      const sentAtMs = Math.floor(node.raft.clusterTimeMs())
+      const { parts, bytes } = encodeCommand({ node: 9, incarnation: this.#lives, sequence: ++this.#sequence, sentAtMs }, command)
+      return { parts, bytes, crc: crc32cOf(parts) }
+    })
+    expect(node.raft.propose(EntryKind.data, bodies)).toBeUndefined()
+    this.scheduler.runFor(500)
+  }
+
+  /** kill -9. */
+  kill(): void {
+    const process = mustExist(this.#process, 'process')
+    process.kill()
+    this.disk.kill()
+    this.#network.processDied(process)
+  }
+}
+
+const barriers = (count: number): Command[] => Array.from({ length: count }, () => ({ kind: 'barrier' }))
+const wrongDigest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
 
 test('a node that meets an entry it can not apply stops with its sentence, applies nothing behind it and saves nothing of it', () => {
-  const scheduler = new Scheduler()
-  const random = new SimRandom('halt')
-  const clock = new MachineClock(scheduler, { wallStartMs: 1_000_000, monotonicStartMs: 0, driftPpm: 0 })
-  const disk = new SimulatedDisk({ scheduler, random: random.stream('disk') })
-  const checkpoints = new CheckpointDisk(scheduler, random.stream('checkpoints'))
-  const network = new SimNetwork(scheduler, random.stream('network'), { mode: 'stream', profile: calmProfile })
-  const process = scheduler.newProcess('n1')
-  const fatal: string[] = []
-  const node = BrokerNode.start({
-    config: {
-      number: 1,
-      clusterName: 'halt',
-      members: [{ id: 1, name: 'n1', clientAddress: { host: 'n1', port: 8_081 }, peerAddress: { host: 'n1', port: 7_081 } }],
-      peerListen: { host: 'n1', port: 7_081 },
-      dataDirectory: '/data',
-      segmentBytes: 64 * 1024,
-      heartbeatMs: 50,
-      electionTimeoutMs: 300,
-      inflightBytesMax: 16 * 1024 * 1024,
-    },
-    seams: { clock: clock.forProcess(process), random, disk: disk.openProcess(process), network: network.forProcess(process, 'n1') },
-    checkpoint: checkpoints.open(process),
-    digestLarge: () => undefined,
-    onInstall: () => fatal.push('wants to install a snapshot'),
-    onFatal: error => fatal.push(error.message),
-  })
-  scheduler.runUntilTrue(() => node.machine.appliedIndex > 0 && node.raft.role === 'leader', 5_000)
+  const alone = new Alone()
+  const { scheduler, fatal, checkpoints } = alone
+  const node = alone.start()
   // What a new leader has to say of its group is in the log by then.
   scheduler.runFor(2_000)
   const before = node.machine.appliedIndex
@@ -48,4 +106,51 @@ test('a node that meets an entry it can not apply stops with its sentence, appli
   expect(fatal).toEqual([expect.stringContaining('cannot be applied')])
   expect(node.machine.appliedIndex).toBe(before)
   expect(checkpoints.open(scheduler.newProcess('n1')).loaded?.appliedIndex ?? 0).toBeLessThanOrEqual(before)
+})
+
+test('a state that has parted from the others stays out after a restart, too: its checkpoint is not taken for the truth', () => {
+  const alone = new Alone()
+  const node = alone.start()
+  alone.propose(node, barriers(1_200))
+  alone.propose(node, [{ kind: 'digestCheck', atIndex: 1_000, digest: wrongDigest }])
+  expect(alone.fatal).toEqual([expect.stringContaining('its data must be rebuilt from a peer')])
+  alone.kill()
+  expect(alone.checkpoints.open(alone.scheduler.newProcess('look')).loaded?.appliedIndex ?? 0).toBeGreaterThan(1_000)
+  alone.start()
+  alone.scheduler.runFor(500)
+  expect(alone.fatal).toHaveLength(2)
+  expect(alone.fatal[1]).toBe(alone.fatal[0])
+})
+
+test('a state that has parted is rebuilt from the log, and trusted again when what was rebuilt is saved', () => {
+  const alone = new Alone()
+  const rebuilt = "this node's state has parted from the others' by entry 50; it is rebuilt from the log"
+  alone.propose(alone.start(), barriers(100))
+  alone.kill()
+  noteParted(alone.disk.openProcess(alone.scheduler.newProcess('somebody')), '/data', 50)
+  const again = alone.start()
+  expect(alone.notes).toContain(rebuilt)
+  // Passed, and nothing saved of it: the checkpoint on disk is still the old one.
+  alone.scheduler.runUntilTrue(() => again.machine.appliedIndex > 100, 1_000)
+  alone.kill()
+  alone.notes.length = 0
+  const third = alone.start()
+  expect(alone.notes).toContain(rebuilt)
+  alone.scheduler.runFor(1_000)
+  expect(third.machine.recomputeDigest()).toEqual(third.machine.digest())
+  alone.kill()
+  alone.notes.length = 0
+  alone.start()
+  expect(alone.notes.join()).not.toContain('parted')
+  expect(alone.fatal).toEqual([])
+})
+
+test('an idle leader whose disk fails in the background stops at once, and not with its next entry', () => {
+  const alone = new Alone()
+  const node = alone.start()
+  alone.disk.failNext({ operation: 'sync', pathPart: preparedName, code: 'EIO' })
+  alone.propose(node, barriers(500))
+  alone.scheduler.runFor(1_000)
+  expect(alone.fatal).toEqual([expect.stringContaining('writing the log failed (EIO')])
+  expect(node.raft.status().isFailed).toBe(true)
 })

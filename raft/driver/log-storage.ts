@@ -76,6 +76,8 @@ export interface LogStorage {
   readonly hasUnflushed: boolean
   /** Writes and syncs all that is pending now. `done` runs later, never inside this call. */
   flush(done: (error: Error | undefined) => void): void
+  /** `failed` runs once, later, when the storage is poisoned by work of its own in the background: with no flush to fail, nobody else would hear of it. */
+  whenPoisoned?(failed: (error: Error) => void): void
   /** An approximate durable mark for recovery (rule 3): the driver tells how far the log is durable; storage keeps it in the hard-state file every second or 16 MiB. */
   noteDurable(index: LogIndex): void
 }

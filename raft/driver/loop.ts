@@ -131,6 +131,8 @@ export class Loop {
     })
     this.applier = new Applier({ clock, log, appliedIndex: node.appliedIndex, apply: entry => app.apply(entry) })
     this.#membershipWatch = new MembershipWatch({ ...options, wish: change => this.submissions.addChange(change, undefined) })
+    // An idle leader flushes nothing: it would go on leading with a disk that is gone.
+    log.whenPoisoned?.(error => this.fail(error))
     this.#view = this.#currentView()
     const status = core.status(clock.nowMs())
     this.#isVoteConditional = status.isVoteConditional

@@ -40,6 +40,7 @@ import type { Staging } from '../storage/snapshot/staging.ts'
 import { CatchUp, defaultCatchUp, type CatchUpSettings } from './catch-up.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { Scrubber } from '../storage/scrubber.ts'
+import { forgetParted, noteParted, readParted } from '../storage/parted.ts'
 import { openDoor } from './door.ts'
 import { memberFrom, membershipsOf, nodesOf } from './members.ts'
 import { openState, type OpenedState } from './open-state.ts'
@@ -153,6 +154,8 @@ export class BrokerNode {
   #leadership: LeadershipNews = { term: 0, leader: undefined, isLeader: false }
   #isStopped = false
   #isRemoved = false
+  /** Where this node's state was found to differ from the others', until the rebuilt one has passed there. */
+  #partedAt: number | undefined
   /** The use cases, for the RPC floor and for simulated clients. */
   readonly broker: BrokerDoor
 
@@ -160,6 +163,8 @@ export class BrokerNode {
     this.#options = options
     const { config, seams, checkpoint } = options
     const self = mustFindSelf(config)
+    this.#partedAt = readParted(seams.disk, config.dataDirectory)
+    const loaded = this.#partedAt === undefined ? checkpoint.loaded : undefined
     this.#opened = openLog({
       ...seams,
       dataDirectory: config.dataDirectory,
@@ -167,14 +172,15 @@ export class BrokerNode {
       limits: logLimits(config.segmentBytes),
       hasPeers: config.members.length > 1,
       ...(options.note === undefined ? {} : { note: options.note }),
-      ...(checkpoint.loaded === undefined ? {} : { appliedIndex: checkpoint.loaded.appliedIndex }),
+      ...(loaded === undefined ? {} : { appliedIndex: loaded.appliedIndex }),
     })
     this.#levelMax = Math.min(config.upgrade?.levelMax ?? newestLevel, newestLevel)
     this.#state = openState({
       levelMax: this.#levelMax,
       disk: seams.disk,
       directory: `${config.dataDirectory}/queue-index`,
-      loaded: checkpoint.loaded,
+      loaded,
+      whyNotLoaded: this.#partedAt === undefined ? undefined : `this node's state has parted from the others' by entry ${this.#partedAt}`,
       firstIndex: this.#opened.log.firstIndex,
       // A log that is not whole yet will reach at least to the checkpoint.
       lastIndex: this.#opened.recovered.isRecovering ? Infinity : this.#opened.log.lastId.index,
@@ -216,6 +222,7 @@ export class BrokerNode {
       logBytesApplied: () => this.#logBytesApplied,
       logFirst: () => machine.retention.logFirst,
       mayDelete: below => this.#mayDelete(below),
+      saved: appliedIndex => this.#checkpointSaved(appliedIndex),
       fatal: error => this.#fatal(error),
     })
     const settings = { ...defaultCatchUp, ...config.catchUp }
@@ -463,8 +470,17 @@ export class BrokerNode {
       this.#hooks.applied(entry, applied)
     } catch (error) {
       if (!(error instanceof StateHalt)) throw error
+      // Before anything else: a start that did not know of it would take the last checkpoint, and pass the entry that has just found it.
+      if (error.reason === 'digestMismatch') noteParted(this.#options.seams.disk, this.#options.config.dataDirectory, entry.index)
       this.#fatal(error)
     }
+  }
+
+  /** Not before the rebuilt state is what the next start would load: the parted one would pass the check that it failed. */
+  #checkpointSaved(appliedIndex: number): void {
+    if (this.#partedAt === undefined || appliedIndex < this.#partedAt) return
+    this.#partedAt = undefined
+    forgetParted(this.#options.seams.disk, this.#options.config.dataDirectory)
   }
 
   #fatal(error: Error): void {

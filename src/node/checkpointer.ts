@@ -26,6 +26,8 @@ export interface CheckpointerOptions {
   readonly logFirst: () => number
   /** What lies below may be deleted: two checkpoints say that it is not needed, the older one of them too. */
   readonly mayDelete: (belowIndex: number) => void
+  /** A restart would begin from this checkpoint, and from no older one. */
+  readonly saved?: (appliedIndex: number) => void
   readonly fatal: (error: Error) => void
   readonly intervalMs?: number
   readonly rowsMax?: number
@@ -134,6 +136,7 @@ export class Checkpointer {
         this.#savedAtMs = clock.nowMs()
         const olderLogFirst = this.#savedLogFirst
         this.#savedLogFirst = logFirst
+        this.#options.saved?.(batch.appliedIndex)
         if (!this.#isStopped) this.#options.mayDelete(olderLogFirst)
         const waiting = this.#afterSave
         this.#afterSave = []

@@ -20,6 +20,8 @@ export interface OpenStateOptions {
   readonly disk: Disk
   readonly directory: string
   readonly loaded: LoadedCheckpoint | undefined
+  /** Why there is none, where that is worth a sentence. */
+  readonly whyNotLoaded?: string | undefined
   /** Where the log begins and ends. */
   readonly firstIndex: number
   readonly lastIndex: number
@@ -30,8 +32,8 @@ export interface OpenStateOptions {
 }
 
 export function openState(options: OpenStateOptions): OpenedState {
-  const { loaded, lastIndex } = options
-  if (loaded === undefined) return openEmpty(options, [])
+  const { loaded, lastIndex, whyNotLoaded } = options
+  if (loaded === undefined) return openEmpty(options, whyNotLoaded === undefined ? [] : [`${whyNotLoaded}; it is rebuilt from the log`])
   if (loaded.appliedIndex > lastIndex) {
     return openEmpty(options, [
       `the checkpoint knows entry ${loaded.appliedIndex}, the log ends at ${lastIndex}: the state is rebuilt from the log, the missing entries come from the leader`,

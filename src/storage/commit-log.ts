@@ -97,6 +97,7 @@ export class CommitLog implements LogStorage {
   #flushedBytes = 0
   #appends = 0
   #idleTimer: Timer | undefined
+  #whenPoisoned: ((error: Error) => void) | undefined
 
   constructor(options: CommitLogOptions) {
     const { disk, clock, directoryId, files, marks, limits, recovered } = options
@@ -114,7 +115,10 @@ export class CommitLog implements LogStorage {
     this.#tail = new TailCache(limits.slabBytes)
     const sealedRuns = (sealed: Segment, next: Segment): readonly TermRun[] | undefined =>
       this.#segments.includes(next) ? sliceRuns(this.#runs, sealed.firstIndex, sealed.lastIndex) : undefined
-    this.#writer = new LogWriter({ disk, directory: files.directory, directoryId, files, marks, sealedRuns, limits })
+    this.#writer = new LogWriter({
+      ...{ disk, directory: files.directory, directoryId, files, marks, sealedRuns, limits },
+      poisoned: error => clock.soon(() => this.#whenPoisoned?.(error)),
+    })
     const open = this.#segments.at(-1)
     if (open !== undefined && options.isWhole) this.#writer.resumeIn(open)
   }
@@ -303,6 +307,10 @@ export class CommitLog implements LogStorage {
       wallMs: recordWallMs(view, start),
       body: place.bytes.subarray(bodyStart, bodyStart + recordBodyBytes(view, start)),
     }
+  }
+
+  whenPoisoned(failed: (error: Error) => void): void {
+    this.#whenPoisoned = failed
   }
 
   flush(done: FlushDone): void {

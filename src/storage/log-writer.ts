@@ -41,6 +41,8 @@ export interface LogWriterOptions {
   readonly directoryId: Uint8Array
   readonly files: SegmentFiles
   readonly marks: DurableMarks
+  /** The first error, whatever met it; may run inside a call. */
+  readonly poisoned: (error: Error) => void
   /** The terms of a segment that `next` follows; undefined when memory has already gone back behind `next` again. */
   readonly sealedRuns: (sealed: Segment, next: Segment) => readonly TermRun[] | undefined
   readonly limits: Pick<LogLimits, 'segmentBytes' | 'fillStepBytes' | 'flushBytesMax' | 'unmarkedBytesMax'>
@@ -261,12 +263,14 @@ export class LogWriter {
   }
 
   #setPoison(cause: Error): void {
+    if (this.#poison !== undefined) return
     const { directory } = this.#options
-    this.#poison ??= new StorageError(
+    this.#poison = new StorageError(
       `${directory}: writing the log failed (${cause.message}); this node goes silent and stops`,
       directory,
       cause,
     )
+    this.#options.poisoned(this.#poison)
   }
 }
 

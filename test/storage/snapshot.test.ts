@@ -7,6 +7,7 @@ import type { Disk } from '../../src/platform/disk.ts'
 import type { CheckpointWrite } from '../../src/storage/checkpoint-codec.ts'
 import { openLog } from '../../src/storage/open-log.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { noteParted, readParted } from '../../src/storage/parted.ts'
 import { installSnapshot } from '../../src/storage/snapshot/install.ts'
 import type { Installed } from '../../src/storage/snapshot/install.ts'
 import { decodeManifest, encodeManifest } from '../../src/storage/snapshot/manifest.ts'
@@ -126,6 +127,18 @@ describe('a snapshot', () => {
     expect(installed?.checkpoint).toMatchObject({ number: 1, appliedIndex: 90, digest })
     checkInstalled(rig, opened)
     expect(install(rig, checkpoints)).toBeUndefined()
+  })
+
+  it('takes the place of a state that had parted from the others, and the note of that goes', () => {
+    const source = aLeader('parted')
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('parted')
+    fetchAll(rig, taken.manifest, contents(source.rig, taken))
+    const { disk } = rig.openOptions()
+    noteParted(disk, rigDirectory, 20)
+    expect(readParted(disk, rigDirectory)).toBe(20)
+    install(rig, checkpoints)
+    expect(readParted(rig.openOptions().disk, rigDirectory)).toBeUndefined()
   })
 
   it('of a log whose beginning is deleted makes a log that begins there', () => {

@@ -17,6 +17,7 @@ import type { DataIdentity } from '../data-directory.ts'
 import { directoryIdInHardState, HardStateFile, readHardState } from '../hard-state.ts'
 import { baseName, encodeBase, writeBaseSync } from '../log-base.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from '../segment.ts'
+import { forgetParted } from '../parted.ts'
 import { StorageError } from '../storage-error.ts'
 import { decodeManifest, relativePath } from './manifest.ts'
 import type { SnapshotFile, SnapshotManifest } from './manifest.ts'
@@ -50,6 +51,7 @@ export function installSnapshot(options: InstallOptions, done: (error: Error | u
   putInPlace(options, manifest)
   store.save({ ...checkpoint, puts: checkpoint.rows, deletes: [] }, error => {
     if (error !== undefined) return done(error, undefined)
+    forgetParted(disk, dataDirectory)
     discardIncoming(disk, dataDirectory)
     done(undefined, { checkpoint, note: `a snapshot at entry ${manifest.index} has been installed; the log goes on behind it` })
   })
