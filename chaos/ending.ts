@@ -40,6 +40,10 @@ export interface EndingParts {
 const pollMs = 250
 /** Long enough for every long poll to end, and for anything that still wants to be appended to show. */
 const quietMs = 6_000
+/** A slow drain goes on as long as it gets somewhere at least this often. Hundreds of messages of one message group may be waiting for one consumer. */
+const drainStepMsMax = 45_000
+/** And no longer than so many times the time that it has anyway. */
+const drainTimesMax = 4
 /** A bare quorum has so many acknowledged sends to show. */
 const coreSendsMin = 3
 
@@ -50,6 +54,9 @@ export class Ending {
   /** The bare quorum may not elect, by design. */
   #isExempt = false
   #quietSince: number | undefined
+  /** What the drain has not got done yet, and since when that has been so. */
+  #left = Infinity
+  #leftSinceMs = 0
 
   constructor(parts: EndingParts) {
     this.#parts = parts
@@ -98,8 +105,7 @@ export class Ending {
   #drain(): void {
     const isBare = this.#core !== this.#parts.hosts
     this.#parts.drains()
-    if (isBare)
-      this.#pollDrain(this.#parts.scheduler.nowMs + this.#parts.configuration.drainMs, 'a quorum was healed', () => this.#healAll())
+    if (isBare) this.#pollDrain(this.#parts.scheduler.nowMs, 'a quorum was healed', () => this.#healAll())
     else this.#healAll()
   }
 
@@ -108,18 +114,31 @@ export class Ending {
     this.#parts.say('everything is healed')
     this.#parts.faults.heal()
     this.#parts.judges.elections.healed()
-    this.#pollDrain(this.#parts.scheduler.nowMs + this.#parts.configuration.drainMs, 'everything was healed', () => this.#pollQuiet())
+    this.#pollDrain(this.#parts.scheduler.nowMs, 'everything was healed', () => this.#pollQuiet())
   }
 
   /** Waits until everything is done on the hosts that must serve. */
-  #pollDrain(untilMs: number, since: string, done: () => void): void {
-    const { scheduler, configuration } = this.#parts
+  #pollDrain(sinceMs: number, since: string, done: () => void): void {
+    const { scheduler } = this.#parts
     scheduler.schedule(pollMs, () => {
       const missing = this.#missing()
       if (missing === undefined || (this.#isExempt && this.#core !== this.#parts.hosts)) return done()
-      if (scheduler.nowMs > untilMs) throw new Violation('A51', `${configuration.drainMs} ms after ${since} still missing: ${missing}`)
-      this.#pollDrain(untilMs, since, done)
+      if (this.#isDrainStuck(sinceMs))
+        throw new Violation('A51', `${Math.round(scheduler.nowMs - sinceMs)} ms after ${since} still missing: ${missing}`)
+      this.#pollDrain(sinceMs, since, done)
     })
+  }
+
+  #isDrainStuck(sinceMs: number): boolean {
+    const { scheduler, configuration, judges } = this.#parts
+    const { nowMs } = scheduler
+    if (judges.drained.left < this.#left) {
+      this.#left = judges.drained.left
+      this.#leftSinceMs = nowMs
+    }
+    const tookMs = nowMs - sinceMs
+    if (tookMs > configuration.drainMs * drainTimesMax) return true
+    return tookMs > configuration.drainMs && nowMs - this.#leftSinceMs > drainStepMsMax
   }
 
   #missing(): string | undefined {

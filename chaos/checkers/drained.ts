@@ -17,6 +17,7 @@ export class Drained {
   readonly #deliveries: Deliveries
   /** Values that are not done with, or not in the log. */
   #open: Value[] | undefined
+  #openPairs = Infinity
 
   constructor(configuration: WorldConfiguration, ledger: Ledger, appended: AppendedOnce, received: Received, deliveries: Deliveries) {
     this.#configuration = configuration
@@ -31,6 +32,7 @@ export class Drained {
     if (this.#ledger.openSends > 0) return `${this.#ledger.openSends} sends without an answer`
     this.#open ??= [...this.#ledger.values]
     let first: string | undefined
+    this.#openPairs = 0
     this.#open = this.#open.filter(value => {
       const missing = this.#missingOf(value)
       first ??= missing
@@ -40,7 +42,13 @@ export class Drained {
     return first
   }
 
+  /** How many pairs of a value and a group were still to come when `missing` last looked. */
+  get left(): number {
+    return this.#openPairs
+  }
+
   #missingOf(value: Value): string | undefined {
+    let first: string | undefined
     const place = this.#appended.placeOf(value.id)
     if (place === undefined) {
       if (value.state === 'ok') throw new Violation('A1', `value ${value.id} was acknowledged and is not in the log`)
@@ -50,8 +58,9 @@ export class Drained {
       if (!group.topics.includes(value.topic)) continue
       if (this.#deliveries.isDone(group.name, place.topic, place.queueId, place.offset)) continue
       const seen = this.#received.hasSeen(group.name, value.id) ? 'was handed out and is not done (A27)' : 'never came (A3)'
-      return `group ${group.name}: value ${value.id} at ${place.topic}/${place.queueId}@${place.offset} ${seen}`
+      first ??= `group ${group.name}: value ${value.id} at ${place.topic}/${place.queueId}@${place.offset} ${seen}`
+      this.#openPairs++
     }
-    return undefined
+    return first
   }
 }
