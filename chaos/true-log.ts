@@ -4,7 +4,7 @@
  *
  * It walks forward entry by entry from places it has proved. A proved entry was committed when it was proved, so nobody may ever rewrite it.
  */
-import { crc32c } from '../src/platform/bytes.ts'
+import { crc32c, crc32cOf } from '../src/platform/bytes.ts'
 import type { TrueLog } from './checkers/checker.ts'
 
 /** The durable side of a simulated disk. */
@@ -23,6 +23,14 @@ interface Place {
 
 const headerBytes = 48
 const segmentHeaderBytes = 512
+const baseHeadBytes = 72
+
+function isWholeBase(copy: Uint8Array): boolean {
+  if (copy.length < baseHeadBytes) return false
+  const view = new DataView(copy.buffer, copy.byteOffset, baseHeadBytes)
+  const body = copy.subarray(baseHeadBytes, baseHeadBytes + view.getUint32(64, true))
+  return crc32cOf([copy.subarray(0, 68), body]) === view.getUint32(68, true)
+}
 
 export class DiskLog implements TrueLog {
   readonly #files: DurableFiles
@@ -63,12 +71,13 @@ export class DiskLog implements TrueLog {
     return true
   }
 
-  /** `base`: 8 index u64 | 16 term u64 | 32 headerCrc u32 | 56 crc u32 (of bytes 0..55). */
+  /** `base`, twice in its file:  8 index u64 | 16 term u64 | 32 headerCrc u32 | 64 length of its body u32 | 68 crc u32 (of all else) | 72 its body */
   #readBase(): { readonly index: number; readonly place: Place } | undefined {
-    const bytes = this.#files.durableBytes(`${this.#directory}/base`)
-    if (bytes === undefined || bytes.length < 60) return undefined
-    const view = new DataView(bytes.buffer, bytes.byteOffset, 60)
-    if (crc32c(bytes.subarray(0, 56)) !== view.getUint32(56, true)) return undefined
+    const file = this.#files.durableBytes(`${this.#directory}/base`)
+    const half = (file?.length ?? 0) / 2
+    const bytes = [file?.subarray(0, half), file?.subarray(half)].find(copy => copy !== undefined && isWholeBase(copy))
+    if (bytes === undefined) return undefined
+    const view = new DataView(bytes.buffer, bytes.byteOffset, baseHeadBytes)
     const long = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296
     return { index: long(8), place: { file: '', end: 0, headerCrc: view.getUint32(32, true), term: long(16) } }
   }

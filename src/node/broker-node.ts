@@ -187,6 +187,7 @@ export class BrokerNode {
       ...(config.chunkLogBytes === undefined ? {} : { chunkLogBytes: config.chunkLogBytes }),
     })
     const machine = this.#state.machine
+    if (machine.membership !== undefined) this.#opened.log.knowMembership(machine.membership)
     const diskWatch = makeDiskWatch(config, seams)
     this.#diskWatch = diskWatch
     const nodes = (): readonly BrokerNodeInfo[] => this.#nodes
@@ -335,7 +336,6 @@ export class BrokerNode {
       appliedIndex: () => this.#state.machine.appliedIndex,
       origin: `${config.number}-${incarnation}`,
       staleEntries: Math.floor(lagEntries / 2),
-      membershipAt: () => '',
       note: sentence => this.#options.note?.(sentence),
     })
   }

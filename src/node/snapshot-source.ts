@@ -7,7 +7,7 @@ import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { CheckpointStore } from '../state/store.ts'
 import type { CommitLog } from '../storage/commit-log.ts'
 import type { QueueIndexFiles } from '../storage/queue-index.ts'
-import type { SnapshotFile } from '../storage/snapshot/manifest.ts'
+import { encodeBaseMembership, type SnapshotFile } from '../storage/snapshot/manifest.ts'
 import { findSnapshot, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
 import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 
@@ -23,8 +23,6 @@ export interface SnapshotSourceOptions {
   readonly origin: string
   /** A snapshot that lacks more applied entries than this is taken anew. */
   readonly staleEntries: number
-  /** The encoded membership at an entry, in base64. */
-  readonly membershipAt: (index: number) => string
   readonly note: (sentence: string) => void
 }
 
@@ -116,7 +114,7 @@ export class SnapshotSource {
 
   /** In the moment of a saved checkpoint: what belongs to it is fixed here, before anything goes on. */
   #take({ appliedIndex, digest }: SavedCheckpoint): void {
-    const { disk, dataDirectory, log, index, store, origin, membershipAt } = this.#options
+    const { disk, dataDirectory, log, index, store, origin } = this.#options
     if (this.#isStopped || appliedIndex < log.firstIndex) {
       this.#isTaking = false
       return
@@ -133,7 +131,7 @@ export class SnapshotSource {
       .filter(file => !file.isSealed)
       .map(({ name, bytes }) => ({ path: `${dataDirectory}/queue-index/${name}`, name, bytes }))
     const place = { format: 1 as const, term: entry.term, index: appliedIndex, lastWallMs: entry.wallMs, digest }
-    const manifest = { ...place, membership: membershipAt(appliedIndex), files }
+    const manifest = { ...place, membership: encodeBaseMembership(log.baseMembership), files }
     takeSnapshot(disk, this.#directory, { manifest, rows: store.rows(), copies }, (error, taken) => {
       this.#isTaking = false
       if (taken !== undefined) this.#taken = taken

@@ -30,6 +30,7 @@ import type { Disk } from '../platform/disk.ts'
 import { BlockReader } from './block-reader.ts'
 import type { Holes } from './holes.ts'
 import { checkBlockBytes, walkBlock } from './block-check.ts'
+import type { BaseMembership } from './log-base.ts'
 import { LogWriter } from './log-writer.ts'
 import type { DurableMarks, FlushDone } from './log-writer.ts'
 import { planWrites } from './flush-plan.ts'
@@ -85,6 +86,7 @@ export class CommitLog implements LogStorage {
   readonly #holes: Holes
   readonly #segments: Segment[]
   readonly #runs: TermRun[]
+  #baseMembership: BaseMembership | undefined
   #last: ChainLink
   /** A flush has taken up everything up to here. */
   #plannedIndex: number
@@ -109,6 +111,7 @@ export class CommitLog implements LogStorage {
     this.#segments = recovered.segments
     this.#runs = recovered.runs
     this.#last = recovered.last
+    this.#baseMembership = recovered.baseMembership
     this.#plannedIndex = recovered.last.index
     this.#writtenIndex = recovered.last.index
     this.#blocks = new BlockReader(files, limits.blockCacheBytesMax, options.holes.rotFound)
@@ -129,6 +132,7 @@ export class CommitLog implements LogStorage {
     this.#segments.splice(0, Infinity, ...found.segments)
     this.#runs.splice(0, Infinity, ...found.runs)
     this.#last = found.last
+    this.#baseMembership = found.baseMembership ?? this.#baseMembership
     this.#plannedIndex = this.#writtenIndex = found.last.index
     this.#blocks.clear()
     this.#files.closeAll()
@@ -172,15 +176,15 @@ export class CommitLog implements LogStorage {
     return this.#last.wallMs
   }
 
-  /** Its config entries, decoded. */
+  /** Its config entries, decoded; and the last one that was trimmed away. */
   memberships(): MembershipAt[] {
-    return this.#segments.flatMap(({ configs }) =>
-      configs.map(index => {
-        const decoded = decodeMembership(this.entry(index as LogIndex).body)
-        if (decoded.kind === 'bad') throw new StorageError(`entry ${index} holds no membership: ${decoded.problem}`, this.#files.directory)
-        return { index: index as LogIndex, membership: decoded.membership }
-      }),
-    )
+    const base = this.#baseMembership
+    const kept = this.#segments.flatMap(({ configs }) => configs.map(index => ({ index, body: this.entry(index as LogIndex).body })))
+    return (base === undefined ? kept : [base, ...kept]).map(({ index, body }) => {
+      const decoded = decodeMembership(body)
+      if (decoded.kind === 'bad') throw new StorageError(`entry ${index} holds no membership: ${decoded.problem}`, this.#files.directory)
+      return { index: index as LogIndex, membership: decoded.membership }
+    })
   }
 
   get hasUnflushed(): boolean {
@@ -258,12 +262,43 @@ export class CommitLog implements LogStorage {
     const count = this.#segments.findIndex((segment, i) => !this.#mayGo(segment, this.#segments[i + 1], index))
     if (count <= 0) return
     const base = mustExist(this.#segments[count], 'segment-kept').prev
+    const config = this.#segments
+      .slice(0, count)
+      .findLast(({ configs }) => configs.length > 0)
+      ?.configs.at(-1)
+    if (config !== undefined) {
+      const body = this.#readableBody(config)
+      // It has rotted: it stays until it is mended.
+      if (body === undefined) return
+      this.#baseMembership = { index: config, body }
+    }
     const gone = this.#segments.splice(0, count)
     for (const segment of gone) this.#files.close(segment)
     dropRuns(this.#runs, base.index)
     this.#tail.dropBelow(base.index + 1)
     this.#blocks.dropBelow(base.index + 1)
-    this.#writer.removeLater(gone, base)
+    this.#holes.dropBelow(base.index + 1)
+    this.#writer.removeLater(gone, { link: base, membership: this.#baseMembership })
+  }
+
+  /** Of the last config entry that was trimmed away. */
+  get baseMembership(): BaseMembership | undefined {
+    return this.#baseMembership
+  }
+
+  /** The state knows a membership whose entry is gone: the next trim puts it on record, where builds before did not, or both copies had rotted. */
+  knowMembership({ index, body }: BaseMembership): void {
+    if (index >= this.firstIndex || index <= (this.#baseMembership?.index ?? 0)) return
+    this.#baseMembership = { index, body: body.slice() }
+  }
+
+  #readableBody(index: number): Uint8Array | undefined {
+    try {
+      return this.entry(index as LogIndex).body.slice()
+    } catch (error) {
+      if (error instanceof UnreadableEntry) return undefined
+      throw error
+    }
   }
 
   /** A whole segment below `index`, on disk to its end, with its successor beside it. */

@@ -73,6 +73,11 @@ export class Holes {
     this.#forget(hole => hole.lastIndex >= index)
   }
 
+  /** Retention has deleted the entries below `index`. */
+  dropBelow(index: number): void {
+    this.#forget(hole => hole.segment.lastIndex < index)
+  }
+
   supply(log: LogAround, fromIndex: number, bytes: Uint8Array): SupplyOutcome {
     const [hole] = this.#holes
     if (hole === undefined || fromIndex !== hole.nextIndex || bytes.length === 0) return 'refused'

@@ -8,7 +8,7 @@
  */
 import type { Disk } from '../platform/disk.ts'
 import { encodeBase, writeBase } from './log-base.ts'
-import type { ChainLink } from './record.ts'
+import type { LogBase } from './log-base.ts'
 import type { Segment } from './segment.ts'
 import { sidecarName } from './sidecar.ts'
 
@@ -23,7 +23,7 @@ export class LogTrim {
   readonly #options: LogTrimOptions
   /** Oldest first; their files are closed. */
   readonly #doomed: Segment[] = []
-  #wantedBase: ChainLink | undefined
+  #wantedBase: LogBase | undefined
   #isBusy = false
   #isStopped = false
   readonly #waiting: (() => void)[] = []
@@ -33,7 +33,7 @@ export class LogTrim {
   }
 
   /** Segments that are part of the log no more, which begins behind `base` now. */
-  removeLater(segments: readonly Segment[], base: ChainLink): void {
+  removeLater(segments: readonly Segment[], base: LogBase): void {
     this.#doomed.push(...segments)
     this.#wantedBase = base
     this.#pump()

@@ -14,9 +14,9 @@ import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { LogLimits } from './log-limits.ts'
 import type { FlushPlan, SegmentWrite, TruncationPlan } from './flush-plan.ts'
 import type { DurableMark } from './hard-state.ts'
+import type { LogBase } from './log-base.ts'
 import { LogTrim } from './log-trim.ts'
 import { recordHeaderBytes } from './record.ts'
-import type { ChainLink } from './record.ts'
 import { encodeSegmentHeader, preparedName, segmentHeaderBytes } from './segment.ts'
 import type { Segment } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
@@ -96,7 +96,7 @@ export class LogWriter {
   }
 
   /** The oldest segments go from the disk, in the background; the log begins behind `base`. */
-  removeLater(segments: readonly Segment[], base: ChainLink): void {
+  removeLater(segments: readonly Segment[], base: LogBase): void {
     if (this.#poison !== undefined) return
     for (const segment of segments) this.#sidecars.forget(segment)
     this.#trim.removeLater(segments, base)

@@ -7,6 +7,7 @@
 import type { TermRun } from '../../raft/index.ts'
 import { mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
+import type { BaseMembership } from './log-base.ts'
 import { baseName, encodeBase, newBaseName, readBase, writeBaseSync } from './log-base.ts'
 import { chainOrigin, describeProblem, recordHeaderBytes } from './record.ts'
 import type { ChainLink } from './record.ts'
@@ -38,6 +39,8 @@ export interface RecoverLogOptions {
 
 /** What recovery has found and made whole. */
 export interface RecoveredLog {
+  /** Of the last config entry before the log's first; undefined when none is gone. */
+  readonly baseMembership: BaseMembership | undefined
   /** Ascending, without a gap; empty for a new log. */
   readonly segments: Segment[]
   readonly last: ChainLink
@@ -84,21 +87,23 @@ export function findLog(given: RecoverLogOptions): FoundLog {
   const notes: string[] = []
   const base = readBase(disk, directory, given.directoryId)
   const all = listSegments(disk, directory)
-  const keptFrom = base.kind === 'found' ? base.link.index + 1 : base.kind === 'none' ? 1 : (all[0] ?? 1)
+  const keptFrom = base.kind === 'found' ? base.base.link.index + 1 : base.kind === 'none' ? 1 : (all[0] ?? 1)
   const leftovers = all.filter(first => first < keptFrom).map(segmentName)
   const heads = all.filter(first => first >= keptFrom).map(firstIndex => ({ firstIndex, prev: readPrev(given, firstIndex, notes) }))
   const prevs = heads.flatMap(({ prev }) => prev ?? [])
   // A file has its name only when what stands before it is durable.
   const named = Math.max(0, ...heads.map(({ firstIndex, prev }) => (prev === undefined ? firstIndex - 1 : 0)))
   const options = { ...given, mark: Math.max(given.mark, named) }
+  const damage = base.kind === 'bad' ? base.problem : base.kind === 'found' ? base.damage : undefined
   const baseProblem =
-    base.kind === 'bad'
-      ? `${directory}/${baseName}: it ${base.problem}; the log begins with entry ${keptFrom}, which is put on record again`
-      : undefined
+    damage === undefined
+      ? undefined
+      : `${directory}/${baseName}: it ${damage}; the log begins with entry ${keptFrom}, which is put on record again`
+  const baseMembership = base.kind === 'found' ? base.base.membership : undefined
   const segments: Segment[] = []
   const runs: TermRun[] = []
-  const found = { segments, runs, notes, leftovers, baseProblem, tornAt: undefined, rot: undefined } as const
-  let last: ChainLink = base.kind === 'found' ? base.link : base.kind === 'bad' ? (prevs[0] ?? chainOrigin) : chainOrigin
+  const found = { segments, runs, notes, leftovers, baseProblem, baseMembership, tornAt: undefined, rot: undefined } as const
+  let last: ChainLink = base.kind === 'found' ? base.base.link : base.kind === 'bad' ? (prevs[0] ?? chainOrigin) : chainOrigin
   if (base.kind === 'bad' && last.index + 1 > keptFrom) throw beginsNowhere(directory, keptFrom, notes)
   // The place before the first entry has a term too: a peer that ends there can be fed.
   if (last.index > 0) noteTerm(runs, last.index, last.term)
@@ -145,7 +150,8 @@ export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
     })
   }
   const first = found.segments[0]
-  if (found.baseProblem !== undefined && first !== undefined) writeBaseSync(disk, directory, encodeBase(first.prev, options.directoryId))
+  if (found.baseProblem !== undefined && first !== undefined)
+    writeBaseSync(disk, directory, encodeBase({ link: first.prev, membership: found.baseMembership }, options.directoryId))
   // Oldest first, each for good before the next: a crash in between leaves no gap.
   for (const name of found.leftovers) {
     disk.remove(`${directory}/${name}`)

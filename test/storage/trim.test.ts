@@ -1,10 +1,14 @@
 /** The oldest segments go: what is left is whole, also after a power cut at any step, and nothing that was not given up is ever missing. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { LogIndex, Term } from '../../raft/index.ts'
+import { encodeMembership, EntryKind, firstMembership } from '../../raft/index.ts'
+import type { LogIndex, NodeId, Term } from '../../raft/index.ts'
+import { crc32c, viewOf } from '../../src/platform/bytes.ts'
+import { decodeBase, encodeBase } from '../../src/storage/log-base.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
-import { append, bodyOf, rigDirectory, StorageRig } from './rig.ts'
+import { segmentHeaderBytes } from '../../src/storage/segment.ts'
+import { append, bodyOf, entryBody, rigDirectory, StorageRig } from './rig.ts'
 
 const bodyBytes = 152
 const limits = logLimits(4 * 1024, { slabBytes: 1024, tailBytesMax: 2048, tailBytesIdle: 1024, openFilesMax: 4 })
@@ -20,6 +24,24 @@ function rigWithSegments(seed = 'trim'): { rig: StorageRig; opened: OpenedLog } 
   append(opened, 2, 40, bodyBytes)
   rig.flush(opened)
   opened.log.noteDurable(100 as LogIndex)
+  rig.settle()
+  return { rig, opened }
+}
+
+const oneMember = firstMembership([{ id: 1 as NodeId, name: 'n1', address: 'h:1', clientAddress: 'h:2' }])
+const twoMembers = firstMembership([...oneMember.members, { id: 2 as NodeId, name: 'n2', address: 'h:3', clientAddress: 'h:4' }])
+
+/** 100 entries, of which the first and the 31st say who belongs to the group. */
+function rigWithMemberships(seed: string): { rig: StorageRig; opened: OpenedLog } {
+  const rig = new StorageRig(seed, limits)
+  const opened = rig.open()
+  for (const [firstIndex, membership] of [[1, oneMember] as const, [31, twoMembers] as const]) {
+    append(opened, 1, firstIndex - 1 - opened.log.lastId.index, bodyBytes)
+    const stamp = { term: 1 as Term, firstIndex: firstIndex as LogIndex, kind: EntryKind.config, wallMs: 1_000 + firstIndex }
+    opened.log.appendOwn(stamp, [entryBody(encodeMembership(membership))])
+  }
+  append(opened, 1, 69, bodyBytes)
+  rig.flush(opened)
   rig.settle()
   return { rig, opened }
 }
@@ -148,18 +170,125 @@ describe('a start on a trimmed log', () => {
     expect(segmentFiles(rig)[0]).toBe(first)
   })
 
-  it('reports a rotten record of the beginning, believes the segments, and writes it anew', () => {
+  it.each([20, 4096 + 20])('reports a rotten record of the beginning and writes it anew, from its other copy (byte %i)', position => {
+    const { rig, opened } = rigWithSegments()
+    opened.log.trimTo(50 as LogIndex)
+    const first = opened.log.firstIndex
+    rig.settle()
+    rig.kill()
+    rig.disk.flipBit(baseFile, position)
+    const again = rig.open()
+    expect(again.log.firstIndex).toBe(first)
+    expect(again.notes).toContain(`${baseFile}: it fails its checksum; the log begins with entry ${first}, which is put on record again`)
+    rig.kill()
+    expect(rig.open().notes).toEqual([])
+  })
+
+  it('believes the segments where both copies are rotten', () => {
     const { rig, opened } = rigWithSegments()
     opened.log.trimTo(50 as LogIndex)
     const first = opened.log.firstIndex
     rig.settle()
     rig.kill()
     rig.disk.flipBit(baseFile, 20)
-    const again = rig.open()
-    expect(again.log.firstIndex).toBe(first)
-    expect(again.notes).toEqual([`${baseFile}: it fails its checksum; the log begins with entry ${first}, which is put on record again`])
+    rig.disk.flipBit(baseFile, 4096 + 20)
+    expect(rig.open().log.firstIndex).toBe(first)
     rig.kill()
     expect(rig.open().notes).toEqual([])
+  })
+
+  it('goes on from a record that builds before have written, and puts the membership that the state knows into the next one', () => {
+    const { rig, opened } = rigWithSegments()
+    opened.log.trimTo(50 as LogIndex)
+    const first = opened.log.firstIndex
+    rig.settle()
+    rig.kill()
+    const disk = rig.disk.openProcess()
+    const file = disk.open(baseFile, { create: true })
+    const bytes = new Uint8Array(60)
+    file.readSync(bytes, 0)
+    bytes[4] = 1
+    viewOf(bytes).setUint32(56, crc32c(bytes.subarray(0, 56)), true)
+    file.truncateSync(0)
+    file.writeSync(bytes, 0)
+    file.syncSync()
+    file.close()
+    const again = rig.open()
+    expect(again.notes).toEqual([])
+    expect(again.log.firstIndex).toBe(first)
+    expect(again.recovered.memberships).toEqual([])
+    again.log.knowMembership({ index: 1, body: encodeMembership(oneMember) })
+    again.log.trimTo(90 as LogIndex)
+    rig.settle()
+    rig.kill()
+    expect(rig.open().recovered.memberships).toEqual([{ index: 1, membership: oneMember }])
+  })
+
+  it('knows the membership whose config entry was deleted', () => {
+    const { rig, opened } = rigWithMemberships('membership')
+    expect(opened.log.memberships()).toEqual([
+      { index: 1, membership: oneMember },
+      { index: 31, membership: twoMembers },
+    ])
+    opened.log.trimTo(70 as LogIndex)
+    expect(opened.log.memberships()).toEqual([{ index: 31, membership: twoMembers }])
+    rig.settle()
+    rig.kill()
+    const again = rig.open()
+    expect(again.log.firstIndex).toBeGreaterThan(31)
+    expect(again.recovered.memberships).toEqual([{ index: 31, membership: twoMembers }])
+    // And through the next cut.
+    again.log.trimTo(90 as LogIndex)
+    rig.settle()
+    rig.kill()
+    expect(rig.open().recovered.memberships).toEqual([{ index: 31, membership: twoMembers }])
+  })
+
+  it('keeps a segment whose config entry has rotted, until that is mended', () => {
+    const { rig, opened } = rigWithMemberships('rotten membership')
+    rig.kill()
+    const first = `${logDirectory}/${'1'.padStart(20, '0')}.log`
+    rig.disk.flipBit(first, segmentHeaderBytes + 60)
+    const again = rig.open({ hasPeers: true })
+    again.log.trimTo(20 as LogIndex)
+    expect(again.log.firstIndex).toBe(1)
+    expect(opened.log.firstIndex).toBe(1)
+  })
+
+  it('has room for the largest membership', () => {
+    const text = (id: number): string => `${id}`.padEnd(255, 'ü')
+    const members = Array.from({ length: 32 }, (_, i) => ({
+      id: (i + 1) as NodeId,
+      name: text(i),
+      address: text(i),
+      clientAddress: text(i),
+    }))
+    const membership = { ...firstMembership(members), voters: [1 as NodeId] }
+    const body = encodeMembership(membership)
+    const directoryId = new Uint8Array(16).fill(7)
+    const base = { link: { index: 9, term: 2, wallMs: 3, headerCrc: 4 }, membership: { index: 5, body } }
+    const bytes = encodeBase(base, directoryId)
+    expect(decodeBase(bytes, directoryId)).toEqual({ kind: 'found', base, damage: undefined })
+  })
+
+  it('finds one copy good whatever bit of the file is flipped, and tells of it where it matters', () => {
+    const directoryId = new Uint8Array(16).fill(7)
+    const base = { link: { index: 9, term: 2, wallMs: 3, headerCrc: 4 }, membership: { index: 5, body: encodeMembership(oneMember) } }
+    const bytes = encodeBase(base, directoryId)
+    const copyBytes = 72 + base.membership.body.length
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const position = bit >> 3
+      const isInCopy = position % (bytes.length / 2) < copyBytes
+      // Of the zeros behind a copy every hundredth bit will do.
+      if (!isInCopy && bit % 100 > 0) continue
+      const flipped = bytes.slice()
+      flipped[position] = (flipped[position] ?? 0) ^ (1 << (bit & 7))
+      const found = decodeBase(flipped, directoryId)
+      if (found.kind !== 'found') throw new Error(`bit ${bit}: ${found.kind}`)
+      expect(found.base.link).toEqual(base.link)
+      expect(Buffer.from(found.base.membership?.body ?? '').equals(base.membership.body)).toBe(true)
+      expect(found.damage !== undefined, `bit ${bit}`).toBe(isInCopy)
+    }
   })
 
   it('stops the node when a segment can not be removed', () => {
@@ -197,6 +326,30 @@ describe('a power cut at any step of a deletion', () => {
       rig.settle()
       expect(segmentFiles(rig)[0]).toBe(again.log.firstIndex)
       expectWhole(again)
+    }
+  })
+
+  it('leaves a log that knows who belongs to the group', () => {
+    for (let step = 1; ; step++) {
+      const { rig, opened } = rigWithMemberships(`members/${step}`)
+      rig.disk.crashAfter(rig.disk.operations + step)
+      let hasCrashed = false
+      try {
+        opened.log.trimTo(20 as LogIndex)
+        rig.settle()
+        opened.log.trimTo(80 as LogIndex)
+        rig.settle()
+      } catch (error) {
+        if (rig.disk.isInUse) throw error
+        hasCrashed = true
+      }
+      rig.cutPower()
+      const { memberships, firstIndex } = rig.open().recovered
+      expect(memberships.at(-1)).toEqual({ index: 31, membership: twoMembers })
+      if (firstIndex <= 31) expect(memberships[0]).toEqual({ index: 1, membership: oneMember })
+      if (hasCrashed) continue
+      expect(step).toBeGreaterThan(8)
+      return
     }
   })
 })

@@ -19,7 +19,7 @@ import { baseName, encodeBase, writeBaseSync } from '../log-base.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from '../segment.ts'
 import { forgetParted } from '../parted.ts'
 import { StorageError } from '../storage-error.ts'
-import { decodeManifest, relativePath } from './manifest.ts'
+import { decodeBaseMembership, decodeManifest, relativePath } from './manifest.ts'
 import type { SnapshotFile, SnapshotManifest } from './manifest.ts'
 import { completeName, discardIncoming, incomingName } from './staging.ts'
 import { readRows } from './state-file.ts'
@@ -131,6 +131,11 @@ function writeBase(disk: Disk, dataDirectory: string, manifest: SnapshotManifest
   if (first === undefined) throw new StorageError(`${dataDirectory}: the snapshot at entry ${manifest.index} has no log`, dataDirectory)
   const header = decodeSegmentHeader(readWhole(disk, `${dataDirectory}/log/${first}`).subarray(0, segmentHeaderBytes))
   if (header.kind === 'bad') throw new StorageError(`${dataDirectory}/log/${first}: its header ${header.problem}`, dataDirectory)
-  if (header.prev.index > 0) writeBaseSync(disk, `${dataDirectory}/log`, encodeBase(header.prev, directoryId))
+  if (header.prev.index > 0)
+    writeBaseSync(
+      disk,
+      `${dataDirectory}/log`,
+      encodeBase({ link: header.prev, membership: decodeBaseMembership(manifest.membership) }, directoryId),
+    )
   else if (disk.exists(`${dataDirectory}/log/${baseName}`)) disk.remove(`${dataDirectory}/log/${baseName}`)
 }

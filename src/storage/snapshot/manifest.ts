@@ -5,6 +5,7 @@
  *
  * Layout: magic u32 | crc u32 of all behind | JSON. Whatever does not decode, or names what no node of ours would name, is no manifest.
  */
+import type { BaseMembership } from '../log-base.ts'
 import { crc32c, viewOf } from '../../platform/bytes.ts'
 import type { CheckpointDigest } from '../checkpoint-codec.ts'
 
@@ -28,7 +29,7 @@ export interface SnapshotManifest {
   /** Cluster time of that entry. */
   readonly lastWallMs: number
   readonly digest: CheckpointDigest
-  /** The encoded membership at `index` (raft/core/membership.ts), in base64; empty where the configuration says who belongs to the group. */
+  /** The last config entry that the log does not hold any more, as `index:body in base64`; empty when it holds all of them. */
   readonly membership: string
   readonly files: readonly SnapshotFile[]
 }
@@ -57,8 +58,9 @@ export function decodeManifest(bytes: Uint8Array): SnapshotManifest | undefined 
 }
 
 /** The checksum says that some node of ours wrote it; this, that it is of our format and stays inside its directories. */
-function isManifest({ format, index, term, files }: SnapshotManifest): boolean {
+function isManifest({ format, index, term, membership, files }: SnapshotManifest): boolean {
   if ((format as number) !== 1 || !isCount(index) || index < 1 || !isCount(term)) return false
+  if (!/^(\d{1,16}:[\w+/]+=*)?$/.test(membership)) return false
   if (files.length > filesMax) return false
   return files.every(file => isCount(file.bytes) && names[file.kind].test(file.name)) && files.some(isState)
 }
@@ -74,4 +76,14 @@ function isCount(value: unknown): boolean {
 /** Where a file stands below a directory that mirrors the data directory. */
 export function relativePath(file: SnapshotFile): string {
   return file.kind === 'state' ? 'state' : file.kind === 'log' ? `log/${file.name}` : `queue-index/${file.name}`
+}
+
+/** As a manifest tells it. */
+export function encodeBaseMembership(membership: BaseMembership | undefined): string {
+  return membership === undefined ? '' : `${membership.index}:${Buffer.from(membership.body).toString('base64')}`
+}
+
+export function decodeBaseMembership(text: string): BaseMembership | undefined {
+  const [index = '', body] = text.split(':')
+  return body === undefined ? undefined : { index: Number(index), body: Buffer.from(body, 'base64') }
 }
