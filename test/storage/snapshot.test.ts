@@ -1,6 +1,7 @@
 /** Taking, fetching and installing a snapshot on simulated disks: with crashes after every disk operation of either side, and with what must be refused. */
 import { describe, expect, it } from 'vitest'
-import type { LogIndex } from '../../raft/index.ts'
+import { encodeMembership, firstMembership } from '../../raft/index.ts'
+import type { LogIndex, NodeId } from '../../raft/index.ts'
 import { CheckpointDisk } from '../../chaos/sim/checkpoint-store.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import type { Disk } from '../../src/platform/disk.ts'
@@ -10,7 +11,7 @@ import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { noteParted, readParted } from '../../src/storage/parted.ts'
 import { installSnapshot } from '../../src/storage/snapshot/install.ts'
 import type { Installed } from '../../src/storage/snapshot/install.ts'
-import { decodeManifest, encodeManifest } from '../../src/storage/snapshot/manifest.ts'
+import { decodeManifest, encodeBaseMembership, encodeManifest } from '../../src/storage/snapshot/manifest.ts'
 import type { SnapshotManifest } from '../../src/storage/snapshot/manifest.ts'
 import { Staging } from '../../src/storage/snapshot/staging.ts'
 import { encodeRows, readRows } from '../../src/storage/snapshot/state-file.ts'
@@ -44,7 +45,15 @@ function take({ rig, opened, disk }: ReturnType<typeof aLeader>): TakenSnapshot 
   }
   const log = opened.log.filesThrough(90).map(({ name, bytes, prevCrc }) => ({ kind: 'log' as const, name, bytes, tag: `${prevCrc}` }))
   const files = [{ kind: 'state' as const, name: 'state', bytes: 0, tag: 'one' }, ...log]
-  const manifest = { format: 1 as const, term: 3, index: 90, lastWallMs: 5, digest, membership: '', files }
+  const manifest = {
+    format: 1 as const,
+    term: 3,
+    index: 90,
+    lastWallMs: 5,
+    digest,
+    membership: encodeBaseMembership(opened.log.baseMembership),
+    files,
+  }
   let taken: TakenSnapshot | undefined
   takeSnapshot(disk, snapshots, { manifest, rows: reader, copies: [] }, (error, found) => {
     if (error !== undefined) throw error
@@ -146,11 +155,14 @@ describe('a snapshot', () => {
     const { rig: leader, opened } = source
     opened.log.trimTo(60 as LogIndex)
     leader.settle()
+    const membership = firstMembership([{ id: 1 as NodeId, name: 'n1', address: 'h:1', clientAddress: 'h:2' }])
+    opened.log.knowMembership({ index: 7, body: encodeMembership(membership) })
     const taken = take(source)
     const { rig, checkpoints } = aFollower('trimmed')
     fetchAll(rig, taken.manifest, contents(leader, taken))
     install(rig, checkpoints)
-    const { log } = rig.open()
+    const { log, recovered } = rig.open()
+    expect(recovered.memberships).toEqual([{ index: 7, membership }])
     expect(log.firstIndex).toBe(opened.log.firstIndex)
     expect(log.firstIndex).toBeGreaterThan(1)
     expect(log.lastId.index).toBe(90)
@@ -172,6 +184,36 @@ describe('a snapshot', () => {
     expect(fetched).toBeLessThan(total - 8_000)
     install(rig, checkpoints)
     checkInstalled(rig, opened)
+  })
+
+  it('whose fetch was interrupted by that of another one is not believed to have what the other has written over', () => {
+    const source = aLeader('interrupted')
+    const { rig: leader, opened } = source
+    const taken = take(source)
+    const bytes = contents(leader, taken)
+    const { rig, checkpoints } = aFollower('interrupted')
+    fetchAll(rig, taken.manifest, bytes, 20)
+    rig.open()
+    const [state, ...log] = taken.manifest.files
+    const other = { ...taken.manifest, files: [{ ...mustExist(state, 'state'), tag: 'two', bytes: 5_000 }, ...log.slice(1)] }
+    fetchAll(rig, other, [new Uint8Array(5_000).fill(0xee), ...bytes.slice(2)], 1)
+    rig.disk.kill()
+    rig.open()
+    fetchAll(rig, taken.manifest, bytes)
+    expect(install(rig, checkpoints)?.checkpoint.rows).toHaveLength(rows.length)
+    checkInstalled(rig, opened)
+  })
+
+  it('whose files can not be synced is given up at the first error, and nothing is synced again', () => {
+    const source = aLeader('failing')
+    const { rig: leader } = source
+    const taken = take(source)
+    const { rig } = aFollower('failing')
+    rig.disk.failNext({ operation: 'sync', pathPart: 'incoming/log', code: 'EIO' })
+    expect(() => fetchAll(rig, taken.manifest, contents(leader, taken))).toThrow(/EIO/)
+    const syncs = rig.disk.operations
+    rig.settle()
+    expect(rig.disk.operations).toBe(syncs)
   })
 
   it('taken by an earlier process is found again; what is not whole is removed', () => {
@@ -280,6 +322,11 @@ describe('formats', () => {
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
       expect(decodeManifest(flipped)).toBeUndefined()
     }
+  })
+
+  it.each(['', '7', '7:', ':e30=', '7:{}', 'x:e30='])('a manifest whose membership is %o is refused, unless there is none', text => {
+    const bytes = encodeManifest({ ...manifest, membership: text })
+    expect(decodeManifest(bytes) === undefined).toBe(text !== '')
   })
 
   it.each(['../../etc/passwd', 'x.log', ''])('a manifest that names %o is refused', name => {

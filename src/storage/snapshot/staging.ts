@@ -1,6 +1,8 @@
 /**
  * Where a snapshot is gathered before it is installed: `incoming/`, which mirrors the data directory, and a record of how far each file is on the disk.
- * A crash loses at most what came since the last sync; another leader's manifest keeps every file, or beginning of one, that it has in common.
+ * A crash loses at most what came since the last sync but one; another leader's manifest keeps every file, or beginning of one, that it has in common.
+ * Syncs run beside the writes that follow them. What a record of progress says is there stays there: the record of a new manifest is durable before
+ * anything of an older one is removed or written over.
  *
  *   incoming/log/…  incoming/queue-index/…  incoming/state     as far as `progress` says, durable
  *   incoming/progress-0, progress-1                             written in turn, each with a counter: one is always whole
@@ -37,6 +39,12 @@ export class Staging {
   #file = 0
   #position = 0
   #open: DiskFile | undefined
+  #isSyncing = false
+  #isClosed = false
+  /** Run when the sync under way has ended. */
+  readonly #waiting: (() => void)[] = []
+  /** The first error, final: nothing is synced again. */
+  #failure: Error | undefined
 
   private constructor(disk: Disk, directory: string, syncBytes: number, manifest: SnapshotManifest, synced: number[], counter: number) {
     this.#disk = disk
@@ -59,11 +67,19 @@ export class Staging {
         before?.manifest.files.findIndex(other => other.kind === file.kind && other.name === file.name && other.tag === file.tag) ?? -1
       return known < 0 ? 0 : Math.min(before?.synced[known] ?? 0, file.bytes)
     })
+    // An earlier fetch in this process may still be writing its next record: ours is a later one, and stands in the other place.
+    const counter = (before?.counter ?? 0) + 2
+    for (const part of ['/log', '/queue-index', '']) disk.syncDirectory(`${directory}${part}`)
+    const progress = disk.open(`${directory}/${progressName(counter)}`, { create: true })
+    progress.writeSync(encodeProgress(manifest, synced, counter), 0)
+    progress.syncSync()
+    progress.close()
+    disk.syncDirectory(directory)
     const kept = new Set(manifest.files.filter((_, i) => (synced[i] ?? 0) > 0).map(relativePath))
     for (const part of ['log', 'queue-index']) {
       for (const name of disk.list(`${directory}/${part}`)) if (!kept.has(`${part}/${name}`)) disk.remove(`${directory}/${part}/${name}`)
     }
-    return new Staging(disk, directory, syncBytes, manifest, synced, (before?.counter ?? 0) + 1)
+    return new Staging(disk, directory, syncBytes, manifest, synced, counter + 1)
   }
 
   get isWhole(): boolean {
@@ -101,15 +117,19 @@ export class Staging {
     this.#position = end
     const isEnd = this.#position === wanted.bytes
     file.write(at, pieces, error => {
-      if (error !== undefined) return done(error)
-      if (!isEnd && this.#position - (this.#synced[this.#file] ?? 0) < this.#syncBytes) return done(undefined)
-      file.sync(synced => (synced === undefined ? this.#noteSynced(isEnd, done) : done(synced)))
+      this.#failure ??= error
+      if (isEnd) return this.#whenSynced(() => this.#endFile(file, done))
+      // A sync vouches for what was written before it began; the next pieces need not wait for it.
+      if (!this.#isSyncing && this.#failure === undefined && end - (this.#synced[this.#file] ?? 0) >= this.#syncBytes)
+        this.#sync(file, end, ignore)
+      done(this.#failure)
     })
   }
 
+  /** What is under way ends; no progress is noted any more. */
   close(): void {
-    this.#open?.close()
-    this.#open = undefined
+    this.#isClosed = true
+    this.#closeFile()
   }
 
   /** Says durably that everything is here: from now on a start installs it. */
@@ -124,17 +144,52 @@ export class Staging {
     this.#disk.syncDirectory(this.#directory)
   }
 
-  #noteSynced(isEnd: boolean, done: (error: Error | undefined) => void): void {
-    this.#synced[this.#file] = this.#position
-    if (isEnd) {
-      this.close()
+  /** All of the file is written, and no sync is under way. */
+  #endFile(file: DiskFile, done: (error: Error | undefined) => void): void {
+    if (this.#failure !== undefined) return done(this.#failure)
+    this.#sync(file, this.#position, error => {
+      if (error !== undefined) return done(error)
+      this.#closeFile()
       this.#file++
       this.#position = this.#synced[this.#file] ?? 0
       this.#skipWhole()
+      done(undefined)
+    })
+  }
+
+  #closeFile(): void {
+    const file = this.#open
+    this.#open = undefined
+    if (file !== undefined) this.#whenSynced(() => file.close())
+  }
+
+  #whenSynced(then: () => void): void {
+    if (this.#isSyncing) this.#waiting.push(then)
+    else then()
+  }
+
+  /** Syncs the file that is being written, and puts on record that it is durable up to `position`. */
+  #sync(file: DiskFile, position: number, done: (error: Error | undefined) => void): void {
+    assert(!this.#isSyncing, 'staging-syncing', position)
+    this.#isSyncing = true
+    const end = (error: Error | undefined): void => {
+      this.#isSyncing = false
+      this.#failure ??= error
+      done(error)
+      for (const next of this.#waiting.splice(0)) next()
     }
-    const progress = this.#disk.open(`${this.#directory}/progress-${this.#counter % 2}`, { create: true })
+    file.sync(error => {
+      if (error !== undefined || this.#isClosed) return end(error)
+      this.#synced[this.#file] = position
+      this.#noteProgress(end)
+    })
+  }
+
+  #noteProgress(done: (error: Error | undefined) => void): void {
     // The names must be there before the record that counts on them.
-    for (const part of ['/log', '/queue-index', '']) this.#disk.syncDirectory(`${this.#directory}${part}`)
+    for (const part of ['/log', '/queue-index']) this.#disk.syncDirectory(`${this.#directory}${part}`)
+    this.#disk.syncDirectory(this.#directory)
+    const progress = this.#disk.open(`${this.#directory}/${progressName(this.#counter)}`, { create: true })
     progress.writeAndSync(0, [encodeProgress(this.manifest, this.#synced, this.#counter++)], error => {
       progress.close()
       done(error)
@@ -161,6 +216,14 @@ export function discardIncoming(disk: Disk, dataDirectory: string): void {
   if (disk.list(directory).length > 0) disk.syncDirectory(directory)
   for (const part of ['/log', '/queue-index']) removeTree(disk, `${directory}${part}`)
   if (disk.exists(`${directory}/state`)) disk.remove(`${directory}/state`)
+}
+
+function progressName(counter: number): string {
+  return `progress-${counter % 2}`
+}
+
+function ignore(): void {
+  // The failure tells the next piece.
 }
 
 interface Progress {

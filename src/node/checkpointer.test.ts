@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import type { CheckpointBatch } from '../state/store.ts'
+import { Checkpointer, type SavedCheckpoint } from './checkpointer.ts'
+
+const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
+
+function aCheckpointer(savedIndex: number): {
+  checkpointer: Checkpointer
+  machine: { appliedIndex: number }
+  saves: ((error: undefined) => void)[]
+} {
+  const saves: ((error: undefined) => void)[] = []
+  const machine = {
+    appliedIndex: savedIndex,
+    unsavedRows: 100,
+    digest: () => digest,
+    takeCheckpoint: (): CheckpointBatch => ({ number: 1, appliedIndex: machine.appliedIndex, digest, puts: [], deletes: [] }),
+  }
+  const checkpointer = new Checkpointer({
+    ...notAsked,
+    machine,
+    savedIndex,
+    index: { persist: (_progress, done) => done(undefined) },
+    store: { save: (_batch, done) => void saves.push(done), rows: () => ({ next: () => undefined, close: () => undefined }) },
+    rowsMax: 10,
+  })
+  return { checkpointer, machine, saves }
+}
+
+const notAsked = {
+  clock: { nowMs: () => 0, wallMs: () => 0, setTimer: () => ({ cancel: () => undefined }), soon: (callback: () => void) => callback() },
+  logBytesApplied: () => 0,
+  logFirst: () => 1,
+  mayDelete: () => undefined,
+  fatal: (error: Error) => {
+    throw error
+  },
+}
+
+test('tells at once of the checkpoint that the node began with', () => {
+  const told: SavedCheckpoint[] = []
+  aCheckpointer(40).checkpointer.whenSaved(saved => told.push(saved))
+  expect(told).toEqual([{ appliedIndex: 40, digest }])
+})
+
+test('while one is being saved tells when it is, and of that one', () => {
+  const { checkpointer, machine, saves } = aCheckpointer(40)
+  machine.appliedIndex = 50
+  checkpointer.onApplied()
+  const told: SavedCheckpoint[] = []
+  checkpointer.whenSaved(saved => told.push(saved))
+  expect(told).toEqual([])
+  saves[0]?.(undefined)
+  expect(told).toEqual([{ appliedIndex: 50, digest }])
+})
+
+test('without any checkpoint waits for the first', () => {
+  const { checkpointer, machine, saves } = aCheckpointer(0)
+  const told: SavedCheckpoint[] = []
+  checkpointer.whenSaved(saved => told.push(saved))
+  machine.appliedIndex = 3
+  checkpointer.onApplied()
+  saves[0]?.(undefined)
+  expect(told).toEqual([{ appliedIndex: 3, digest }])
+})
