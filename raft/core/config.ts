@@ -81,7 +81,7 @@ export interface RecoveredState {
    * for an equally empty log is unconditional: so a new group begins without waiting for its last member.
    */
   readonly hasTornTail: boolean
-  /** One of the two hard-state slots was unreadable: no vote and no campaign until a leader of a higher term is heard (rule 12). */
+  /** The hard state may be an older one than what was told: no vote and no campaign until a leader of a higher term is heard (rule 12). */
   readonly isVoteWithheld: boolean
   /**
    * The log has rotted: what is told here is the part before the first damage. The node recovers: it takes no part until `repaired` tells the rest.

@@ -255,6 +255,25 @@ test('two leaders in one term, or a leader that contradicts what is committed, e
   } as const
   receive(core, 2, heartbeat)
   expect(() => receive(core, 3, heartbeat)).toThrow('two-leaders-in-term')
+  // The place before its entries is ours, what it has behind it is not what we have committed: it would take our silence for agreement.
+  const one = 1 as Term
+  const committed = {
+    hardState: { term: one, votedFor: undefined },
+    last: { term: one, index: 4 as LogIndex },
+    appliedIndex: 4 as LogIndex,
+  }
+  const behind = aCore({}, { ...committed, runs: [{ firstIndex: 1 as LogIndex, term: one }] })
+  const slice = {
+    prev: { term: one, index: 2 as LogIndex },
+    lastIndex: 4 as LogIndex,
+    runs: [{ firstIndex: 3 as LogIndex, term: 2 as Term }],
+    memberships: [],
+    bytes: 200,
+    lastWallMs: 0,
+    ticket: 1,
+  }
+  const append = { kind: 'append', term: 2 as Term, session: 1 as never, slice, commitIndex: 2 as LogIndex } as const
+  expect(() => receive(behind, 2, append)).toThrow('leader-contradicts-commit')
 })
 
 test('durability of an epoch that was never taken ends the process', () => {

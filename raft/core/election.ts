@@ -43,16 +43,18 @@ export function onElectionTick(node: NodeState, role: NonLeader): void {
 /**
  * Only who votes by its own log, and was not told better, asks for votes (catalogue B95). Asked itself, it answers all the same (B94). And who has lost its
  * vote by an entry that is not known to be committed: of those that may still be needed it may have the longest log, so that nobody else can win (thesis 4.2.2).
+ * Behind our commit index any membership of our log may be the last that is committed: after a start we know no more than our checkpoint does.
  */
 function mayCampaign(node: NodeState): boolean {
-  if (node.members.ownSlot === undefined && !wasElectorAtCommit(node)) refuse(node, 'R-26-no-vote-of-ours')
+  if (node.members.ownSlot === undefined && !mayStillBeElector(node)) refuse(node, 'R-26-no-vote-of-ours')
   else if (isRemoved(node)) refuse(node, 'R-27-removed')
   else return true
   return false
 }
 
-function wasElectorAtCommit({ members, commitIndex }: NodeState): boolean {
-  return isElector(membershipAt(members, commitIndex).membership, members.ownId)
+function mayStillBeElector({ members, commitIndex }: NodeState): boolean {
+  const { index } = membershipAt(members, commitIndex)
+  return members.history.some(at => at.index >= index && isElector(at.membership, members.ownId))
 }
 
 function whyNow(node: NodeState): string {

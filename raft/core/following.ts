@@ -33,6 +33,7 @@ export function onAppend(node: NodeState, from: NodeId, request: Append): void {
   if (!isWellFormed(slice, node.term)) return refuse(node, 'R-12-malformed-slice')
   if (!holdsPrev(node, slice.prev)) return answerConflict(node, from, request)
   // 2. decide: what of it is new
+  assert(agreesWithCommit(node, slice), 'leader-contradicts-commit', slice.lastIndex, node.commitIndex)
   const fromIndex = firstDifference(node.log, slice, node.commitIndex)
   const isNew = fromIndex <= slice.lastIndex
   if (isNew) takeEntries(node, role, slice, fromIndex)
@@ -138,6 +139,14 @@ function holdsPrev(node: NodeState, prev: EntryId): boolean {
   if (term === undefined && prev.index <= node.commitIndex) return true
   assert(prev.index > node.commitIndex, 'leader-contradicts-commit', prev.index, node.commitIndex)
   return false
+}
+
+/** Entries that are committed here are not looked at one by one; the last of those in the slice speaks for all before it (log matching). */
+function agreesWithCommit({ log, commitIndex }: NodeState, slice: LogSlice): boolean {
+  const index = Math.min(slice.lastIndex, commitIndex) as LogIndex
+  if (index <= slice.prev.index) return true
+  const known = termAt(log, index)
+  return known === undefined || slice.runs.findLast(run => run.firstIndex <= index)?.term === known
 }
 
 function answerConflict(node: NodeState, from: NodeId, request: Append): void {

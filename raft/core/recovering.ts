@@ -7,7 +7,7 @@ import { assert } from '../../src/platform/assert.ts'
 import { changeElectorate, restartClusterTime } from './cluster-time.ts'
 import type { Event, Repaired } from './event.ts'
 import { appendSliceToLog, lastId } from './log.ts'
-import { addMembership } from './members.ts'
+import { addMembership, knowPeer } from './members.ts'
 import { adoptTerm, becomeFollower, refuse } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { LogIndex } from './ids.ts'
@@ -23,6 +23,9 @@ export function onEventRecovering(node: NodeState, event: Event): void {
     case 'propose':
       node.output.outcomes.push({ kind: 'rejected', ticket: event.ticket, reason: 'notLeader' })
       return refuse(node, 'R-19-not-leader')
+    case 'changeMembership':
+      node.output.outcomes.push({ kind: 'rejected', ticket: event.ticket, reason: 'notLeader' })
+      return refuse(node, 'R-19-not-leader')
     case 'tick':
       node.jitter = event.jitter
       node.lastTickMs = node.nowMs
@@ -34,15 +37,12 @@ export function onEventRecovering(node: NodeState, event: Event): void {
       node.output.reads.push({ kind: 'refused', ticket: event.ticket, reason: 'noLeader' })
       return refuse(node, 'R-43-no-read')
     case 'peerConnected':
-      noteIncarnation(node, event.peer, event.incarnation)
+      // Also of a node that only the mended log will tell us to be a member.
+      knowPeer(node.members, event.peer).incarnation = event.incarnation
       return
     default:
       return
   }
-}
-
-function noteIncarnation(node: NodeState, id: number, incarnation: number): void {
-  for (const peer of node.members.peers) if (peer.id === id) peer.incarnation = incarnation
 }
 
 function onRepaired(node: NodeState, event: Repaired): void {

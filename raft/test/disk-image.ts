@@ -21,8 +21,6 @@ export interface TestEntry {
 export interface DiskImage {
   /** On disk. */
   hardState: HardState
-  /** What the other slot holds, while the last change has only reached one. */
-  hardStateBefore: HardState
   log: TestEntry[]
   incarnation: number
   appliedIndex: number
@@ -42,7 +40,6 @@ export interface DiskImage {
 export function createDisk(): DiskImage {
   return {
     hardState: { term: 0 as Term, votedFor: undefined },
-    hardStateBefore: { term: 0 as Term, votedFor: undefined },
     log: [],
     incarnation: 1,
     appliedIndex: 0,
@@ -59,7 +56,7 @@ export function createDisk(): DiskImage {
 export function write(disk: DiskImage, persist: Persist, entriesOf: (persist: Persist) => readonly TestEntry[]): void {
   const { epoch } = persist
   if (persist.kind === 'hardState') {
-    disk.queue.push({ epoch, carryOut: () => replaceHardState(disk, persist.state) })
+    disk.queue.push({ epoch, carryOut: () => (disk.hardState = persist.state) })
     return
   }
   if (persist.kind === 'truncateFrom') {
@@ -74,17 +71,6 @@ export function write(disk: DiskImage, persist: Persist, entriesOf: (persist: Pe
     disk.written.push(entry)
   }
   disk.queue.push({ epoch, carryOut: () => void disk.log.push(...entries) })
-}
-
-function replaceHardState(disk: DiskImage, state: HardState): void {
-  disk.hardStateBefore = disk.hardState
-  disk.hardState = state
-}
-
-/** The newer slot can't be read any more: what it said is forgotten, and that something may be forgotten is known. */
-export function loseHardStateSlot(disk: DiskImage): void {
-  disk.hardState = disk.hardStateBefore
-  disk.isVoteWithheld = true
 }
 
 /** Brings the oldest `count` writes to disk; returns the epoch that is durable now, if any was. */

@@ -5,7 +5,6 @@
 import type { NodeId } from '../core/ids.ts'
 import { memberOf, phaseOf } from '../core/membership.ts'
 import { Chance } from './chance.ts'
-import { loseHardStateSlot } from './disk-image.ts'
 import { MiniCluster } from './mini-cluster.ts'
 import type { TestNode } from './mini-cluster.ts'
 import { plainMember } from './members.ts'
@@ -13,7 +12,7 @@ import { plainMember } from './members.ts'
 export interface Profile {
   readonly voters: number
   readonly steps: number
-  /** A crash may take synced entries or a slot of the hard state with it; at most one voter at a time is hurt like that. */
+  /** A crash may take synced entries with it; at most one voter at a time is hurt like that. */
   readonly areTearsAllowed: boolean
   /** Nodes that belong to no group at first; with them members come and go. */
   readonly spares?: number
@@ -147,13 +146,11 @@ function changeMembers(cluster: MiniCluster, chance: Chance): void {
 
 function crashOrStart(cluster: MiniCluster, chance: Chance, node: TestNode, profile: Profile): void {
   if (node.core === undefined) return cluster.start(node.id)
-  const isHurt = ({ disk }: TestNode) => disk.isTornUnverified || disk.isVoteWithheld
-  const mayHurt = profile.areTearsAllowed && !cluster.nodes.some(isHurt)
+  const mayHurt = profile.areTearsAllowed && !cluster.nodes.some(({ disk }) => disk.isTornUnverified)
   // What is torn off was on this disk; nothing that the state machine's own checkpoint rests on is lost with it.
   node.disk.appliedIndex = chance.is(0.5) ? 0 : node.disk.appliedIndex
   const torn = mayHurt && chance.is(0.5) ? chance.below(Math.min(4, node.disk.log.length - node.disk.appliedIndex + 1)) : 0
   cluster.crash(node.id, torn)
-  if (mayHurt && torn === 0 && chance.is(0.3)) loseHardStateSlot(node.disk)
   for (const other of cluster.nodes) if (other.core !== undefined && chance.is(0.7)) died(cluster, chance, other, node.id)
   if (chance.is(0.7)) cluster.start(node.id)
 }

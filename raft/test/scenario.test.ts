@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { refusals } from '../core/refusal.ts'
 import { Stage } from './stage.ts'
-import { verbs, Words } from './verbs.ts'
+import { perform } from './verbs.ts'
 
 const core = join(import.meta.dirname, '../core')
 const folder = join(import.meta.dirname, 'scenarios')
@@ -26,12 +26,7 @@ function replayBlock(stage: Stage, block: string): string {
   const dashes = lines.indexOf('----')
   const story = dashes < 0 ? lines : lines.slice(0, dashes)
   const commands = story.filter(line => !line.startsWith('#'))
-  for (const command of commands) {
-    const [verb = '', ...words] = command.trim().split(/\s+/)
-    const act = verbs[verb]
-    if (act === undefined) throw new Error(`no such verb: ${command}`)
-    act(stage, new Words(words))
-  }
+  for (const command of commands) perform(stage, command)
   const said = stage.takeLines()
   if (commands.length === 0) return story.join('\n')
   return [...story, '----', ...said].join('\n')

@@ -13,7 +13,7 @@ import type { Flight, TestNode } from './mini-cluster.ts'
 import { describeFlight } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-export class Words {
+class Words {
   readonly plain: readonly string[]
   readonly #pairs: ReadonlyMap<string, string>
 
@@ -46,7 +46,7 @@ export class Words {
 
 type Verb = (stage: Stage, words: Words) => void
 
-export const verbs: Readonly<Record<string, Verb>> = {
+const verbs: Readonly<Record<string, Verb>> = {
   /** `nodes 3 [tears] [spares=2] [key=value …]`: a new cluster, nobody has run yet; spare nodes run and belong to no group. */
   nodes(stage, words) {
     const { spares = 0, ...settings } = words.settings as Partial<RaftConfig> & { spares?: number }
@@ -129,11 +129,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   /** `crash 1 [torn=2]`: kill -9; `torn` entries of what was on disk are lost too. */
   crash: (stage, words) => eachNode(stage, words, node => stage.cluster.crash(node.id, words.number('torn', 0))),
-  /** `start 1 [withheld] [rotten=3]`: one hard-state slot was unreadable; entries from 3 on were, and are asked of peers. */
+  /** `start 1 [withheld] [rotten=3] [applied=0]`: a vote may be forgotten; entries from 3 on can't be read, and are asked of peers; its last good checkpoint. */
   start: (stage, words) =>
     eachNode(stage, words, node => {
       if (words.has('withheld')) node.disk.isVoteWithheld = true
       if (words.text('rotten') !== undefined) node.disk.rottenFrom = words.number('rotten', 1)
+      node.disk.appliedIndex = words.number('applied', node.disk.appliedIndex)
       stage.cluster.start(node.id)
     }),
   /** `mend 1`: storage has got back from peers what had rotted. */
@@ -239,6 +240,14 @@ export const verbs: Readonly<Record<string, Verb>> = {
     const from = words.number('from', 1) as NodeId
     cluster.step(to, { kind: 'receive', nowMs: cluster.nowMs, from, message: forged(stage, to, words) })
   },
+}
+
+/** One line of a story. */
+export function perform(stage: Stage, command: string): void {
+  const [verb = '', ...words] = command.trim().split(/\s+/)
+  const act = verbs[verb]
+  if (act === undefined) throw new Error(`no such verb: ${command}`)
+  act(stage, new Words(words))
 }
 
 function eachNode(stage: Stage, words: Words, act: (node: TestNode) => void): void {

@@ -1,14 +1,15 @@
 /**
  * Term, vote, restart counter and durable mark on disk: one file with two slots, each 64 bytes at the start of its own 4 KiB block (rule 12).
- * Writes alternate between the slots, so there is always one slot that holds what was released last. A change of term or vote goes to one slot, is
- * synced and released, then to the other; a mark alone goes to one.
+ * Writes alternate between the slots, so there is always one that is whole. A change of term or vote goes to one slot, is synced, then to the other, is
+ * synced, and only then released: whichever slot is lost, what was ever told stands in the other (docs/decisions/0018). A mark alone goes to one.
  *
  * Slot, little endian:  0 magic u32 | 4 format u16 | 6 flags u16 | 8 counter u64 | 16 term u64 | 24 durable mark u64 | 32 directory id 16 bytes
  * | 48 incarnation u64 | 56 voted for u32 (0 = nobody) | 60 mark's headerCrc u32 | 64 mark's term u64 | 72 zero u32 | 76 crc u32 (of bytes 0..75)
  * Format 1 was 64 bytes long: its crc stood at 60, and of the mark it knew only the index.
  *
  * Invariants: one write outstanding; what is released is never older than what a later open finds; the first error poisons.
- * The reasons for reserve (a torn tail, a new directory, a lost slot) are flags here, for they must outlive restarts until the core lifts them.
+ * The reasons for reserve (a torn tail, a new directory, a state older than the log) are flags here, for they must outlive restarts until the core
+ * lifts them.
  */
 import type { HardState, HardStateStorage, NodeId, Term } from '../../raft/index.ts'
 import { assert } from '../platform/assert.ts'
@@ -189,7 +190,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
   #record: HardStateRecord
   /** Writes still to be done so that both slots hold the present term, vote and flags. */
   #writesOwed = 0
-  /** Run when the next write that begins from now on is on disk. */
+  /** Run when the last write owed, which begins from now on, is on disk. */
   #waiting: FlushDone[] = []
   #isBusy = false
   #poison: Error | undefined
@@ -313,8 +314,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
     }
     this.#writesOwed--
     this.#isBusy = true
-    const released = this.#waiting
-    this.#waiting = []
+    const released = this.#writesOwed === 0 ? this.#waiting.splice(0) : []
     const { position, bytes } = this.#nextSlot()
     this.#file.writeAndSync(position, [bytes], error => {
       this.#isBusy = false

@@ -5,7 +5,7 @@
  *   no               any           none           a new directory: hard state first, VERSION last, so that a crash in between starts again
  *   no               any           some           refused: these are somebody's entries
  *   yes              missing, lost any            refused: a vote may have been given that we no longer know (rule 12)
- *   yes              one slot lost any            opened, vote withheld
+ *   yes              one slot lost any            opened: all that was released stands in the other
  *   yes              good          of later term  opened, vote withheld
  *   yes              good          recovered      opened
  *
@@ -92,7 +92,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     votedFor: isBehindLog ? undefined : before.votedFor,
     incarnation: before.incarnation + 1,
     hasTornTail: before.hasTornTail || tornAt !== undefined,
-    isVoteWithheld: before.isVoteWithheld || isSlotLost || isBehindLog,
+    isVoteWithheld: before.isVoteWithheld || isBehindLog,
   }
   const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record })
   if (rot === undefined) settleLog(recovery, found)
@@ -105,8 +105,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   if (rot !== undefined) notes.push(`${rot.sentence}; asking the other nodes for them, and taking no part until they are here`)
   if (found.baseProblem !== undefined) notes.push(found.baseProblem)
   if (tornAt !== undefined) notes.push(tornAt.sentence)
-  if (isSlotLost)
-    notes.push(`${dataDirectory}/${hardStateName}: one of its two slots is unreadable; no vote until a leader of a higher term is heard`)
+  if (isSlotLost) notes.push(`${dataDirectory}/${hardStateName}: one of its two slots is unreadable; written anew from the other`)
   if (isBehindLog)
     notes.push(`${dataDirectory}/${hardStateName}: it is older than the log; no vote until a leader of a higher term is heard`)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)

@@ -246,16 +246,6 @@ export const electionMutants: readonly Mutant[] = [
     open: 'survives 3 seeds so far',
   },
   {
-    id: 'X07',
-    what: 'after the loss of a slot of its hard state a node votes at once',
-    file: 'raft/core/node-state.ts',
-    find: `const isWithheld = (recovered.isVoteWithheld || isBehindLog) && !isAlone(members)`,
-    replace: `const isWithheld = isBehindLog && !isAlone(members)`,
-    expected: ['I2', 'A46'],
-    profile: 'elections',
-    open: 'survives 3 seeds so far',
-  },
-  {
     id: 'X08',
     what: 'a stale vote request is granted in the present term',
     file: 'raft/core/election.ts',

@@ -124,9 +124,9 @@ export const storageMutants: readonly Mutant[] = [
   },
   {
     id: 'X43',
-    what: 'the release of a vote is told when any write of the hard state ends',
+    what: 'the release of a vote is told when any write of the hard state ends, also one that began before it',
     file: 'src/storage/hard-state.ts',
-    find: '    const released = this.#waiting\n    this.#waiting = []\n    const { position, bytes } = this.#nextSlot()',
+    find: '    const released = this.#writesOwed === 0 ? this.#waiting.splice(0) : []\n    const { position, bytes } = this.#nextSlot()',
     replace: '    const { position, bytes } = this.#nextSlot()',
     also: [
       {

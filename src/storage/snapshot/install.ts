@@ -81,7 +81,7 @@ function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, ma
       dataDirectory,
     )
   }
-  const isVoteWithheld = found.record.isVoteWithheld || found.isSlotLost
+  const { isVoteWithheld } = found.record
   // The constructor writes both slots. A mark above the new end would look like lost entries.
   const hardState = new HardStateFile({
     disk,
