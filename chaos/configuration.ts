@@ -54,6 +54,8 @@ export interface WorldConfiguration {
     /** Tiny slices: what a peer lacks comes in many pieces. */
     readonly sliceBytesMax: number
     readonly inflightSlicesMax: number
+    /** Of each of a leader's pools: tiny ones refuse now and then. 0 = as in production. */
+    readonly poolBytesMax?: number
   }
   /** How far behind a node gets a snapshot, and in which pieces. */
   readonly catchUp: {
@@ -123,6 +125,7 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
       electionTimeoutMs,
       sliceBytesMax: isRewrites ? 1_500 : of('slice').pick([600, 4_000, 1_048_576]),
       inflightSlicesMax: of('slices').pick([1, 2, 4]),
+      poolBytesMax: of('pools').pick([3_000, 30_000, 0]),
     },
     catchUp: {
       lagEntries: of('snapshot lag').pick([30, 60, 150, 1_000_000]),

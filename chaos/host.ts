@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { nodeId, type RaftTraceEvent } from '../raft/index.ts'
 import type { Disk } from '../src/platform/disk.ts'
 import { installSnapshot } from '../src/storage/snapshot/install.ts'
-import { BrokerNode, type BrokerNodeOptions, type MemberSettings } from '../src/node/broker-node.ts'
+import { BrokerNode, type BrokerNodeOptions, type MemberSettings, type NodeSettings } from '../src/node/broker-node.ts'
 import { StateHalt } from '../src/state/machine.ts'
 import { newestLevel } from '../src/state/feature-level.ts'
 import type { NodeView } from './checkers/checker.ts'
@@ -299,7 +299,7 @@ export class Host implements NodeView, Gateway, Target {
         inflightBytesMax: 16 * 1024 * 1024,
         upgrade: { levelMax: this.isOldBuild ? newestLevel - 1 : newestLevel, finalize: 'auto' },
         catchUp,
-        replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax },
+        replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax, ...poolsOf(raft.poolBytesMax) },
       },
       seams: {
         clock,
@@ -318,6 +318,10 @@ export class Host implements NodeView, Gateway, Target {
       onFatal: error => this.#world.fatal(this, error),
     })
   }
+}
+
+function poolsOf(bytesMax = 0): NodeSettings['replication'] {
+  return bytesMax === 0 ? {} : { unwrittenBytesMax: bytesMax, uncommittedBytesMax: bytesMax, unappliedBytesMax: bytesMax }
 }
 
 const diskNeverFull = { cleanAt: 1, forceCleanAt: 1, refuseAt: 1, freeBytesMin: 0 }

@@ -44,6 +44,7 @@ const worldMarks = [
   'a segment was deleted',
   'messages were given up by retention',
   'a message was carried forward',
+  'a leader had no room for a proposal',
 ] as const
 
 export type Mark = (typeof worldMarks)[number] | Refusal
@@ -51,7 +52,7 @@ export type Mark = (typeof worldMarks)[number] | Refusal
 /** Situations that this version of the product can't meet in this world, and why. */
 const outOfReach: readonly Mark[] = [
   'R-01-not-a-voter', // nobody outside the group speaks here
-  'R-20-busy', // 64 MiB of uncommitted entries are far beyond a model client
+  'R-20-busy', // the driver looks at all three pools before the core hears of a proposal
   'R-24-already-leading', // there is no operator who asks for a campaign
   'R-25-needs-snapshot', // nothing is compacted away yet
 ]

@@ -94,6 +94,10 @@ export class Watch {
         this.#marks.hit('a damaged frame was met')
         this.#say(host.name, `bad frame from node-${event.peer}: ${event.problem}`)
         return
+      case 'full':
+        this.#marks.hit('a leader had no room for a proposal')
+        this.#say(host.name, `has no room for a proposal of ${event.bytes} bytes: ${event.pool}`)
+        return
       case 'link':
         return
     }

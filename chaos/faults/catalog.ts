@@ -32,6 +32,7 @@ const catalog = {
   lossyLink: links.lossyLink,
   slowLink: links.slowLink,
   slowDisk: processes.slowDisk,
+  leaderDiskHangs: processes.leaderDiskHangs,
   clockHour: processes.clockHour,
   clockYearLeader: processes.clockYearLeader,
   clockMajority: processes.clockMajority,

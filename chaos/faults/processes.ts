@@ -183,6 +183,16 @@ export const slowDisk: Fault = {
   },
 }
 
+export const leaderDiskHangs: Fault = {
+  about: "the leader's disk takes many seconds for the next sync, and says nothing",
+  lastsMs: () => [20, 2_000],
+  strike: powers => {
+    const target = powers.leader()
+    target?.slowDisk(powers.random.pick([3_000, 12_000]) / powers.syncMs)
+    return target && (() => target.slowDisk(1))
+  },
+}
+
 export const clientCut: Fault = {
   about: 'a gateway that clients can not reach',
   lastsMs: () => [200, 6_000],

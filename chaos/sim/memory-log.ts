@@ -170,6 +170,12 @@ export class MemoryLog implements LogStorage {
     this.#changedFrom = Math.min(this.#changedFrom, index - 1)
   }
 
+  bytesBehind(index: LogIndex): number {
+    let bytes = 0
+    for (let i = this.#records.length; i > index; i--) bytes += this.#records[i - 1]?.length ?? 0
+    return bytes
+  }
+
   /** Holds everything for ever. */
   trimTo(index: LogIndex): void {
     assert(index <= this.#records.length + 1, 'trim-range', index)

@@ -18,8 +18,12 @@ export interface RaftConfig {
   readonly sliceBytesMax: number
   readonly inflightSlicesMax: number
   readonly inflightBytesMax: number
-  /** Proposals beyond this many uncommitted bytes are rejected as `busy`. */
+  /** The three pools of a leader, in record bytes; proposals beyond are rejected as `busy` (driver/admission.ts). Not on our own disk: */
+  readonly unwrittenBytesMax: number
+  /** … not on a majority's disks: */
   readonly uncommittedBytesMax: number
+  /** … committed, and not applied here. */
+  readonly unappliedBytesMax: number
   /** A peer that lacks more applied entries than this gets files instead: above it they are faster than appends and applying them. Infinity = only where it must. */
   readonly snapshotLagEntries: number
   /** How far the cluster time may be moved at once without its own entry (rule 4). */
@@ -47,7 +51,9 @@ export function validateConfig(config: RaftConfig): readonly string[] {
     'sliceBytesMax',
     'inflightSlicesMax',
     'inflightBytesMax',
+    'unwrittenBytesMax',
     'uncommittedBytesMax',
+    'unappliedBytesMax',
     'snapshotLagEntries',
     'timeLeapMs',
     'farewellMs',

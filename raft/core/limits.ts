@@ -1,5 +1,6 @@
 /**
- * The bound on what a leader has accepted and not committed, in bytes. The other pools of the node (not yet written, not yet applied) are the driver's.
+ * The bound on what a leader has accepted and not committed, in bytes. The other pools of the node (not yet written, not yet applied) are the driver's
+ * (driver/admission.ts), which looks at all three before the core hears of a proposal.
  * Soft by one proposal: an empty pool takes a proposal of any size. Invariant: `used` is the sum of what is reserved (catalogue B151).
  */
 import { assert } from '../../src/platform/assert.ts'

@@ -3,6 +3,7 @@ import type { NodeId, Term } from '../core/ids.ts'
 import type { MembershipAt } from '../core/membership.ts'
 import type { RaftStatus, RoleChange } from '../core/status.ts'
 import type { Channel } from '../codec/messages.ts'
+import type { PoolName, PoolStatus } from './admission.ts'
 import type { BulkApp } from './bulk.ts'
 import type { StoredEntry } from './log-storage.ts'
 import type { DriverMetrics } from './metrics.ts'
@@ -53,6 +54,8 @@ export type RaftTraceEvent =
   | { readonly kind: 'link'; readonly peer: NodeId | undefined; readonly channel: Channel | undefined; readonly what: string }
   | { readonly kind: 'peerDied'; readonly peer: NodeId }
   | { readonly kind: 'stall'; readonly gapMs: number }
+  /** As leader: this pool has no room for a proposal. */
+  | { readonly kind: 'full'; readonly pool: PoolName; readonly bytes: number }
   | { readonly kind: 'badFrame'; readonly peer: NodeId; readonly problem: string }
 
 export type RaftTrace = (event: RaftTraceEvent) => void
@@ -68,5 +71,7 @@ export interface RaftNodeStatus extends RaftStatus {
   readonly messagesHeld: number
   /** Reads that have not ended. */
   readonly readsOpen: number
+  /** What we have taken on as leader and not finished, and the bounds. */
+  readonly pools: readonly PoolStatus[]
   readonly metrics: DriverMetrics
 }

@@ -72,6 +72,8 @@ export interface LogStorage {
   readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined
   /** One entry, from memory or by a synchronous read. Asserts that the log holds it. Throws UnreadableEntry. */
   entry(index: LogIndex): StoredEntry
+  /** Record bytes of the entries above `index`, about: never less, at most a few pages more. Reads nothing from the disk. */
+  bytesBehind(index: LogIndex): number
   /** Bytes appended or truncations made that no flush has taken up yet. */
   readonly hasUnflushed: boolean
   /** Writes and syncs all that is pending now. `done` runs later, never inside this call. */

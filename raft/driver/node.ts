@@ -19,6 +19,7 @@ import type { RejectReason } from '../core/output.ts'
 import type { Role } from '../core/status.ts'
 import { isHandingOver } from '../core/transfer.ts'
 import { decodeFrame, encodeApplication } from '../codec/messages.ts'
+import { Admission } from './admission.ts'
 import type { BulkLink } from './bulk.ts'
 import type { RaftApp, RaftNodeStatus, RaftTrace } from './app.ts'
 import type { EntryBody, HardStateStorage, LogStorage, RepairStorage, StoredEntry } from './log-storage.ts'
@@ -67,7 +68,9 @@ export function defaultRaftConfig(id: NodeId, first: Membership | undefined): Ra
     sliceBytesMax: 1024 * 1024,
     inflightSlicesMax: 16,
     inflightBytesMax: 4 * 1024 * 1024,
+    unwrittenBytesMax: 64 * 1024 * 1024,
     uncommittedBytesMax: 64 * 1024 * 1024,
+    unappliedBytesMax: 64 * 1024 * 1024,
     snapshotLagEntries: Infinity,
     timeLeapMs: 5_000,
     farewellMs: 45_000,
@@ -80,6 +83,7 @@ export class RaftNode {
   readonly #core: RaftCore
   readonly #transport: Transport
   readonly #loop: Loop
+  readonly #admission: Admission
   readonly #metrics = createMetrics()
 
   private constructor(options: RaftNodeOptions) {
@@ -104,6 +108,8 @@ export class RaftNode {
       self: options.self,
       join: options.join ?? [],
     })
+    const waitingBytes = (): number => this.#loop.submissions.waitingBytes
+    this.#admission = new Admission({ config, log, node: () => this.#core.inspect(), waitingBytes })
   }
 
   /** For checkers, which look and do nothing (raft/core/invariants.ts). Only the loop steps it. */
@@ -122,7 +128,7 @@ export class RaftNode {
 
   /**
    * As leader: appends one entry for each body, one behind the other. The bodies are the node's until `done`, or until their entries are applied.
-   * A reason, and no `done`, when it is refused at once; otherwise `done` runs exactly once, later.
+   * A reason, and no `done`, when it is refused at once (`busy`: a pool is full, `status().pools`); otherwise `done` runs exactly once, later.
    */
   propose(kind: EntryKind, bodies: readonly EntryBody[], done?: ProposeDone): undefined | RejectReason {
     const loop = this.#loop
@@ -130,11 +136,14 @@ export class RaftNode {
     const node = this.#core.inspect()
     if (node.role.kind !== 'leader') return 'notLeader'
     if (isHandingOver(node.role)) return 'transferring'
-    const { log, config } = this.#options
+    const { log } = this.#options
     let bytes = 0
     for (const body of bodies) bytes += log.recordBytes(body.bytes)
-    const waitingBytes = node.uncommitted.used + loop.submissions.waitingBytes
-    if (waitingBytes > 0 && waitingBytes + bytes > config.uncommittedBytesMax) return 'busy'
+    const pool = this.#admission.refuse(bytes)
+    if (pool !== undefined) {
+      this.#options.trace?.({ kind: 'full', pool, bytes })
+      return 'busy'
+    }
     loop.submissions.add(kind, bodies, bytes, done)
     loop.requestTurn()
     return undefined
@@ -270,6 +279,7 @@ export class RaftNode {
       entriesPerFlush: flushes === 0 ? 0 : entriesFlushed / flushes,
       messagesHeld: sender.heldCount,
       readsOpen: this.#loop.reads.count,
+      pools: this.#admission.status(),
       metrics: { ...this.#metrics },
     }
   }

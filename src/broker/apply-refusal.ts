@@ -29,7 +29,16 @@ export function applyRefusal(reason: ApplyRefusal, name: string): Refusal {
 export function outcomeRefusal(outcome: Rejected | Unknown): Refusal {
   if (outcome.kind === 'unknown') return patienceRefusal(outcome.cause === 'noAnswer')
   if (outcome.reason === 'broken') return refuse('internalServerError', 'The leader found a command of this node broken.')
+  if (outcome.reason === 'full') return leaderFullRefusal()
   return patienceRefusal(false)
+}
+
+/** The leader had no room until patience was over: nothing has happened. */
+function leaderFullRefusal(): Refusal {
+  return refuse(
+    'tooManyRequests',
+    'The node that leads waits for a disk with as much as it may hold, so nothing was taken: come again later, and send less at once.',
+  )
 }
 
 /** Patience is over. */

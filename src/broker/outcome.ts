@@ -19,6 +19,7 @@ export interface Rejected {
   readonly kind: 'rejected'
   readonly reason:
     | 'unsent' // patience ended before any leader was told
+    | 'full' // patience ended while the leader had no room for it (raft/driver/admission.ts)
     | 'overtaken' // a later proposal of this node was applied first, so apply will never take this one (rule 6)
     | 'broken' // the leader's check did not pass: a fault of ours
 }

@@ -16,6 +16,14 @@ test('a refusal reads as it was written, and no flipped bit passes', () => {
   }
 })
 
+test('a leader without room says so, in bytes that a node of the first version reads as busy', () => {
+  const frame: PeerFrame = { kind: 'refused', reason: 'full', term: 5, incarnation: 2, run: 1, sequence: 9 }
+  const bytes = whole(encodeRefused(frame))
+  expect(decodePeerFrame(bytes)).toEqual(frame)
+  const busy = whole(encodeRefused({ ...frame, reason: 'busy' }))
+  expect(bytes[1]).toBe(busy[1])
+})
+
 test('a report reads as it was written, and no cut passes', () => {
   const frame: PeerFrame = { kind: 'report', json: '{"node":1,"ä":"ö"}' }
   const bytes = whole(encodeReport(frame))

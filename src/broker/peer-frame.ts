@@ -6,7 +6,7 @@
  *
  * The leader's no (a yes is never said: the gateway sees its own apply):
  *
- *   0 kind u8 = 2 | 1 reason u8 | 2 zero u16 | 4 crc u32 (of bytes 0..3 and 8..35) | 8 term u64 | 16 incarnation u64 | 24 sequence u64 | 32 run u32
+ *   0 kind u8 = 2 | 1 reason u8 | 2 detail u16 (of `busy`: 1 = full, else 0) | 4 crc u32 (of bytes 0..3 and 8..35) | 8 term u64 | 16 incarnation u64 | 24 sequence u64 | 32 run u32
  *
  * A node's report of itself, for the cluster's status:   0 kind u8 = 3 | 1 zero u8 u16 | 4 crc u32 of the rest | 8 JSON, UTF-8
  *
@@ -40,8 +40,11 @@ export interface ProposalsFrame {
 }
 
 const refusalReasons = ['wrongTerm', 'busy', 'gap', 'corrupt', 'broken'] as const
-/** `broken` is about one proposal, the others about a whole frame. */
-export type FrameRefusalReason = (typeof refusalReasons)[number]
+/**
+ * `broken` is about one proposal, the others about a whole frame. `full`: a pool of the leader has no room, and nothing of this frame, nor of what came
+ * behind it in its run, is in the log. A node of the first version reads it as `busy`.
+ */
+export type FrameRefusalReason = (typeof refusalReasons)[number] | 'full'
 
 export interface FrameRefused {
   readonly kind: 'refused'
@@ -74,6 +77,7 @@ const tableRowBytes = 8
 const refusedBytes = 36
 const reportHeadBytes = 8
 const restartFlag = 1
+const fullDetail = 1
 /** More proposals than this make more frames. */
 export const frameProposalsMax = 4096
 
@@ -106,7 +110,8 @@ export function encodeRefused(frame: FrameRefused): Uint8Array[] {
   const bytes = new Uint8Array(refusedBytes)
   const view = viewOf(bytes)
   view.setUint8(0, 2)
-  view.setUint8(1, refusalReasons.indexOf(frame.reason))
+  view.setUint8(1, refusalReasons.indexOf(frame.reason === 'full' ? 'busy' : frame.reason))
+  view.setUint16(2, frame.reason === 'full' ? fullDetail : 0, true)
   writeU64(view, 8, frame.term)
   writeU64(view, 16, frame.incarnation)
   writeU64(view, 24, frame.sequence)
@@ -175,8 +180,9 @@ function decodeProposals(bytes: Uint8Array): ProposalsFrame | undefined {
 function decodeRefused(bytes: Uint8Array): FrameRefused | undefined {
   if (bytes.length !== refusedBytes) return undefined
   const view = viewOf(bytes)
-  const reason = refusalReasons[view.getUint8(1)]
-  if (reason === undefined || view.getUint32(4, true) !== refusedCrc(bytes)) return undefined
+  const basis = refusalReasons[view.getUint8(1)]
+  if (basis === undefined || view.getUint32(4, true) !== refusedCrc(bytes)) return undefined
+  const reason = basis === 'busy' && view.getUint16(2, true) === fullDetail ? 'full' : basis
   const term = readU64(view, 8)
   const incarnation = readU64(view, 16)
   const sequence = readU64(view, 24)

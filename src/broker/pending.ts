@@ -22,7 +22,10 @@ export interface Pending {
   crc: number | undefined
   /** A leader's own word, which nobody may hear from it once it leads no more. */
   readonly onlyInTerm: number | undefined
+  /** A leader may hold it, or may have held it. */
   wasSent: boolean
+  /** The run in which it was first sent, while that is known to be the only way into a log; 0 = not sent. */
+  firstRun: number
   deadline: Deadline | undefined
 }
 

@@ -13,8 +13,11 @@ import type { Body, FrameRefusalReason, ProposalsFrame } from './peer-frame.ts'
 export interface GateRaft {
   readonly term: number
   readonly isLeader: boolean
-  /** Appends in order. `rejected` runs later, at most once, if nothing of these bodies got into the log after all. False = not even tried. */
-  propose(bodies: readonly Body[], rejected: (reason: 'busy' | 'notLeader') => void): boolean
+  /**
+   * Appends in order. `rejected` runs at most once, if nothing of these bodies got into the log after all: at once with `full`, when a pool of the leader
+   * has no room, or later. False = not even tried.
+   */
+  propose(bodies: readonly Body[], rejected: (reason: 'full' | 'busy' | 'notLeader') => void): boolean
 }
 
 /** What the gate needs of the command codec. */
@@ -27,6 +30,9 @@ export interface GateCodec {
 
 /** Why a frame was refused, or which of its proposals is broken. May come at once or when Raft has thought about it. */
 export type GateRefusal = (reason: FrameRefusalReason, sequence: number) => void
+
+/** Why our own gateway's proposals were refused. */
+export type OwnRefusal = 'wrongTerm' | 'busy' | 'full'
 
 /** One proposal of our own gateway, ready to append. */
 export interface OwnProposal {
@@ -95,7 +101,7 @@ export class ProposalGate {
   }
 
   /** Our own gateway's proposals, in order. Their encoder is in this process: nothing to check. */
-  acceptOwn(node: number, incarnation: number, proposals: readonly OwnProposal[], refuse: (reason: 'wrongTerm' | 'busy') => void): void {
+  acceptOwn(node: number, incarnation: number, proposals: readonly OwnProposal[], refuse: (reason: OwnRefusal) => void): void {
     if (!this.#raft.isLeader) return refuse('wrongTerm')
     const session = this.#sessionOf(node, incarnation)
     if (session === undefined) return refuse('wrongTerm')
@@ -108,16 +114,16 @@ export class ProposalGate {
     this.#append(session, bodies, last, refuse)
   }
 
-  #append(session: Session, bodies: readonly Body[], last: number, refuse: (reason: 'wrongTerm' | 'busy') => void): void {
+  #append(session: Session, bodies: readonly Body[], last: number, refuse: (reason: OwnRefusal) => void): void {
     const before = session.sequence
     const term = this.#term
-    const rejected = (reason: 'busy' | 'notLeader'): void => {
+    const rejected = (reason: 'full' | 'busy' | 'notLeader'): void => {
       if (this.#term === term) {
         // They must be taken again when they come again.
         session.run = 0
         session.sequence = Math.min(session.sequence, before)
       }
-      refuse(reason === 'busy' ? 'busy' : 'wrongTerm')
+      refuse(reason === 'notLeader' ? 'wrongTerm' : reason)
     }
     if (last > session.sequence) session.sequence = last
     if (bodies.length > 0 && !this.#raft.propose(bodies, rejected)) rejected('notLeader')

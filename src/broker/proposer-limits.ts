@@ -9,6 +9,8 @@ export interface ProposerLimits {
   readonly stallMs: number
   /** After a leader said that it has no room, or is none. */
   readonly refusedPauseMs: number
+  /** … that a pool of it is full: that takes longer than a hand-over. */
+  readonly fullPauseMs: number
 }
 
 /** With those that only wait for their fate: so many times the limit. Then one at a time goes, and its apply tells all the fates before it. */
@@ -22,4 +24,5 @@ export const defaultLimits: ProposerLimits = {
   frameBytesMax: 1024 * 1024,
   stallMs: 500,
   refusedPauseMs: 20,
+  fullPauseMs: 100,
 }

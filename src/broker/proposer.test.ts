@@ -346,16 +346,48 @@ test('a broken link is followed by everything unapplied, in order', () => {
   expect(b.taken).toEqual(['x', 'y'])
 })
 
-test('a busy leader gets everything again after a pause', () => {
+test('a leader that had no room gets everything again after a pause', () => {
   const { clock, a, b } = threeGateways()
-  a.node.isBusy = true
+  a.node.isFull = true
   a.propose('own')
   b.propose('x')
   clock.advance(100)
   expect(b.taken).toEqual([])
-  a.node.isBusy = false
-  clock.advance(30)
+  a.node.isFull = false
+  clock.advance(110)
   expect([...b.taken].sort()).toEqual(['own', 'x'])
+})
+
+test('what a leader had no room for until patience was over is surely in no log, and its sender is told so', () => {
+  const { clock, a, b } = threeGateways()
+  a.node.isFull = true
+  a.propose('own', 300)
+  b.propose('x', 300)
+  clock.advance(400)
+  expect(a.outcomes.get('own')).toEqual([{ kind: 'rejected', reason: 'full' }])
+  expect(b.outcomes.get('x')).toEqual([{ kind: 'rejected', reason: 'full' }])
+  expect(b.proposer.status()).toMatchObject({ pendingCount: 0, pendingBytes: 0 })
+  a.node.isFull = false
+  b.propose('y')
+  clock.advance(200)
+  expect(b.taken).toEqual(['y'])
+})
+
+test('what an earlier leader may have taken stays unknown, whatever room the next one has', () => {
+  const { group, clock, a, b } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x', 300)
+  clock.advance(10)
+  a.node.isFull = true
+  group.losesFrame = () => false
+  group.cut(1, 2)
+  group.heal(1, 2)
+  clock.advance(400)
+  expect(b.outcomes.get('x')).toEqual([{ kind: 'unknown', cause: 'noAnswer' }])
+  a.node.isFull = false
+  group.releaseCommit()
+  clock.advance(50)
+  expect(b.taken).toEqual(['x'])
 })
 
 test('what Raft rejects only after a while is sent again, and the leader does not take it for a copy', () => {
@@ -478,13 +510,13 @@ test('whatever is lost, cut, held or deposed: applied at most once, in order, an
         if (s.do === 'heal' && s.a !== s.b) group.heal(s.a, s.b)
         if (s.do === 'hold' && s.isHeld) group.isCommitHeld = true
         if (s.do === 'hold' && !s.isHeld) group.releaseCommit()
-        if (s.do === 'busy') group.node(s.node).isBusy = s.isBusy
+        if (s.do === 'busy') group.node(s.node).isFull = s.isBusy
         if (s.do === 'late') group.node(s.node).rejectsLater = s.isBusy
         if (s.do === 'wait') clock.advance(s.ms)
       }
       group.losesFrame = () => false
       for (const [x, y] of [[1, 2], [1, 3], [2, 3]] as const) group.heal(x, y) // prettier-ignore
-      for (const node of group.nodes) node.isBusy = node.rejectsLater = false
+      for (const node of group.nodes) node.isFull = node.rejectsLater = false
       group.releaseCommit()
       group.elect(1)
       clock.advance(5_000)

@@ -19,7 +19,7 @@ import type { Command } from '../state/command.ts'
 import type { CommandResult } from '../state/result.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import type { OutcomeListener } from './outcome.ts'
-import { encodeProposals, frameProposalsMax, type FrameRefused } from './peer-frame.ts'
+import { encodeProposals, frameProposalsMax, type FrameRefusalReason, type FrameRefused } from './peer-frame.ts'
 import { bodyOf, isVoid, type Pending, type ProposalCodec } from './pending.ts'
 import type { GateRaft, OwnProposal, ProposalGate } from './proposal-gate.ts'
 import { defaultLimits, fatelessFactor, type ProposerLimits, voidsMax } from './proposer-limits.ts'
@@ -54,6 +54,8 @@ export interface ProposerStatus {
   readonly lastSequence: number
   /** How often everything unapplied was sent again. */
   readonly restarts: number
+  /** How often the leader had no room for what we sent. */
+  readonly fullRefusals: number
 }
 
 export class Proposer {
@@ -84,6 +86,9 @@ export class Proposer {
   #stallMs: number
   #hasProgressed = false
   #restarts = 0
+  /** The leader's last word was that it has no room. */
+  #isLeaderFull = false
+  #fullRefusals = 0
   readonly #gatherers: (() => void)[] = []
 
   constructor(options: ProposerOptions) {
@@ -104,7 +109,17 @@ export class Proposer {
     const { node, incarnation, codec, deadlines } = this.#options
     const sequence = ++this.#lastSequence
     const { parts, bytes } = codec.encode({ node, incarnation, sequence, sentAtMs: 0 }, command)
-    const pending: Pending = { sequence, bytes, listener, parts, crc: undefined, onlyInTerm, wasSent: false, deadline: undefined }
+    const pending: Pending = {
+      sequence,
+      bytes,
+      listener,
+      parts,
+      crc: undefined,
+      onlyInTerm,
+      wasSent: false,
+      firstRun: 0,
+      deadline: undefined,
+    }
     pending.deadline = deadlines.at(deadlineMs, () => {
       this.#onPatienceOver(pending)
     })
@@ -139,6 +154,7 @@ export class Proposer {
     if (applied.node !== node || applied.incarnation !== incarnation) return
     assert(applied.sequence <= this.#lastSequence, 'applied-future-sequence', applied.sequence, this.#lastSequence)
     this.#hasProgressed = true
+    this.#isLeaderFull = false
     for (
       let first = this.#pending[this.#head];
       first !== undefined && first.sequence <= applied.sequence;
@@ -164,6 +180,7 @@ export class Proposer {
     if (term === this.#term && leaderId === this.#leaderId) return
     this.#term = term
     this.#leaderId = leaderId
+    this.#isLeaderFull = false
     this.#pauseUntilMs = -Infinity
     this.#dropOutlived(term, leaderId === this.#options.node)
     this.#restart()
@@ -198,8 +215,22 @@ export class Proposer {
     }
     // What was still on its way of an earlier run is refused too, and means nothing.
     if (frame.run !== this.#run) return
-    if (frame.reason !== 'gap') this.#pause()
+    if (frame.reason === 'full') this.#takeBack(frame.sequence)
+    if (frame.reason !== 'gap') this.#pause(frame.reason)
     this.#restart()
+  }
+
+  /** The leader has no room, and took nothing of the present run from this sequence on: what was never sent before is surely in no log. */
+  #takeBack(fromSequence: number): void {
+    for (const pending of this.#pending.slice(this.#head, this.#next)) {
+      if (pending.sequence < fromSequence || pending.firstRun !== this.#run) continue
+      pending.wasSent = false
+      pending.firstRun = 0
+      if (pending.parts !== undefined) continue
+      this.#voids++
+      pending.listener({ kind: 'rejected', reason: 'full' })
+    }
+    this.#dropVoid()
   }
 
   status(): ProposerStatus {
@@ -208,6 +239,7 @@ export class Proposer {
       pendingBytes: this.#bytes,
       lastSequence: this.#lastSequence,
       restarts: this.#restarts,
+      fullRefusals: this.#fullRefusals,
     }
   }
 
@@ -219,8 +251,13 @@ export class Proposer {
     if (this.#head < this.#pending.length) this.#scheduleFlush()
   }
 
-  #pause(): void {
-    this.#pauseUntilMs = this.#options.clock.nowMs() + this.#limits.refusedPauseMs
+  #pause(reason?: FrameRefusalReason): void {
+    const { refusedPauseMs, fullPauseMs } = this.#limits
+    if (reason === 'full') {
+      this.#isLeaderFull = true
+      this.#fullRefusals++
+    }
+    this.#pauseUntilMs = this.#options.clock.nowMs() + (reason === 'full' ? fullPauseMs : refusedPauseMs)
   }
 
   #scheduleFlush(): void {
@@ -256,7 +293,10 @@ export class Proposer {
         return
       }
       if (!this.#send(leader, batch)) return
-      for (const { pending } of batch) pending.wasSent = true
+      for (const { pending } of batch) {
+        if (!pending.wasSent) pending.firstRun = this.#run
+        pending.wasSent = true
+      }
       this.#next = end
     }
   }
@@ -289,10 +329,10 @@ export class Proposer {
       if (this.#lastSent === undefined) this.#run++
       const run = this.#run
       const fate = { isRefused: false }
-      gate.acceptOwn(node, incarnation, batch, () => {
+      gate.acceptOwn(node, incarnation, batch, reason => {
         fate.isRefused = true
         if (run !== this.#run) return
-        this.#pause()
+        this.#pause(reason)
         this.#restart()
       })
       if (fate.isRefused) return false
@@ -337,7 +377,8 @@ export class Proposer {
     this.#stopSending(pending)
     if (!pending.wasSent) this.#voids++
     const cause = this.#options.raft.leaderId === undefined ? 'noLeader' : 'noAnswer'
-    pending.listener(pending.wasSent ? { kind: 'unknown', cause } : { kind: 'rejected', reason: 'unsent' })
+    const reason = this.#isLeaderFull ? 'full' : 'unsent'
+    pending.listener(pending.wasSent ? { kind: 'unknown', cause } : { kind: 'rejected', reason })
     this.#dropVoid()
   }
 

@@ -80,8 +80,13 @@ export interface NodeSettings {
   readonly catchUp?: Partial<CatchUpSettings>
   /** How fast the log is read again in search of rot; undefined = never. */
   readonly scrubBytesPerSecond?: number
-  /** How Raft cuts and pipelines what it sends; undefined = the defaults. Simulated worlds take tiny slices. */
-  readonly replication?: Partial<Pick<RaftConfig, 'sliceBytesMax' | 'inflightSlicesMax' | 'inflightBytesMax'>>
+  /** How Raft cuts and pipelines what it sends, and how much a leader takes on; undefined = the defaults. Simulated worlds take tiny slices and pools. */
+  readonly replication?: Partial<
+    Pick<
+      RaftConfig,
+      'sliceBytesMax' | 'inflightSlicesMax' | 'inflightBytesMax' | 'unwrittenBytesMax' | 'uncommittedBytesMax' | 'unappliedBytesMax'
+    >
+  >
 }
 
 export interface UpgradeSettings {

@@ -39,7 +39,7 @@ export function raftView(raft: () => RaftNode, clock: Clock): BrokerRaft {
       })
       if (refused === undefined) return true
       if (!isPassing(refused)) return false
-      rejected('busy')
+      rejected(refused === 'busy' ? 'full' : 'busy')
       return true
     },
     sendToPeer: (peer, buffers) => raft().sendToPeer(nodeId(peer), buffers),

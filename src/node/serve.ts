@@ -239,6 +239,9 @@ function logTrace(log: Logger, event: RaftTraceEvent): void {
       return log.warn({ peer: event.peer, problem: event.problem }, 'a frame from a peer is damaged; connection closed')
     case 'link':
       return log.debug({ peer: event.peer, channel: event.channel }, event.what)
+    // Many in a second, perhaps: status counts them.
+    case 'full':
+      return log.debug({ pool: event.pool, bytes: event.bytes }, 'no room for a proposal')
     case 'refusal':
       return log.debug({ code: event.code }, 'refused')
   }

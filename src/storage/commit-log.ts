@@ -330,6 +330,22 @@ export class CommitLog implements LogStorage {
     return { prev, lastIndex: last, runs: sliceRuns(this.#runs, fromIndex, last), bytes, lastWallMs, buffers }
   }
 
+  bytesBehind(index: LogIndex): number {
+    if (index >= this.#last.index) return 0
+    const next = index + 1
+    let bytes = 0
+    for (let i = this.#segments.length - 1; i >= 0; i--) {
+      const segment = mustExist(this.#segments[i], 'segment')
+      if (segment.firstIndex > next) {
+        bytes += segment.endPosition - segmentHeaderBytes
+        continue
+      }
+      const slab = this.#tail.find(next)
+      return bytes + segment.endPosition - (slab === undefined ? segment.positionNear(next) : slab.filePosition + slab.startOf(next))
+    }
+    return bytes
+  }
+
   entry(index: LogIndex): StoredEntry {
     const place = this.#placeOf(index)
     const { view } = place

@@ -181,6 +181,11 @@ export class Segment {
     return low
   }
 
+  /** At or a little before where an entry of this segment begins. */
+  positionNear(index: number): number {
+    return this.point(this.pointBefore(index)).position
+  }
+
   /** Forgets everything from `index` on, which began at `position`. */
   truncate(index: number, position: number): void {
     assert(index >= this.firstIndex, 'truncate-segment', index, this.firstIndex)

@@ -3,6 +3,7 @@ import type { LogIndex, RecordBlock } from '../../raft/index.ts'
 import { originId } from '../../raft/index.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { pointSpacingBytes } from '../../src/storage/segment.ts'
 import { append, bodyOf, entryBody, StorageRig, rigLimits } from './rig.ts'
 
 function index(n: number): LogIndex {
@@ -381,6 +382,28 @@ describe('memory', () => {
     append(opened, 1, 1, 200)
     rig.flush(opened)
     expectEntry(opened, 101, 1, 200)
+  })
+
+  it('knows how many bytes lie behind an entry, over segments and whatever is in memory, and reads nothing for it', () => {
+    const rig = new StorageRig('behind')
+    const opened = rig.open()
+    append(opened, 1, 200, 700)
+    rig.flush(opened)
+    append(opened, 1, 50, 700)
+    const { log } = opened
+    const size = log.recordBytes(700)
+    const { blockReads } = log.status()
+    expect(log.segments.length).toBeGreaterThan(3)
+    for (let n = 0; n <= 250; n += 10) {
+      const bytes = log.bytesBehind(index(n))
+      expect(bytes).toBeGreaterThanOrEqual((250 - n) * size)
+      expect(bytes).toBeLessThanOrEqual((250 - n) * size + pointSpacingBytes)
+    }
+    expect(log.bytesBehind(index(249))).toBe(size)
+    expect(log.bytesBehind(index(250))).toBe(0)
+    expect(log.status().blockReads).toBe(blockReads)
+    log.truncateFrom(index(241))
+    expect(log.bytesBehind(index(230))).toBe(10 * size)
   })
 
   it('keeps what is not on disk, however much that is', () => {

@@ -78,7 +78,7 @@ export const brokerMutants: readonly Mutant[] = [
     id: 'Y03',
     what: 'what was sent and got no answer is called refused for certain',
     file: 'src/broker/proposer.ts',
-    find: `pending.listener(pending.wasSent ? { kind: 'unknown', cause } : { kind: 'rejected', reason: 'unsent' })`,
+    find: `pending.listener(pending.wasSent ? { kind: 'unknown', cause } : { kind: 'rejected', reason })`,
     replace: `pending.listener(pending.wasSent && cause === 'noLeader' && pending.sequence < 0 ? { kind: 'unknown', cause } : { kind: 'rejected', reason: 'broken' })`,
     expected: ['A45'],
     open: 'not hunted yet',

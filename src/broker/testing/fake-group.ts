@@ -41,8 +41,8 @@ export class FakeNode implements BrokerRaft {
   featureLevelMax = oldestLevel
   /** Applies nothing while set: a node that lags. */
   isHeld = false
-  /** Refuses proposals as busy. */
-  isBusy = false
+  /** Has no room for proposals. */
+  isFull = false
   /** Takes proposals and says only later that it did not. */
   rejectsLater = false
 
@@ -55,9 +55,9 @@ export class FakeNode implements BrokerRaft {
     return this.leaderId === this.id
   }
 
-  propose(bodies: readonly Body[], rejected: (reason: 'busy' | 'notLeader') => void): boolean {
+  propose(bodies: readonly Body[], rejected: (reason: 'full' | 'busy' | 'notLeader') => void): boolean {
     if (!this.isLeader || this.#group.leader !== this.id) return false
-    if (this.isBusy) rejected('busy')
+    if (this.isFull) rejected('full')
     else if (this.rejectsLater) this.#group.clock.setTimer(hopMs, () => rejected('busy'))
     else for (const body of bodies) this.#group.append(this.term, body)
     return true
