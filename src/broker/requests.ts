@@ -365,6 +365,15 @@ export interface DiskReport {
   readonly segments: number
 }
 
+export interface RecoveredReport {
+  /** ISO 8601, UTC. */
+  readonly at: string
+  /** What others had acknowledged behind this entry is lost. */
+  readonly lastIndex: number
+  /** The entry that made it the only voter. */
+  readonly index: number
+}
+
 export interface NodeReport {
   readonly node: number
   readonly role: string
@@ -387,6 +396,8 @@ export interface NodeReport {
   readonly logBytes: number
   /** undefined = it does not say. */
   readonly disk: DiskReport | undefined
+  /** The last time that this directory was made the whole group by force (`raftmq recover`). */
+  readonly recovered?: RecoveredReport
   readonly clients: number
   readonly loopStallMsMax: number
   /** State digest as hex, at this index. */

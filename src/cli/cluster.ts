@@ -57,7 +57,7 @@ export function statusScreen(status: ClusterStatus): string {
     node.uptimeMs ? durationShown(node.uptimeMs) : '-',
   ])
   const columns = ['node', 'role', 'clients at', 'term', 'applied', 'durable', 'lag', 'sync p99', 'clients', 'log', 'disk', 'memory', 'up']
-  return [head, '', table(columns, rows), '', ...lastChange(nodes, nameOf)].join('\n')
+  return [head, '', table(columns, rows), '', ...recoveries(nodes), ...lastChange(nodes, nameOf)].join('\n')
 }
 
 /** How full its disk is; in colour when that has consequences. */
@@ -87,6 +87,20 @@ function roleShown(node: NodeStatus, answeredBy: number): string {
   if (!isHere) return paint('red', role === '' ? 'unreachable' : `unreachable, was ${role}`)
   if (node.isUp === false) return paint('yellow', `${role === '' ? 'unknown' : role}, counts as down`)
   return role === 'leader' ? paint('green', role) : role
+}
+
+/** What an operator did by force stays in sight. */
+function recoveries(nodes: readonly NodeStatus[]): string[] {
+  return nodes.flatMap(({ name, recovered }) =>
+    recovered?.at
+      ? [
+          paint(
+            'yellow',
+            `${name ?? ''} was made the whole group by raftmq recover on ${recovered.at}: what others had acknowledged behind entry ${count(recovered.lastIndex ?? 0)} is lost`,
+          ),
+        ]
+      : [],
+  )
 }
 
 /** The newest change of leadership that any node tells of, and why. */
@@ -163,6 +177,9 @@ function nodeJson(node: NodeStatus): Record<string, unknown> {
     digest: node.digest ?? '',
     digestIndex: node.digestIndex ?? 0,
     dataDirectory: node.dataDirectory ?? '',
+    ...(node.recovered?.at
+      ? { recovered: { at: node.recovered.at, lastIndex: node.recovered.lastIndex ?? 0, index: node.recovered.index ?? 0 } }
+      : {}),
     processId: node.processId ?? 0,
     roleChanges: (node.roleChanges ?? []).map(change => ({
       ageMs: change.ageMs ?? 0,

@@ -13,6 +13,7 @@ import type { DemoOptions } from './demo.ts'
 import type { DevOptions } from './dev.ts'
 import { CliError, ExitCode, exitCodeHelp } from './exit.ts'
 import type { ProduceOptions } from './produce.ts'
+import type { RecoverCommandOptions } from './recover.ts'
 import type { RemoteOptions } from './remote.ts'
 import type { StartOptions } from './start.ts'
 import type { CreateTopicOptions, DeleteTopicOptions } from './topic.ts'
@@ -75,6 +76,25 @@ function addServing(program: Command): void {
     .requiredOption('-c, --config <file>', 'the cluster.yaml that all nodes share')
     .addOption(new Option('--node <name>', 'which of its nodes this is').env('RAFTMQ_NODE'))
     .action(async (options: StartOptions) => (await import('./start.ts')).start(options))
+  program
+    .command('recover')
+    .description('the majority is lost for good: makes this stopped node the whole group; says what may be lost, then asks')
+    .requiredOption('-c, --config <file>', 'the cluster.yaml that all nodes share')
+    .addOption(new Option('--node <name>', 'which of its nodes is left').env('RAFTMQ_NODE'))
+    .option('--dry-run', 'only say what is there and what may be lost')
+    .option('--yes', 'ask no question; wants --may-lose-after')
+    .option('--may-lose-after <index>', 'the last entry that is kept, as --dry-run shows it', integer(0, Number.MAX_SAFE_INTEGER))
+    .option('--force', 'although a majority seems to be there, or this node had no vote')
+    .addOption(format())
+    .addHelpText(
+      'after',
+      examples(
+        'raftmq recover -c cluster.yaml --node n3 --dry-run',
+        'raftmq recover -c cluster.yaml --node n3',
+        'raftmq recover -c cluster.yaml --node n3 --yes --may-lose-after 48213 -o json',
+      ),
+    )
+    .action(async (options: RecoverCommandOptions) => (await import('./recover.ts')).recover(options))
   const cluster = program.command('cluster').description('look at the cluster, say who leads, and who belongs to it')
   remote(cluster.command('status').description('nodes, roles, indexes, disks: one screen'))
     .addHelpText('after', examples('raftmq cluster status', 'raftmq cluster status -o json | jq .leader'))

@@ -23,7 +23,7 @@ import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo, DigestLarge } from '../broker/broker.ts'
 import type { Leadership } from '../broker/leadership.ts'
 import { DiskWatch, type DiskLimits } from '../broker/disk-watch.ts'
-import type { NodeReport } from '../broker/requests.ts'
+import type { NodeReport, RecoveredReport } from '../broker/requests.ts'
 import type { RetainedLog, RetentionSettings } from '../broker/retention-watch.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
@@ -36,6 +36,7 @@ import { digestText } from '../state/digest.ts'
 import type { CheckpointStore, LoadedCheckpoint } from '../state/store.ts'
 import { logLimits } from '../storage/log-limits.ts'
 import { logDirectoryName, openLog, type OpenedLog } from '../storage/open-log.ts'
+import { readRecoveryRecords } from '../storage/recovery-record.ts'
 import type { Staging } from '../storage/snapshot/staging.ts'
 import { CatchUp, defaultCatchUp, type CatchUpSettings } from './catch-up.ts'
 import { Checkpointer } from './checkpointer.ts'
@@ -157,6 +158,7 @@ export class BrokerNode {
   #logBytesApplied = 0
   readonly #levelMax: number
   #leadership: LeadershipNews = { term: 0, leader: undefined, isLeader: false }
+  readonly #recovered: RecoveredReport | undefined
   #isStopped = false
   #isRemoved = false
   /** Where this node's state was found to differ from the others', until the rebuilt one has passed there. */
@@ -179,6 +181,7 @@ export class BrokerNode {
       ...(options.note === undefined ? {} : { note: options.note }),
       ...(loaded === undefined ? {} : { appliedIndex: loaded.appliedIndex }),
     })
+    this.#recovered = lastRecovery(seams.disk, config.dataDirectory)
     this.#levelMax = Math.min(config.upgrade?.levelMax ?? newestLevel, newestLevel)
     this.#state = openState({
       levelMax: this.#levelMax,
@@ -304,6 +307,7 @@ export class BrokerNode {
       featureLevelMax: this.#levelMax,
       ...own,
       dataDirectory: this.#options.config.dataDirectory,
+      ...(this.#recovered === undefined ? {} : { recovered: this.#recovered }),
       logBytes: this.#logBytesApplied,
       disk: this.#diskReport(),
       digest: digestText(machine.digest()),
@@ -513,6 +517,11 @@ export class BrokerNode {
       entriesPerSync: syncs === 0 ? 0 : (entries - rates.entries) / syncs,
     }
   }
+}
+
+function lastRecovery(disk: Disk, dataDirectory: string): RecoveredReport | undefined {
+  const record = readRecoveryRecords(disk, dataDirectory).at(-1)
+  return record && { at: record.at, lastIndex: record.before.lastIndex, index: record.after.index }
 }
 
 function makeDiskWatch({ retention, dataDirectory }: NodeSettings, { clock, disk }: Seams): DiskWatch | undefined {

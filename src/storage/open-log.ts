@@ -175,7 +175,8 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
     )
   }
   const directoryId = newDirectoryId(random)
-  const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record: { ...firstHardState, incarnation: 1 } })
+  const record = { ...firstHardState, incarnation: firstIncarnation(clock.wallMs()) }
+  const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record })
   writeDataDirectory(disk, dataDirectory, identity, directoryId)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
   const recovered = { segments: [], last: chainOrigin, runs: [], baseMembership: undefined }
@@ -191,6 +192,19 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
     repair,
     notes: [`${dataDirectory}: a new data directory`],
   }
+}
+
+/** The first moment of 2025, UTC. */
+const incarnationEpochMs = 1_735_689_600_000
+/** Half of what a session's number has room for: the other half is for restarts. */
+const firstIncarnationMax = 2 ** 29
+
+/**
+ * A new directory does not count its restarts from 1: the log may hold proposals of an earlier directory of this number, and they must not look like
+ * ours when they are applied here. Nobody starts a node more than once a second for long, so the second of its making is above all that was counted.
+ */
+export function firstIncarnation(wallMs: number): number {
+  return Math.min(firstIncarnationMax, Math.max(1, Math.floor((wallMs - incarnationEpochMs) / 1_000)))
 }
 
 function mustReadHardState(disk: Disk, dataDirectory: string, directoryId: Uint8Array): { record: HardStateRecord; isSlotLost: boolean } {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LogIndex, Term } from '../../raft/index.ts'
 import { decodeSlot, encodeSlot, firstHardState, markIntervalBytes, slotBytes, slotSpacingBytes } from '../../src/storage/hard-state.ts'
-import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { firstIncarnation, type OpenedLog } from '../../src/storage/open-log.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
 
 const path = `${rigDirectory}/hard-state`
@@ -139,6 +139,14 @@ describe('the hard state', () => {
       expect(rig.open().recovered.incarnation).toBe(start)
       rig.cutPower()
     }
+  })
+
+  it('of a new directory counts on from where no earlier directory of that number can have counted', () => {
+    expect(firstIncarnation(0)).toBe(1)
+    const wallMs = Date.UTC(2026, 10, 21)
+    expect(firstIncarnation(wallMs)).toBe((wallMs - Date.UTC(2025, 0, 1)) / 1_000)
+    expect(firstIncarnation(wallMs + 60_000)).toBe(firstIncarnation(wallMs) + 60)
+    expect(firstIncarnation(Number.MAX_SAFE_INTEGER)).toBe(2 ** 29)
   })
 
   it('of a new directory is held back like after a torn tail', () => {

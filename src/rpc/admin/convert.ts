@@ -109,6 +109,7 @@ export function nodeOf(node: ClusterNode, commitIndex: number): raftmq.v1.NodeSt
     ...{ role, term, firstIndex, appliedIndex, durableIndex, lastIndex, uncommittedBytes },
     ...{ incarnation, version, processId, uptimeMs, rssBytes, dataDirectory, logBytes, clients, digest, digestIndex, featureLevelMax },
     ...(report.disk === undefined ? {} : { disk: report.disk }),
+    ...(report.recovered === undefined ? {} : { recovered: report.recovered }),
     leader: leader ?? 0,
     commitIndex: committed,
     lag: Math.max(0, commitIndex - appliedIndex),
