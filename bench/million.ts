@@ -98,7 +98,8 @@ async function measureMillion(options: Options, progress: (line: string) => void
     await new Promise(done => setTimeout(done, leftMs))
     for (const { name } of cluster.nodes) cluster.setCut(name, false)
     const healedMs = performance.now()
-    await cluster.waitForLeader(20_000)
+    // Answered by a quorum: the outage is over.
+    await stillInFlight(ask, groups)
     const termBefore = await termOf(ask)
     while ((await stillInFlight(ask, groups)) > 0) await new Promise(done => setTimeout(done, 250))
     return {
