@@ -1,3 +1,4 @@
+/** The table by itself; each row on a disk: test/storage/recovery.test.ts, which fails when a row has no test of its own. */
 import { describe, expect, it } from 'vitest'
 import type { RecordProblem } from './record.ts'
 import { judge, recoveryTable } from './recovery-verdict.ts'

@@ -6,8 +6,10 @@ import type { Disk } from '../../src/platform/disk.ts'
 import { encodeVersion } from '../../src/storage/data-directory.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
+import { recoveryTable } from '../../src/storage/recovery-verdict.ts'
 import { segmentHeaderBytes, segmentName } from '../../src/storage/segment.ts'
 import { decodeSidecar } from '../../src/storage/sidecar.ts'
+import { StorageError } from '../../src/storage/storage-error.ts'
 import { append, rigDirectory, rigIdentity, StorageRig } from './rig.ts'
 
 const bodyBytes = 152
@@ -58,13 +60,41 @@ function overwrite(rig: StorageRig, path: string, position: number, bytes: Uint8
   edit(rig, disk => disk.open(path, { create: false }).writeSync(bytes, position))
 }
 
+/** Rows of the table that a test below shows on a disk. */
+const shown = new Set<string>()
+
+/** A test of one row. `body` gives what was said of it: the sentence names the row, where it has one. */
+function row(name: string, consequence: string, body: () => string): void {
+  const decided = mustExist(
+    recoveryTable.find(known => known.name === name),
+    'no-such-row',
+  )
+  shown.add(name)
+  it(`${name}: ${consequence}`, () => {
+    const said = body()
+    const named = recoveryTable.filter(known => said.includes(`(${known.name})`)).map(known => known.name)
+    expect(named).toEqual(decided.verdict === 'clean' ? [] : [name])
+  })
+}
+
+/** Why a start is refused. */
+function refusalOf(rig: StorageRig): string {
+  try {
+    rig.open()
+  } catch (error) {
+    if (error instanceof StorageError) return error.message
+    throw error
+  }
+  return 'not refused'
+}
+
 describe('recovery finds', () => {
-  it('a clean end: nothing is cut off, nothing is held against the node', () => {
+  row('nothing written behind the last record', 'nothing is cut off, nothing is held against the node', () => {
     const rig = rigWith(20, 10)
     rig.open().hardState.trustRestored('tail')
     rig.settle()
     rig.kill()
-    const { recovered, log } = rig.open()
+    const { recovered, log, notes } = rig.open()
     expect(recovered).toMatchObject({
       last: { term: 1, index: 20 },
       firstIndex: 1,
@@ -74,9 +104,10 @@ describe('recovery finds', () => {
     })
     expect(recovered.runs).toEqual([{ firstIndex: 1, term: 1 }])
     expect(log.hasUnflushed).toBe(false)
+    return notes.join()
   })
 
-  it('a damaged record above the mark with nothing proven behind it: cut off, and remembered until trust is restored', () => {
+  row('damaged record above the mark, nothing proven behind it', 'cut off, and remembered until trust is restored', () => {
     const rig = rigWith(20, 10)
     rig.open().hardState.trustRestored('tail')
     rig.settle()
@@ -96,6 +127,7 @@ describe('recovery finds', () => {
     rig.settle()
     rig.kill()
     expect(rig.open().recovered).toMatchObject({ last: { index: 23 }, hasTornTail: false })
+    return opened.notes.join()
   })
 
   it('a damaged header above the mark: torn, whatever lies behind', () => {
@@ -104,38 +136,40 @@ describe('recovery finds', () => {
     expect(rig.open().recovered.last.index).toBe(11)
   })
 
-  it('a damaged record above the mark with more good ones behind it than a flush can hold: rot, refused', () => {
+  row('bad record above the mark, later flushes behind it', 'more good ones than a flush can hold: rot, refused', () => {
     const rig = rigWith(40, 10)
     overwrite(rig, first, positionOf(12) + 60, Buffer.from('xxxx'))
-    expect(() => rig.open()).toThrow(
-      /record 12 at byte 2712 fails its body checksum \(bad record above the mark, later flushes behind it\)/,
-    )
+    const refusal = refusalOf(rig)
+    expect(refusal).toMatch(/record 12 at byte 2712 fails its body checksum /)
     // Twelve records do not fill two flushes: the same damage nearer to the end proves nothing.
     const near = rigWith(16, 10)
     overwrite(near, first, positionOf(12) + 60, Buffer.from('xxxx'))
     expect(near.open().recovered.last.index).toBe(11)
+    return refusal
   })
 
-  it('a damaged record at or below the mark: rot, refused, and nothing is changed', () => {
+  row('bad record at or below the durable mark', 'rot, refused, and nothing is changed', () => {
     const rig = rigWith(20, 10)
     overwrite(rig, first, positionOf(10) + 60, Buffer.from('xxxx'))
     const before = rig.disk.contentOf(first)
-    expect(() => rig.open()).toThrow(
+    const refusal = refusalOf(rig)
+    expect(refusal).toBe(
       `${first}: record 10 at byte 2312 fails its body checksum (bad record at or below the durable mark); ` +
         'entries 10..10 were on this disk, so nothing is cut off; restore the file or join as a new node',
     )
     expect(rig.disk.contentOf(first)).toEqual(before)
+    return refusal
   })
 
-  it('an end below the mark: rot, refused', () => {
+  row('log ends below the durable mark', 'rot, refused', () => {
     const rig = rigWith(20, 10)
     overwrite(rig, first, positionOf(9), new Uint8Array(recordHeaderBytes))
-    expect(() => rig.open()).toThrow(
-      /record 9 at byte 2112 is missing \(log ends below the durable mark\); entries 9..10 were on this disk/,
-    )
+    const refusal = refusalOf(rig)
+    expect(refusal).toMatch(/record 9 at byte 2112 is missing .*; entries 9..10 were on this disk/)
+    return refusal
   })
 
-  it('the leftover of a truncated suffix: not revived, though each of its records is whole', () => {
+  row('leftover of a truncated suffix behind the last record', 'not revived, though each of its records is whole', () => {
     const rig = new StorageRig('stale', limits)
     const opened = rig.open()
     append(opened, 1, 10, bodyBytes)
@@ -153,17 +187,22 @@ describe('recovery finds', () => {
     overwrite(rig, first, positionOf(6), Buffer.concat(stale?.buffers ?? []))
     const again = rig.open()
     expect(again.recovered).toMatchObject({ last: { term: 2, index: 5 }, hasTornTail: true })
-    expect(again.notes.join()).toMatch(/record 6 at byte \d+ does not fit the record before it; .*leftover of a truncated suffix/)
+    expect(again.notes.join()).toMatch(/record 6 at byte \d+ does not fit the record before it/)
+    return again.notes.join()
   })
 
-  it('a damaged record in a sealed segment: rot, refused, when the segment is scanned', () => {
+  row('bad record in a sealed segment', 'rot, refused, when the segment is scanned', () => {
     const { rig, segments } = rigWithSegments()
     const [sealed = ''] = segments
     overwrite(rig, sealed, segmentHeaderBytes + 100, Buffer.from('xxxx'))
     edit(rig, disk => disk.remove(sealed.replace('.log', '.idx')))
-    expect(() => rig.open()).toThrow(
-      /record 1 at byte 512 fails its body checksum \(bad record in a sealed segment\); entries 1..100 were on this disk/,
-    )
+    const refusal = refusalOf(rig)
+    expect(refusal).toMatch(/record 1 at byte 512 fails its body checksum .*; entries 1..100 were on this disk/)
+    return refusal
+  })
+
+  it('every row of the table, each shown by a test of its own', () => {
+    expect([...shown].sort()).toEqual(recoveryTable.map(({ name }) => name).sort())
   })
 
   it('rot in a sealed segment that was not scanned, when the entry is read: never handed out', () => {

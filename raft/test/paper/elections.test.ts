@@ -127,8 +127,8 @@ test('Figure 2: a candidate asks for votes, and counts its own, only when its ne
   const group = new Group()
   group.play('slow 1', 'campaign 1', 'deliver from=1 to=2 kind=preVote', 'deliver from=2 to=1 kind=preVoteReply')
   expect([group.role(1), group.mail('vote')]).toEqual(['candidate', []])
-  // Even if a grant came all the same.
-  group.play('tell 1 from=2 kind=voteReply term=1 granted')
+  // Even if grants of a majority came all the same.
+  group.play('tell 1 from=2 kind=voteReply term=1 granted', 'tell 1 from=3 kind=voteReply term=1 granted')
   expect(group.role(1)).toBe('candidate')
   group.play('sync 1')
   expect(group.role(1)).toBe('leader')
