@@ -70,7 +70,9 @@ export interface Member {
   /** Of its peer port; may be another one at its next start. */
   port: number
   readonly machine: MachineClock
-  readonly disk: GroupDisk
+  disk: GroupDisk
+  /** Which data directory is on the disk; another one after a `wipe`. */
+  directory: string
   process: SimProcess
   node: RaftNode
   log: LogStorage
@@ -93,6 +95,7 @@ export class RaftGroup {
   readonly trace: { atMs: number; who: NodeId; event: RaftTraceEvent }[] = []
   readonly #options: GroupOptions
   readonly #leaders = new Map<number, NodeId>()
+  #directories = 0
   /** What has been applied anywhere, by index: never two things. */
   readonly #history = new Map<number, string>()
 
@@ -171,6 +174,16 @@ export class RaftGroup {
     this.#boot(member)
   }
 
+  /** The machine's disk is lost: at its next start the node finds nothing, in a directory that is another one. */
+  wipe(id: NodeId): void {
+    const member = this.member(id)
+    this.kill(id)
+    member.disk = this.#newDisk(id)
+    // As storage does it: a new directory counts on where the lost one can not have come.
+    if (member.disk instanceof MemoryDisk) member.disk.memory.incarnation = 1_000
+    member.directory = this.#newDirectory(id)
+  }
+
   /** As the group is to know it. */
   describe({ id, host, port }: Member): GroupMember {
     return { id, name: `n${id}`, address: `${host}:${port}`, clientAddress: '' }
@@ -204,6 +217,7 @@ export class RaftGroup {
       port: peerPort,
       machine,
       disk: this.#newDisk(id),
+      directory: this.#newDirectory(id),
       process,
       node: blank,
       log: blank,
@@ -213,6 +227,10 @@ export class RaftGroup {
       fatal: undefined,
       view: undefined,
     }
+  }
+
+  #newDirectory(id: NodeId): string {
+    return Buffer.from(this.random.stream('directory', id, (this.#directories += 1)).bytes(16)).toString('hex')
   }
 
   #newDisk(id: NodeId): GroupDisk {
@@ -240,7 +258,7 @@ export class RaftGroup {
       random: draws,
       network: this.network.forProcess(process, host),
       listen: { host, port: member.port },
-      self: this.describe(member),
+      self: { ...this.describe(member), directory: member.directory },
       clusterName: 'test',
       log,
       hardState,

@@ -99,12 +99,13 @@ describe('messages between peers', () => {
   })
 
   it('begin with a hello that says who is there', () => {
-    const place = { name: 'n3', address: 'h3:9876', clientAddress: 'h3:8081', membershipIndex: 12 }
+    const place = { name: 'n3', address: 'h3:9876', clientAddress: 'h3:8081', membershipIndex: 12, directory: '00ff'.repeat(8) }
     const hello = { clusterName: 'c', node: 3, incarnation: 7, featureLevel: 1, channel: 'data' as const, targetNode: 2, ...place }
     expect(readOne(encodeHello(hello))).toEqual({ kind: 'hello', hello })
     expect(readOne(encodeHello({ ...hello, channel: 'control' }))).toEqual({ kind: 'hello', hello: { ...hello, channel: 'control' } })
-    expect(readOne(encodeHelloRefused('no'))).toEqual({ kind: 'helloRefused', reason: 'no', removedAt: 0 })
-    expect(readOne(encodeHelloRefused('gone', 9))).toEqual({ kind: 'helloRefused', reason: 'gone', removedAt: 9 })
+    expect(readOne(encodeHelloRefused('no'))).toEqual({ kind: 'helloRefused', reason: 'no', removedAt: 0, isOtherDirectory: false })
+    const gone = { removedAt: 9, isOtherDirectory: true }
+    expect(readOne(encodeHelloRefused('gone', gone))).toEqual({ kind: 'helloRefused', reason: 'gone', ...gone })
     expect(readOne(encodePing())).toEqual({ kind: 'ping' })
   })
 
@@ -153,6 +154,7 @@ describe('messages between peers', () => {
       address: '',
       clientAddress: '',
       membershipIndex: 0,
+      directory: '',
     }
     expect(readOne(encodeHello(hello)).kind).toBe('malformed')
   })

@@ -56,6 +56,8 @@ export interface Hello {
   readonly clientAddress: string
   /** Of the newest committed membership that the sender knows. */
   readonly membershipIndex: number
+  /** The sender's data directory, as hex; empty from a build that does not say. */
+  readonly directory: string
 }
 
 /** A message whose frame needs no records. */
@@ -89,7 +91,7 @@ export type PeerFrame =
   | { readonly kind: 'repairRecords'; readonly answer: RepairRecords; readonly records: Uint8Array }
   | { readonly kind: 'hello'; readonly hello: Hello }
   /** `removedAt`: the committed membership by which the refused one was removed; 0 = another reason. */
-  | { readonly kind: 'helloRefused'; readonly reason: string; readonly removedAt: number }
+  | { readonly kind: 'helloRefused'; readonly reason: string; readonly removedAt: number; readonly isOtherDirectory: boolean }
   | { readonly kind: 'ping' }
   | { readonly kind: 'pong' }
   | { readonly kind: 'message'; readonly message: PlainMessage }
@@ -99,6 +101,7 @@ export type PeerFrame =
 
 const noBytes = new Uint8Array(0)
 const maxNameLength = 255
+const directoryIdBytes = 16
 
 const { CONTROL, DATA, BULK } = proto.Hello.Channel
 const channelNumbers: Readonly<Record<Channel, raftmq.v1.Hello.Channel>> = { control: CONTROL, data: DATA, bulk: BULK }
@@ -109,11 +112,13 @@ const channelNames = new Map<number, Channel>([
 ])
 
 export function encodeHello(hello: Hello): Uint8Array {
-  return frameHead(FrameKind.hello, proto.Hello.encode({ ...hello, channel: channelNumbers[hello.channel] }).finish())
+  const directoryId = Buffer.from(hello.directory, 'hex')
+  return frameHead(FrameKind.hello, proto.Hello.encode({ ...hello, directoryId, channel: channelNumbers[hello.channel] }).finish())
 }
 
-export function encodeHelloRefused(reason: string, removedAt = 0): Uint8Array {
-  return frameHead(FrameKind.helloRefused, proto.HelloRefused.encode({ reason: reason.slice(0, maxNameLength), removedAt }).finish())
+export function encodeHelloRefused(text: string, { removedAt = 0, isOtherDirectory = false } = {}): Uint8Array {
+  const reason = text.slice(0, maxNameLength)
+  return frameHead(FrameKind.helloRefused, proto.HelloRefused.encode({ reason, removedAt, otherDirectory: isOtherDirectory }).finish())
 }
 
 /** Are you there? */
@@ -322,7 +327,8 @@ function decodeRare(kind: number, header: Uint8Array): PeerFrame {
       return decodeHello(header)
     case FrameKind.helloRefused: {
       const m = proto.HelloRefused.decode(header)
-      return { kind: 'helloRefused', reason: m.reason.slice(0, maxNameLength), removedAt: indexOf(m.removedAt) }
+      const reason = m.reason.slice(0, maxNameLength)
+      return { kind: 'helloRefused', reason, removedAt: indexOf(m.removedAt), isOtherDirectory: m.otherDirectory }
     }
     case FrameKind.ping:
       return header.length === 0 ? { kind: 'ping' } : malformed('a ping with a header')
@@ -351,6 +357,7 @@ function decodeHello(header: Uint8Array): PeerFrame {
     address: m.address.slice(0, maxNameLength),
     clientAddress: m.clientAddress.slice(0, maxNameLength),
     membershipIndex: indexOf(m.membershipIndex),
+    directory: Buffer.from(m.directoryId.subarray(0, directoryIdBytes)).toString('hex'),
   }
   return { kind: 'hello', hello }
 }

@@ -94,6 +94,8 @@ function withoutGoal(now: Membership): Membership | RejectReason {
 function updated(now: Membership, member: Member): Membership | RejectReason {
   const known = memberOf(now, member.id)
   if (known === undefined) return 'notMember'
+  // Another directory is another memory: it comes in through a removal.
+  if (known.directory !== undefined && known.directory !== member.directory) return 'invalid'
   const next = { ...now, members: now.members.map(other => (other.id === member.id ? member : other)) }
   return problemOfMembership(next) === undefined ? next : 'invalid'
 }

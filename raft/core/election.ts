@@ -138,9 +138,18 @@ function answerPreVote(node: NodeState, to: NodeId, round: number, last: EntryId
   send(node, to, { kind: 'preVoteReply', term: node.term, granted, round, isConditional: isConditionalFor(node, last) })
 }
 
+/**
+ * A member told us that we are out, and we hold nothing that could show otherwise: our number votes with another directory, or not at all. Two that lost
+ * theirs must not begin the group anew among themselves.
+ */
+function hasNoSay({ toldRemovedAt, log }: NodeState): boolean {
+  return toldRemovedAt !== undefined && log.lastIndex === 0
+}
+
 function whyNoPreVote(node: NodeState, from: NodeId, request: PreVote): Refusal | undefined {
   const { role } = node
   if (request.term < node.term) return 'R-02-stale-term'
+  if (hasNoSay(node)) return 'R-27-removed'
   if (node.voteWithheldAt !== undefined) return 'R-05-vote-withheld'
   if (compareLogEnds(request.last, lastId(node.log)) < 0) return 'R-07-log-behind'
   if (isLeaseAlive(node, from) && !(request.leaderLost && node.hasLostLeader)) {
@@ -265,6 +274,7 @@ function isHandover({ role, term }: NodeState, from: NodeId, request: Vote): boo
 
 function whyNoVote(node: NodeState, from: NodeId, request: Vote): Refusal | undefined {
   if (request.term < node.term) return 'R-02-stale-term'
+  if (hasNoSay(node)) return 'R-27-removed'
   if (node.voteWithheldAt !== undefined) return 'R-05-vote-withheld'
   if (node.votedFor !== undefined && node.votedFor !== from) return 'R-06-voted-for-another'
   if (node.role.leaderId !== undefined && node.role.leaderId !== from) return 'R-04-lease'

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { applyChange } from './changing.ts'
 import type { NodeId } from './ids.ts'
 import {
   decodeMembership,
@@ -26,6 +27,24 @@ describe('a membership', () => {
     }
     expect([three, catchUp, joint, farewell].map(phaseOf)).toEqual(['steady', 'catchUp', 'joint', 'steady'])
     expect([isElector(joint, 3 as NodeId), isLearner(catchUp, 4 as NodeId), wasRemoved(farewell, 3 as NodeId)]).toEqual([true, true, true])
+  })
+
+  it('names the data directory of a member once it is known, and is read by builds that know of none', () => {
+    const directory = '0123456789abcdef'.repeat(2)
+    const bound = { ...three, members: three.members.map(each => (each.id === 2 ? { ...each, directory } : each)) }
+    expect(decodeMembership(encodeMembership(bound))).toEqual({ kind: 'ok', membership: bound })
+    const text = new TextDecoder().decode(encodeMembership(bound))
+    expect(decodeMembership(new TextEncoder().encode(text.replace(directory, 'somewhere'))).kind).toBe('bad')
+    expect(new TextDecoder().decode(encodeMembership(three))).not.toContain('directory')
+  })
+
+  it('takes another address for a member, and the first word on its directory, but no other directory', () => {
+    const directory = 'a'.repeat(32)
+    const bound = applyChange(three, { kind: 'update', member: { ...member(2), directory } }) as Membership
+    expect(bound.members[1]).toEqual({ ...member(2), directory })
+    expect(applyChange(bound, { kind: 'update', member: { ...member(2), directory: 'b'.repeat(32) } })).toBe('invalid')
+    expect(applyChange(bound, { kind: 'update', member: member(2) })).toBe('invalid')
+    expect(applyChange(bound, { kind: 'update', member: { ...member(2), directory, address: 'h9:1' } })).not.toBe('invalid')
   })
 
   it('is refused with a sentence when the bytes are none', () => {

@@ -25,6 +25,11 @@ export interface Member {
   readonly address: string
   /** Where clients find it: `host:port`. Raft only carries it. */
   readonly clientAddress: string
+  /**
+   * Which data directory speaks for it, as hex: its memory of terms, votes and acknowledgements. Written once by the leader, from the member's own greeting;
+   * absent until then. Whoever comes under this number with another directory is not the one who voted.
+   */
+  readonly directory?: string
 }
 
 export interface Membership {
@@ -93,7 +98,13 @@ export function encodeMembership(membership: Membership): Uint8Array {
   const { members, voters, outgoing, goal, leaving, idMax } = membership
   const text = {
     format,
-    members: members.map(({ id, name, address, clientAddress }) => ({ id, name, address, clientAddress })),
+    members: members.map(({ id, name, address, clientAddress, directory }) => ({
+      id,
+      name,
+      address,
+      clientAddress,
+      ...(directory === undefined ? {} : { directory }),
+    })),
     voters,
     outgoing,
     goal: goal ?? [],
@@ -149,12 +160,15 @@ function isIds(value: unknown): value is NodeId[] {
 
 function memberFrom(value: unknown): Member | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { id, name, address, clientAddress } = value as Record<string, unknown>
+  const { id, name, address, clientAddress, directory } = value as Record<string, unknown>
   if (typeof id !== 'number' || typeof name !== 'string' || typeof address !== 'string' || typeof clientAddress !== 'string')
     return undefined
-  return { id: id as NodeId, name, address, clientAddress }
+  const known = { id: id as NodeId, name, address, clientAddress }
+  if (directory === undefined) return known
+  return typeof directory === 'string' && directoryPattern.test(directory) ? { ...known, directory } : undefined
 }
 
+const directoryPattern = /^[0-9a-f]{32}$/
 const textMax = 255
 
 /** What makes it no membership of any group; undefined when it is one. */

@@ -29,7 +29,7 @@ export const refusals = {
   'R-24-already-leading': 'a campaign wanted of a leader',
   'R-25-needs-snapshot': 'the peer needs entries that we have compacted away, or too many: it gets a snapshot',
   'R-26-no-vote-of-ours': 'an election would be due, and we are no voter',
-  'R-27-removed': 'an election would be due, and we were told that we are removed',
+  'R-27-removed': 'an election would be due, or a vote is asked of an empty log, and we were told that we are removed',
   'R-28-no-such-change': 'a change of membership that can not be, or not now',
   'R-40-transferring': 'a proposal to a leader that is handing over',
   'R-41-no-transfer': 'a wish to hand over that can not be begun',

@@ -23,6 +23,8 @@ export interface MembershipView {
   readonly at: MembershipAt
   readonly isCommitted: boolean
   readonly isRemoved: boolean
+  /** … and that because a member knows our number by another data directory. */
+  readonly isOtherDirectory: boolean
 }
 
 /** Calls into the application. None of them runs inside a call of the application into the node; each may call the node. */
@@ -53,6 +55,8 @@ export type RaftTraceEvent =
   | { readonly kind: 'refusal'; readonly code: string }
   | { readonly kind: 'link'; readonly peer: NodeId | undefined; readonly channel: Channel | undefined; readonly what: string }
   | { readonly kind: 'peerDied'; readonly peer: NodeId }
+  /** Refused: it came with another data directory than the membership knows. */
+  | { readonly kind: 'otherDirectory'; readonly peer: NodeId }
   | { readonly kind: 'stall'; readonly gapMs: number }
   /** As leader: this pool has no room for a proposal. */
   | { readonly kind: 'full'; readonly pool: PoolName; readonly bytes: number }

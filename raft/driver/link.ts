@@ -16,10 +16,11 @@ import type { DriverMetrics } from './metrics.ts'
 /** A hello is short, and a stranger gets no more room. */
 const greetingBytesMax = 2_048
 
-/** A sentence; and the membership by which the caller was removed, when that is the reason. */
+/** A sentence; and the membership by which the caller was removed, or is to have another data directory, when that is the reason. */
 export interface Unwelcome {
   readonly reason: string
   readonly removedAt?: number
+  readonly isOtherDirectory?: boolean
 }
 
 export interface LinkOwner {
@@ -33,8 +34,8 @@ export interface LinkOwner {
   helloFor(link: Link): Hello
   /** The other side said who it is. Why it is not welcome, if it is not. */
   greeted(link: Link, hello: Hello): Unwelcome | undefined
-  /** The other side says that we were removed from the group, by its membership of this index. */
-  toldRemoved(index: number): void
+  /** The other side says that by its membership of this index we were removed from the group, or that our number has another data directory. */
+  toldRemoved(index: number, isOtherDirectory: boolean): void
   /** The greeting is over: `link` is open both ways. */
   opened(link: Link): void
   frame(link: Link, kind: number, header: Uint8Array, payload: Uint8Array): void
@@ -190,7 +191,7 @@ export class Link {
   #greet(kind: number, header: Uint8Array, payload: Uint8Array): boolean {
     const frame = decodeFrame(kind, header, payload)
     if (frame.kind === 'helloRefused') {
-      if (frame.removedAt > 0) this.#owner.toldRemoved(frame.removedAt)
+      if (frame.removedAt > 0) this.#owner.toldRemoved(frame.removedAt, frame.isOtherDirectory)
       this.close(`refused by the peer: ${frame.reason}`)
       return false
     }
@@ -204,7 +205,7 @@ export class Link {
     const problem = this.#owner.greeted(this, frame.hello)
     if (problem !== undefined) {
       this.#owner.metrics.hellosRefused++
-      if (!this.isDialled) this.#connection?.write([encodeHelloRefused(problem.reason, problem.removedAt)])
+      if (!this.isDialled) this.#connection?.write([encodeHelloRefused(problem.reason, problem)])
       this.close(`not welcome: ${problem.reason}`)
       return false
     }

@@ -153,6 +153,11 @@ export class Loop {
     this.#membershipWatch.introduced(member)
   }
 
+  /** A member said that we are out of the group, and why. */
+  toldOut(isOtherDirectory: boolean): void {
+    this.#membershipWatch.toldOut(isOtherDirectory)
+  }
+
   /** Asks for a turn as soon as what is waiting has come in. */
   requestTurn(): void {
     if (this.#isTurnRequested || this.#isStopped) return

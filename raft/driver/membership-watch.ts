@@ -1,6 +1,7 @@
 /**
  * The driver's side of the membership: connections follow what is in force, the application hears of each change, and a member that says it lives somewhere
- * else than the log says gets its address in the log corrected by the leader. The number is the identity; an address is only where it was last.
+ * else than the log says gets its address in the log corrected by the leader. The number is the identity; an address is only where it was last; the data
+ * directory is the memory behind the number, written down when the member is first heard, and never changed (transport.ts lets no other one in).
  */
 import { assert } from '../../src/platform/assert.ts'
 import type { RaftCore } from '../core/core.ts'
@@ -16,7 +17,7 @@ import type { PeerAddress, Transport } from './transport.ts'
 
 export interface MembershipWatchOptions {
   readonly core: RaftCore
-  readonly transport: Pick<Transport, 'follow'>
+  readonly transport: Pick<Transport, 'follow' | 'isUp'>
   readonly app: Pick<RaftApp, 'membershipChanged'>
   readonly self: Member
   readonly join: readonly PeerAddress[]
@@ -28,12 +29,13 @@ export class MembershipWatch {
   readonly #options: MembershipWatchOptions
   readonly #introduced = new Map<NodeId, Member>()
   #told: MembershipView
+  #isOtherDirectory = false
 
   constructor(options: MembershipWatchOptions) {
     this.#options = options
     this.#introduced.set(options.self.id, options.self)
     // As the transport was made: only what changes from here on is news.
-    this.#told = { at: options.core.inspect().members.current, isCommitted: false, isRemoved: false }
+    this.#told = { at: options.core.inspect().members.current, isCommitted: false, isRemoved: false, isOtherDirectory: false }
   }
 
   /** A member said who and where it is. */
@@ -41,14 +43,22 @@ export class MembershipWatch {
     this.#introduced.set(member.id, member)
   }
 
+  /** A member said that we are out: because we were removed, or because our number has another directory. */
+  toldOut(isOtherDirectory: boolean): void {
+    this.#isOtherDirectory = isOtherDirectory
+  }
+
   /** After each turn. */
   tell(): void {
     const { core, transport, app } = this.#options
     const node = core.inspect()
     const at = node.members.current
-    const view = { at, isCommitted: at.index <= node.commitIndex, isRemoved: isRemoved(node) }
+    const isOut = isRemoved(node)
+    const isCommitted = at.index <= node.commitIndex
+    const view = { at, isCommitted, isRemoved: isOut, isOtherDirectory: isOut && this.#isOtherDirectory }
     const told = this.#told
-    if (told.at === at && told.isCommitted === view.isCommitted && told.isRemoved === view.isRemoved) return
+    const isKnown = told.isRemoved === isOut && told.isOtherDirectory === view.isOtherDirectory
+    if (told.at === at && told.isCommitted === isCommitted && isKnown) return
     this.#told = view
     if (told.at !== at) transport.follow(this.#addresses(at.membership))
     app.membershipChanged?.(view)
@@ -61,22 +71,33 @@ export class MembershipWatch {
     if (role.kind !== 'leader' || commitIndex < role.firstOwnIndex || members.current.index > commitIndex) return
     const { membership } = members.current
     for (const known of membership.members) {
-      const said = this.#introduced.get(known.id)
+      const said = this.#asItSaid(known)
       if (said === undefined || isSame(known, said) || parseAddress(said.address) === undefined) continue
       return this.#options.wish({ kind: 'update', member: said })
     }
   }
 
+  /** A directory is written down once, and only of who is here now: what an earlier process of the number said may be gone. */
+  #asItSaid(known: Member): Member | undefined {
+    const { self, transport } = this.#options
+    const said = this.#introduced.get(known.id)
+    if (said === undefined) return undefined
+    const { id, name, address, clientAddress } = said
+    const isHere = id === self.id || transport.isUp(id)
+    const directory = known.directory ?? (isHere ? said.directory : undefined)
+    return { id, name, address, clientAddress, ...(directory === undefined ? {} : { directory }) }
+  }
+
   #addresses(membership: Membership): PeerAddress[] {
     return dialled(membership, this.#options).map(peer => {
       const said = parseAddress(this.#introduced.get(peer.id)?.address ?? '')
-      return said === undefined ? peer : { id: peer.id, address: said }
+      return said === undefined ? peer : { ...peer, address: said }
     })
   }
 }
 
 function isSame(a: Member, b: Member): boolean {
-  return a.name === b.name && a.address === b.address && a.clientAddress === b.clientAddress
+  return a.name === b.name && a.address === b.address && a.clientAddress === b.clientAddress && a.directory === b.directory
 }
 
 /** Whom a node with this membership has connections with; without one it dials where it was told to join. */
@@ -86,11 +107,11 @@ export function dialled(
 ): PeerAddress[] {
   if (memberOf(membership, self.id) === undefined && membership.members.length === 0) return [...(join ?? [])]
   const peers: PeerAddress[] = []
-  for (const { id, address } of membership.members) {
+  for (const { id, address, directory } of membership.members) {
     if (id === self.id) continue
     const parsed = parseAddress(address)
     assert(parsed !== undefined, 'member-address', id, address)
-    peers.push({ id, address: parsed })
+    peers.push({ id, address: parsed, ...(directory === undefined ? {} : { directory }) })
   }
   return peers
 }

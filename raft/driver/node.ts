@@ -332,7 +332,11 @@ export class RaftNode {
           const { index, membership } = committedMembership(this.#core)
           return index > membershipIndex && wasRemoved(membership, node) && memberOf(membership, node) === undefined
         },
-        toldRemoved: index => this.#note({ kind: 'removed', index: logIndex(index) }),
+        toldRemoved: (index, isOtherDirectory) => {
+          this.#loop.toldOut(isOtherDirectory)
+          this.#note({ kind: 'removed', index: logIndex(index) })
+        },
+        otherDirectory: peer => trace?.({ kind: 'otherDirectory', peer }),
         introduced: member => this.#loop.introduced(member),
       },
     })

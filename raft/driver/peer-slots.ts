@@ -26,6 +26,12 @@ export interface Peer {
   readonly control: Slot
   readonly data: Slot
   incarnation: number | undefined
+  /** The data directory that the membership knows it by; undefined = it has not been written down yet. */
+  boundDirectory: string | undefined
+  /** The one that its last hello told; empty = it did not say. */
+  directory: string
+  /** A stranger's directory that was told of: once is enough. */
+  strangeTold: string | undefined
   /** What its process supports, by its last hello; 0 = not heard. */
   featureLevel: number
   /** `peerUp` was told last, not `peerDown`. */

@@ -50,7 +50,9 @@ export interface TransportEvents {
   membershipIndex(): number
   /** By our committed membership the node was removed, and it can't know a newer one. */
   isKnownRemoved(node: NodeId, membershipIndex: number): boolean
-  toldRemoved(index: number): void
+  toldRemoved(index: number, isOtherDirectory: boolean): void
+  /** Somebody came under a member's number with another data directory than the membership knows, and was not let in. Once for each. */
+  otherDirectory(peer: NodeId): void
   /** Who was greeted, in its own words. */
   introduced(member: Member): void
 }
@@ -58,6 +60,8 @@ export interface TransportEvents {
 export interface PeerAddress {
   readonly id: NodeId
   readonly address: NetworkAddress
+  /** The only data directory that may speak under this number; undefined = any. */
+  readonly directory?: string
 }
 
 export interface TransportOptions {
@@ -67,7 +71,7 @@ export interface TransportOptions {
   readonly featureLevel: number
   readonly listen: NetworkAddress
   /** How others are to find us. */
-  readonly self: Pick<Member, 'name' | 'address' | 'clientAddress'>
+  readonly self: Pick<Member, 'name' | 'address' | 'clientAddress' | 'directory'>
   /** Whom to dial at first; `follow` changes it. */
   readonly peers: readonly PeerAddress[]
   readonly clock: Clock
@@ -105,20 +109,22 @@ export class Transport implements LinkOwner {
     this.#events = options.events
     this.metrics = options.metrics
     this.frameBytesMax = options.frameBytesMax ?? frameBytesMaxDefault
-    for (const { id, address } of options.peers) this.#add(id, address, false)
+    for (const { id, address, directory } of options.peers) this.#add(id, address, false).boundDirectory = directory
   }
 
   /** These are the other members now: who is new is dialled, who is gone is cut off, an address that changed is used for the next dial. */
   follow(peers: readonly PeerAddress[]): void {
     if (this.#isStopped) return
     for (const peer of this.#peers) if (!peer.isGuest && peers.every(({ id }) => id !== peer.id)) this.#remove(peer, 'no member any more')
-    for (const { id, address } of peers) {
-      const peer = this.#byId.get(id)
-      if (peer === undefined) this.#dialOurs(this.#add(id, address, false))
-      else {
-        peer.isGuest = false
-        this.#moveTo(peer, address)
-      }
+    for (const { id, address, directory } of peers) {
+      const known = this.#byId.get(id)
+      const peer = known ?? this.#add(id, address, false)
+      peer.isGuest = false
+      peer.boundDirectory = directory
+      if (isOther(peer, peer.directory))
+        for (const slot of [peer.control, peer.data]) this.#unseat(peer, slot, 'it has another data directory')
+      if (known === undefined) this.#dialOurs(peer)
+      else this.#moveTo(peer, address)
     }
   }
 
@@ -126,8 +132,8 @@ export class Transport implements LinkOwner {
     assert(id !== this.#options.id, 'peer-is-self', id)
     const control = newSlot('control', this.#options.id < id)
     const data = newSlot('data', this.#options.id > id)
-    const idle = { incarnation: undefined, featureLevel: 0, isUpTold: false, isDeathTold: false, lastProblem: undefined }
-    const peer: Peer = { id, address, isGuest, control, data, ...idle }
+    const unknown = { incarnation: undefined, featureLevel: 0, boundDirectory: undefined, directory: '', strangeTold: undefined }
+    const peer: Peer = { id, address, isGuest, control, data, ...unknown, isUpTold: false, isDeathTold: false, lastProblem: undefined }
     this.#byId.set(id, peer)
     this.#peers = [...this.#byId.values()]
     return peer
@@ -301,10 +307,11 @@ export class Transport implements LinkOwner {
   helloFor(link: Link): Hello {
     const { id, clusterName, incarnation, featureLevel } = this.#options
     const channel = mustExist(link.channel, 'link-without-channel')
-    const { name, address, clientAddress } = this.#options.self
+    const { name, address, clientAddress, directory = '' } = this.#options.self
     const membershipIndex = this.#events.membershipIndex()
     const targetNode = link.isDialled ? (link.peer ?? 0) : 0
-    return { clusterName, node: id, incarnation, featureLevel, channel, targetNode, name, address, clientAddress, membershipIndex }
+    const where = { name, address, clientAddress, directory }
+    return { clusterName, node: id, incarnation, featureLevel, channel, targetNode, ...where, membershipIndex }
   }
 
   greeted(link: Link, hello: Hello): Unwelcome | undefined {
@@ -326,12 +333,16 @@ export class Transport implements LinkOwner {
     const address = parseAddress(hello.address)
     const peer = this.#byId.get(from) ?? (address === undefined ? undefined : this.#welcomeGuest(from, address))
     if (peer === undefined) return { reason: `node ${hello.node} is no peer of node ${id}` }
+    const stranger = this.#whyOtherDirectory(peer, hello)
+    if (stranger !== undefined) return stranger
     // It was on its way while its process died and the next one came: it must not take the place of the living.
     if (hello.incarnation < (peer.incarnation ?? 0) && isAlive(peer)) return { reason: `node ${from} has been started again since` }
     if (address !== undefined) this.#moveTo(peer, address)
-    this.#events.introduced({ id: from, name: hello.name, address: hello.address, clientAddress: hello.clientAddress })
+    const { name, address: said, clientAddress, directory } = hello
+    this.#events.introduced({ id: from, name, address: said, clientAddress, ...(directory === '' ? {} : { directory }) })
     this.#adoptIncarnation(peer, hello.incarnation, link)
     peer.featureLevel = hello.featureLevel
+    peer.directory = directory
     if (link.isDialled) return undefined
     if (hello.channel !== 'bulk') this.#seat(peer, link, hello.channel)
     else {
@@ -343,8 +354,21 @@ export class Transport implements LinkOwner {
     return undefined
   }
 
-  toldRemoved(index: number): void {
-    this.#events.toldRemoved(index)
+  toldRemoved(index: number, isOtherDirectory: boolean): void {
+    this.#events.toldRemoved(index, isOtherDirectory)
+  }
+
+  /**
+   * A voter that lost its directory has forgotten its votes and what it acknowledged; its number alone must not vote again (rule 12). Who knows a newer
+   * membership than ours may have been taken in anew by it.
+   */
+  #whyOtherDirectory(peer: Peer, { directory, membershipIndex }: Hello): Unwelcome | undefined {
+    const removedAt = this.#events.membershipIndex()
+    if (!isOther(peer, directory) || membershipIndex > removedAt) return undefined
+    if (peer.strangeTold !== directory) this.#events.otherDirectory(peer.id)
+    peer.strangeTold = directory
+    const reason = `node ${peer.id} has another data directory than the one that votes under this number: it must be taken in anew`
+    return { reason, removedAt, isOtherDirectory: true }
   }
 
   /**
@@ -486,6 +510,10 @@ export class Transport implements LinkOwner {
   #peerOf(link: Link): Peer | undefined {
     return link.peer === undefined ? undefined : this.#byId.get(link.peer)
   }
+}
+
+function isOther({ boundDirectory }: Peer, directory: string): boolean {
+  return boundDirectory !== undefined && directory !== '' && directory !== boundDirectory
 }
 
 function bytesOf(buffers: readonly Uint8Array[]): number {

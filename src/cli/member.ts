@@ -45,9 +45,32 @@ export async function removeMember(name: string, options: MemberOptions): Promis
   await change(options, { remove: [name] })
 }
 
-/** In one step: at no moment has the group fewer voters than before. */
-export async function replaceMember(old: string, name: string, options: AddMemberOptions): Promise<void> {
+/** In one step: at no moment has the group fewer voters than before. Without a new name it is the old one, with another data directory. */
+export async function replaceMember(old: string, name: string | undefined, options: AddMemberOptions): Promise<void> {
+  if (name === undefined || name === old) return replaceDirectory(old, options)
   await change(options, { add: [memberFrom(name, options)], remove: [old] })
+}
+
+/**
+ * The number loses its vote, which the lost directory has cast, and gets it again when the new one has caught up. Two steps: in between the group has one
+ * voter less, and the one that it lacks is dead anyway.
+ */
+async function replaceDirectory(name: string, options: AddMemberOptions): Promise<void> {
+  if (!options.wait)
+    throw new CliError(ExitCode.usage, 'a member that keeps its name is removed and then added again: that can not be left in the middle')
+  const members = await withCluster(options, async cluster => {
+    const before = await askMembers(cluster)
+    const member = before.members?.find(each => each.name === name && each.role !== v1.Member.Role.REMOVED)
+    if (member !== undefined) await changeAndWait(cluster, { remove: [name] }, options)
+    else if (options.config === undefined) throw new CliError(ExitCode.notFound, `there is no member ${name}`)
+    const { id, peerAddress, clientAddress } = member ?? memberFrom(name, options)
+    return changeAndWait(
+      cluster,
+      { add: [{ id: id ?? 0, name, peerAddress: peerAddress ?? '', clientAddress: clientAddress ?? '' }] },
+      options,
+    )
+  })
+  tell(options, members)
 }
 
 export async function cancelChange(options: MemberOptions): Promise<void> {
@@ -67,10 +90,25 @@ function memberFrom(name: string, options: AddMemberOptions): Member {
 
 async function change(options: MemberOptions, request: raftmq.v1.ChangeMembersRequest.$Properties): Promise<void> {
   const members = await withCluster(options, async cluster => {
+    if (options.wait) return changeAndWait(cluster, request, options)
     const answer = await cluster.ask(methods.changeMembers, request, isUnavailable)
     mustBeOk(answer.status)
-    return options.wait ? waitForEnd(cluster, answer.index, Number(options.timeout) * 1000) : askMembers(cluster)
+    return askMembers(cluster)
   })
+  tell(options, members)
+}
+
+async function changeAndWait(
+  cluster: ClusterClient,
+  request: raftmq.v1.ChangeMembersRequest.$Properties,
+  options: MemberOptions,
+): Promise<Members> {
+  const answer = await cluster.ask(methods.changeMembers, request, isUnavailable)
+  mustBeOk(answer.status)
+  return waitForEnd(cluster, answer.index, Number(options.timeout) * 1000)
+}
+
+function tell(options: MemberOptions, members: Members): void {
   if (options.output === 'json') printJson(membersJson(members))
   else print(membersScreen(members))
 }

@@ -124,10 +124,16 @@ function addMembers(cluster: Command): void {
     .addHelpText('after', examples('raftmq cluster member remove n5'))
     .action(async (name: string, options: MemberOptions) => (await import('./member.ts')).removeMember(name, options))
   newMember(
-    member.command('replace').description('a new node takes the place of a member, in one step').argument('<old>').argument('<new>'),
+    member
+      .command('replace')
+      .description('a new node takes the place of a member, in one step; or the same one, whose data directory is lost')
+      .argument('<old>')
+      .addArgument(new Argument('[new]', 'without it: the old one comes back with an empty directory')),
   )
-    .addHelpText('after', examples('raftmq cluster member replace n2 n4 -c cluster.yaml'))
-    .action(async (old: string, name: string, options: AddMemberOptions) => (await import('./member.ts')).replaceMember(old, name, options))
+    .addHelpText('after', examples('raftmq cluster member replace n2 n4 -c cluster.yaml', 'raftmq cluster member replace n2'))
+    .action(async (old: string, name: string | undefined, options: AddMemberOptions) =>
+      (await import('./member.ts')).replaceMember(old, name, options),
+    )
   change(member.command('cancel').description('give up the change under way, if its new members have not caught up yet')).action(
     async (options: MemberOptions) => (await import('./member.ts')).cancelChange(options),
   )

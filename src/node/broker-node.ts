@@ -418,7 +418,7 @@ export class BrokerNode {
       random: seams.random,
       network: seams.network,
       listen: config.peerListen,
-      self: memberFrom(self),
+      self: { ...memberFrom(self), directory: Buffer.from(this.#opened.directoryId).toString('hex') },
       join: founders.filter(member => member.id !== self.id).map(({ id, peerAddress }) => ({ id: nodeId(id), address: peerAddress })),
       clusterName: config.clusterName,
       featureLevel: this.#levelMax,
@@ -433,8 +433,12 @@ export class BrokerNode {
   #tellMembership(view: MembershipView): void {
     if (view.isRemoved === this.#isRemoved) return
     this.#isRemoved = view.isRemoved
-    const { note } = this.#options
-    if (view.isRemoved)
+    const { note, config } = this.#options
+    if (view.isOtherDirectory)
+      note?.(
+        `${config.dataDirectory} is not the data directory that votes as node ${config.number}: taking no part; with that directory lost, let this one in: raftmq cluster member replace ${mustFindSelf(config).name}`,
+      )
+    else if (view.isRemoved)
       note?.('this node was removed from the group: it starts no election and may be stopped; to come back it is added as a member again')
     else note?.('this node belongs to the group again')
   }

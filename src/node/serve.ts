@@ -233,6 +233,11 @@ function logTrace(log: Logger, event: RaftTraceEvent): void {
       return log.info({ term: event.change.term, from: event.change.from, to: event.change.to }, event.change.reason)
     case 'peerDied':
       return log.warn({ peer: event.peer }, 'the process of a peer is gone')
+    case 'otherDirectory':
+      return log.warn(
+        { peer: event.peer },
+        'a peer came with another data directory than the one that votes under its number, and is not let in; if that one is lost: raftmq cluster member replace NODE',
+      )
     case 'stall':
       return log.warn({ gapMs: Math.round(event.gapMs) }, 'the event loop stood still')
     case 'badFrame':

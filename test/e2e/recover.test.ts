@@ -60,7 +60,7 @@ it('two of three directories are gone: the third becomes the group, keeps what i
     const plan = outcome(await recover(cluster, '--dry-run', '-o', 'json'))
     expect(plan).toMatchObject({ result: 'dryRun', voters: ['n1', 'n2', 'n3'], answering: [], problems: [] })
     const screen = await recover(cluster, '--dry-run')
-    expect(screen.stdout).toMatch(/voters, by entry 1: n1, n2, n3/)
+    expect(screen.stdout).toMatch(/voters, by entry \d+: n1, n2, n3/)
     expect(screen.stdout).toMatch(/May be lost: whatever the others acknowledged behind entry/)
     const unasked = await recover(cluster)
     expect([unasked.code, unasked.stderr]).toEqual([2, expect.stringMatching(/nobody can be asked here; with --yes --may-lose-after \d+/)])
@@ -74,7 +74,10 @@ it('two of three directories are gone: the third becomes the group, keeps what i
 
     letJoin(cluster, 'n1', 'n2')
     await cluster.startNode('n3')
-    await until(() => cluster.leader === 'n3', 'n3 leads alone')
+    // Its routes name it alone as soon as it has applied what it was made.
+    const nodes = async (): Promise<readonly unknown[]> =>
+      (JSON.parse((await raftmq(cluster.endpoint('n3'), ['cluster', 'status', '-o', 'json'])).stdout) as { nodes: unknown[] }).nodes
+    await until(async () => cluster.leader === 'n3' && (await nodes()).length === 1, 'n3 leads alone')
     await send(cluster.endpoint('n3'), 40, 10)
     for (const name of ['n1', 'n2']) {
       await cluster.startNode(name)
