@@ -6,11 +6,11 @@
  *     npm run bench:million -- [--groups 10] [--messages 100000] [--invisible 240] [--seconds 15] [-o json]
  */
 import { execFile } from 'node:child_process'
-import { resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { apache } from '#proto/rocketmq-v2.js'
 import { cliPath, LocalCluster } from '../src/cli/local-cluster.ts'
-import type { GeneratorOrder, GeneratorReport } from './generator.ts'
+import { generate } from './generate.ts'
+import type { GeneratorOrder } from './generator.ts'
 import { frame, openCaller, type Caller } from './http2-caller.ts'
 
 const run = promisify(execFile)
@@ -87,9 +87,7 @@ async function measureMillion(options: Options, progress: (line: string) => void
       largeEvery: 0,
       ratePerSecond: 0,
     }
-    const load = JSON.parse(
-      (await run(process.execPath, [resolve(import.meta.dirname, 'generator.js'), JSON.stringify(order)])).stdout,
-    ) as GeneratorReport
+    const load = await generate(order)
     const loadStallMs = await longestStall(ask)
     progress(`${load.perSecond} cycles/s beside them, p99 ${load.p99Ms} ms, longest stall ${loadStallMs} ms; now the outage`)
 

@@ -6,7 +6,7 @@ import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { cliPath, LocalCluster } from '../src/cli/local-cluster.ts'
-import type { GeneratorOrder, GeneratorReport } from './generator.ts'
+import { generate } from './generate.ts'
 
 const run = promisify(execFile)
 const topic = 'bench'
@@ -168,11 +168,6 @@ async function syncNumbers(
 
 function round(value: number): number {
   return Math.round(value * 10) / 10
-}
-
-async function generate(order: GeneratorOrder): Promise<GeneratorReport> {
-  const { stdout } = await run(process.execPath, [resolve(import.meta.dirname, 'generator.js'), JSON.stringify(order)])
-  return JSON.parse(stdout) as GeneratorReport
 }
 
 async function startEcho(): Promise<{ target: string; process: ChildProcess }> {
