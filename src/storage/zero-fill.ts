@@ -7,18 +7,27 @@
  *
  * Invariants: a step is written in small chunks, one at a time; a chunk never touches bytes below `filledTo`, and `filledTo` is raised before
  * records are written there, so zeros never land on a record. Records never wait for more than the one chunk that is in their way.
+ * Pace: two chunks with each write of records, so that syncs carry a little more rather than sometimes a whole step; chunk after chunk only while
+ * little is left. All nodes of a group are at the same place of the log: what one of them does in a burst, all do at once.
  */
 import { assert } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import { preparedName } from './segment.ts'
 
-const chunkBytesMax = 1024 * 1024
+/** A step is so many chunks… */
+const chunksPerStep = 64
+/** … unless they would be smaller than this. */
+const chunkBytesMin = 4096
+/** One for each place. */
+const chunksPerWrite = 2
+/** So much of a file being prepared is filled between two syncs of it. */
+const unsyncedBytesMax = 1024 * 1024
 
 interface Target {
   readonly file: DiskFile
   filledTo: number
   writtenTo: number
-  isSynced: boolean
+  syncedTo: number
 }
 
 export interface ZeroFillOptions {
@@ -35,9 +44,9 @@ export class ZeroFill {
   readonly #zeros: Uint8Array
   #current: Target | undefined
   #prepared: Target | undefined
-  /** Where the present step of the current target ends. */
-  #goal = 0
   #isBusy = false
+  /** Pieces of work until the next write of records. */
+  #credit = 0
   /** Where the chunk under way in the current segment begins; Infinity when there is none. */
   #chunkFrom = Infinity
   #isHeld = false
@@ -48,14 +57,13 @@ export class ZeroFill {
   constructor(options: ZeroFillOptions) {
     assert(options.stepBytes > 0, 'fill-step', options.stepBytes)
     this.#options = options
-    this.#zeros = new Uint8Array(Math.min(chunkBytesMax, options.stepBytes))
+    this.#zeros = new Uint8Array(Math.min(options.stepBytes, Math.max(chunkBytesMin, Math.ceil(options.stepBytes / chunksPerStep))))
   }
 
   /** From now on this is the segment being written. Not while a chunk is under way. */
   setCurrent(file: DiskFile, filledTo: number, writtenTo: number): void {
     assert(!this.#isBusy, 'fill-busy')
-    this.#current = { file, filledTo: Math.max(filledTo, writtenTo), writtenTo, isSynced: false }
-    this.#goal = 0
+    this.#current = { file, filledTo: Math.max(filledTo, writtenTo), writtenTo, syncedTo: 0 }
   }
 
   /** Records will be written up to `to` of the current segment: `ready` runs at once, or when the chunk in their way is written. */
@@ -99,9 +107,16 @@ export class ZeroFill {
     return prepared
   }
 
-  /** Does the next piece of background work, if there is any and none is under way. */
+  /** Records were written: does the next pieces of background work, if there are any. */
   pump(): void {
+    this.#credit = chunksPerWrite
+    this.#goOn()
+  }
+
+  #goOn(): void {
     if (this.#isBusy || this.#isHeld || this.#hasFailed) return
+    if (this.#credit === 0 && !this.#isShort()) return
+    if (this.#credit > 0) this.#credit--
     try {
       this.#startNext()
     } catch (error) {
@@ -121,38 +136,43 @@ export class ZeroFill {
     const { segmentBytes, stepBytes } = this.#options
     const current = this.#current
     if (current === undefined) return
-    const isLow = current.filledTo - current.writtenTo < stepBytes / 2
-    if (isLow && this.#goal <= current.filledTo) this.#goal = Math.min(segmentBytes, current.filledTo + stepBytes)
-    if (current.filledTo < this.#goal) {
+    if (current.filledTo < segmentBytes && current.filledTo - current.writtenTo < stepBytes) {
       this.#chunkFrom = current.filledTo
-      return this.#fillChunk(current, this.#goal)
+      return this.#fillChunk(current, segmentBytes)
     }
     if (current.writtenTo < segmentBytes / 2) return
     this.#prepared ??= this.#create()
     const prepared = this.#prepared
-    const preparedGoal = Math.min(segmentBytes, stepBytes)
-    if (prepared.filledTo < preparedGoal) return this.#fillChunk(prepared, preparedGoal)
+    const goal = Math.min(segmentBytes, stepBytes)
+    const unsyncedBytes = prepared.filledTo - prepared.syncedTo
     // So that the roll need not carry these zeros to the disk.
-    if (!prepared.isSynced) return this.#sync(prepared)
+    if (unsyncedBytes > 0 && (unsyncedBytes >= unsyncedBytesMax || prepared.filledTo >= goal)) return this.#sync(prepared)
+    if (prepared.filledTo < goal) return this.#fillChunk(prepared, goal)
+  }
+
+  /** So little is left ahead that the next chunk is not left to the next write of records. */
+  #isShort(): boolean {
+    const { segmentBytes, stepBytes } = this.#options
+    const current = this.#current
+    return current !== undefined && current.filledTo < segmentBytes && current.filledTo - current.writtenTo < stepBytes / 4
   }
 
   #create(): Target {
     const { disk, directory } = this.#options
     const file = disk.open(`${directory}/${preparedName}`, { create: true })
-    return { file, filledTo: 0, writtenTo: 0, isSynced: false }
+    return { file, filledTo: 0, writtenTo: 0, syncedTo: 0 }
   }
 
   #fillChunk(target: Target, goal: number): void {
     const from = target.filledTo
     const bytes = Math.min(this.#zeros.length, goal - from)
     target.filledTo = from + bytes
-    target.isSynced = false
     this.#isBusy = true
     target.file.write(from, [bytes === this.#zeros.length ? this.#zeros : this.#zeros.subarray(0, bytes)], this.#finished)
   }
 
   #sync(target: Target): void {
-    target.isSynced = true
+    target.syncedTo = target.filledTo
     this.#isBusy = true
     target.file.sync(this.#finished)
   }
@@ -162,7 +182,7 @@ export class ZeroFill {
     this.#chunkFrom = Infinity
     if (error !== undefined) this.#fail(error)
     for (const idle of this.#waiting.splice(0)) idle()
-    this.pump()
+    this.#goOn()
   }
 
   #fail(error: Error): void {
