@@ -22,9 +22,9 @@ export interface SenderCore {
 
 export interface SenderOptions {
   readonly core: SenderCore
-  readonly log: LogStorage
-  readonly transport: Transport
-  readonly metrics: DriverMetrics
+  readonly log: Pick<LogStorage, 'readBlock'>
+  readonly transport: Pick<Transport, 'isUp' | 'sendControl' | 'sendData'>
+  readonly metrics: Pick<DriverMetrics, 'appendsDropped'>
   readonly sliceBytesMax: number
 }
 

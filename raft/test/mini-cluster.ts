@@ -358,6 +358,7 @@ export class MiniCluster {
   }
 
   #sendAppend(node: TestNode, core: RaftCore, append: OutgoingAppend): void {
+    if (append.after > node.durable) throw new Error('a leader that waits for its own disk before it sends')
     if (!node.peersUp.has(append.to)) return
     const { sliceBytesMax } = core.inspect().config
     const countMax = Math.max(1, Math.floor(sliceBytesMax / entryBytes))

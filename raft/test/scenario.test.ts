@@ -2,7 +2,7 @@
  * Transcripts: raft/test/scenarios/*.txt replay themselves. A file is comments (#), commands, a line of dashes, and what the nodes did; blocks are
  * parted by empty lines. `vitest run raft/test/scenario.test.ts -u` records anew: a change of behaviour is a diff for a person to read.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { refusals } from '../core/refusal.ts'
@@ -47,12 +47,21 @@ test('every way of refusing is shown by a transcript or named by a test', () => 
   expect(missing).toEqual([])
 })
 
-test('every transcript and file that the catalogue names is there', () => {
-  const catalogue = readFileSync(join(import.meta.dirname, 'catalogue.md'), 'utf8')
-  // In back quotes stand transcripts, files, and codes of assertions; the last are told apart by their word.
-  const named = [...catalogue.matchAll(/(assertions? )?`([a-z0-9]+-[a-z0-9-]+)`/g)].filter(match => match[1] === undefined)
-  expect(named.map(match => `${match[2] ?? ''}.txt`).filter(name => !files.includes(name))).toEqual([])
-  const sources = [...catalogue.matchAll(/`([a-z-]+(?:\.test)?\.ts)`/g)].map(match => match[1] ?? '')
-  const known = [...readdirSync(core), ...readdirSync(import.meta.dirname)]
-  expect(sources.filter(name => !known.includes(name))).toEqual([])
+test('every transcript and file that the catalogue and the page of known bugs name is there', () => {
+  const root = join(import.meta.dirname, '../..')
+  for (const page of ['raft/test/catalogue.md', 'docs/known-raft-bugs.md']) {
+    const text = readFileSync(join(root, page), 'utf8')
+    // In back quotes stand transcripts, files, and codes of assertions; the last are told apart by their word.
+    const named = [...text.matchAll(/((?:assertion|invariant)s? )?`([a-z0-9]+-[a-z0-9-]+)`/g)].filter(match => match[1] === undefined)
+    expect(named.map(match => `${match[2] ?? ''}.txt`).filter(name => !files.includes(name))).toEqual([])
+    const sources = [...text.matchAll(/`([a-z/-]+\.(?:ts|md))`/g)].map(match => match[1] ?? '')
+    const isThere = (name: string) => [root, core, import.meta.dirname].some(folder => existsSync(join(folder, name)))
+    expect(sources.filter(name => !isThere(name))).toEqual([])
+  }
+})
+
+test('the page of known bugs has a row for each of the 160', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/known-raft-bugs.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| (\d+) \| (.+) \| (.+) \|$/gm)].map(match => Number(match[1]))
+  expect(rows).toEqual(Array.from({ length: 160 }, (_, i) => i + 1))
 })

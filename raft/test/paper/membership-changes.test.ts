@@ -69,12 +69,13 @@ test('thesis 4.1: a second change is refused until the first is finished', () =>
 
 test('thesis 4.1 (as amended in 2015): no change before an entry of the leader’s own term is committed', () => {
   const group = new Group('3 spares=1')
-  group.plant({ 1: '1', 2: '1', 3: '1' })
-  group.play('run ms=20', 'slow 2 3', 'campaign 1', 'settle', 'sync 2', 'settle')
-  expect([group.role(1), group.commit(1)]).toEqual(['leader', 0])
-  expect(group.play('change 1 add=4')).toContain('1 proposal 1 rejected: changeInProgress')
-  group.play('fast 2 3', 'settle')
-  expect(group.play('change 1 add=4')).toContain('1 proposal 2 appended as 3/2')
+  group.play('elect 1', 'run ms=60', 'tick ms=700', 'slow 1 3', 'campaign 2', 'tell 2 from=3 kind=preVoteReply term=1 granted', 'sync 2')
+  group.play('tell 2 from=3 kind=voteReply term=2 granted', 'sync 2')
+  // It knows that the membership at entry 1 is committed, but not what has been committed since.
+  expect([group.role(2), group.commit(2), group.disk(2)]).toEqual(['leader', 1, '1 2'])
+  expect(group.play('change 2 add=4')).toContain('2 proposal 1 rejected: changeInProgress')
+  group.play('fast 1 3', 'settle')
+  expect(group.play('change 2 add=4')).toContain('2 proposal 2 appended as 3/2')
 })
 
 test('thesis 4.1: with a membership that is cut off the log its predecessor is in force again', () => {
@@ -96,11 +97,12 @@ test('thesis 4.2.1: a new member is fed, and neither counted nor heard, until it
 
 test('thesis 4.2.1: a learner becomes a voter after a round that took less than an election timeout, and no sooner', () => {
   const group = new Group('1 spares=1')
-  group.play('run ms=400', 'slow 2', 'change 1 add=2', 'run ms=400')
-  group.play('sync 2', 'run ms=10')
-  // That round took longer than an election timeout.
+  group.play('run ms=400', 'slow 2', 'change 1 add=2', 'settle', 'sync 2', 'settle', 'run ms=400', 'sync 2', 'settle')
+  expect(group.progress(1, 2).durableIndex).toBe(2)
+  // It has all by now, but that round took longer than an election timeout.
+  group.play('tick 1 ms=10', 'settle')
   expect(membershipOf(group, 1)).toBe('1, learning 2, to be 1 2')
-  group.play('propose 1', 'settle', 'sync 2', 'run ms=60', 'sync 2', 'settle', 'fast 2', 'run ms=120')
+  group.play('fast 2', 'settle', 'run ms=120')
   expect(membershipOf(group, 1)).toBe('1 2')
 })
 
