@@ -239,6 +239,47 @@ describe('a Raft node', () => {
     expect(group.propose(leader, 'x'.repeat(1_000))).toBe('busy')
   })
 
+  it('tells all that one asks at night in one status: cursors with terms, epochs, members, peers, pools, refusals', () => {
+    const { group, leader, followers } = settled('status')
+    group.propose(leader, 'x'.repeat(500))
+    group.run(200)
+    const { term } = leader.node
+    const last = leader.node.commitIndex
+    const at = { term, index: last }
+    const status = leader.node.status()
+    expect(status).toMatchObject({
+      role: 'leader',
+      cursors: { purged: { term: 0, index: 0 }, applied: at, commit: at, durable: at, last: at },
+      committedMembershipIndex: 1,
+      sinceLeaderMs: undefined,
+      failure: undefined,
+      damage: undefined,
+      readsOpen: 0,
+      messagesHeld: 0,
+    })
+    expect(status.epochs.durable).toBe(status.epochs.taken)
+    expect(status.epochs.hardState).toBeGreaterThan(0)
+    expect(status.peers.map(({ id, state, durableIndex, lagBytes }) => ({ id, state, durableIndex, lagBytes }))).toEqual(
+      followers.map(({ id }) => ({ id, state: 'replicate', durableIndex: last, lagBytes: 0 })),
+    )
+    expect(status.pools.map(({ pool, bytes, refused }) => ({ pool, bytes, refused }))).toEqual(
+      ['unwritten', 'uncommitted', 'unapplied'].map(pool => ({ pool, bytes: 0, refused: 0 })),
+    )
+    const [follower = leader] = followers
+    const sinceMs = follower.node.status().sinceLeaderMs ?? Infinity
+    expect(sinceMs).toBeLessThan(100)
+    follower.node.core.step({ kind: 'propose', nowMs: 0, ticket: 9, entryKind: EntryKind.data, count: 1, bytes: 1 })
+    group.network.partition(
+      [follower.host],
+      [leader, ...followers].map(({ host }) => host).filter(host => host !== follower.host),
+    )
+    group.propose(leader, 'y'.repeat(5_000))
+    group.run(150)
+    expect(leader.node.status().peers.find(({ id }) => id === follower.id)?.lagBytes).toBeGreaterThan(5_000)
+    group.run(1_000)
+    expect(follower.node.status().refusals.map(({ code }) => code)).toContain('R-19-not-leader')
+  })
+
   it('says unknown about what it had appended when it loses the leadership, and never twice', () => {
     const { group, leader, followers } = settled('unknown')
     group.network.partition(

@@ -1,11 +1,13 @@
 /** The view from outside. Made on demand, holds no reference into the core that the core will change. */
 import { readClusterTime } from './cluster-time.ts'
-import { lastId } from './log.ts'
+import type { EntryId, LogIndex, Term } from './ids.ts'
+import { lastId, termAt } from './log.ts'
+import { membershipAt } from './members.ts'
 import { isRemoved } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { Progress } from './progress.ts'
 import type { LeaderTransfer } from './role.ts'
-import type { PeerStatus, RaftStatus, TransferStatus } from './status.ts'
+import type { CursorStatus, PeerStatus, RaftStatus, TransferStatus } from './status.ts'
 
 export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
   const { role, config, log } = node
@@ -20,9 +22,13 @@ export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
     commitIndex: node.commitIndex,
     durableIndex: node.durability.durableIndex,
     last: lastId(log),
+    cursors: cursorsOf(node),
+    epochs: { taken: node.durability.taken, durable: node.durability.durable, hardState: node.durability.hardState },
+    sinceLeaderMs: role.kind === 'follower' && node.lease !== undefined ? Math.max(0, nowMs - node.lease.heardMs) : undefined,
     voters: node.members.current.membership.voters,
     membership: node.members.current,
     isMembershipCommitted: node.members.current.index <= node.commitIndex,
+    committedMembershipIndex: membershipAt(node.members, node.commitIndex).index,
     isRemoved: isRemoved(node),
     peers: role.kind === 'leader' ? role.peers.map(progress => peerStatus(progress, nowMs)) : [],
     clusterTimeMs: readClusterTime(node.clusterTime, nowMs),
@@ -31,6 +37,17 @@ export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
     isVoteWithheld: node.voteWithheldAt !== undefined,
     isVoteConditional: node.logTrust !== 'whole',
     roleChanges: [...node.roleChanges],
+  }
+}
+
+function cursorsOf({ log, appliedIndex, commitIndex, durability }: NodeState): CursorStatus {
+  const entryAt = (index: LogIndex): EntryId => ({ term: termAt(log, index) ?? (0 as Term), index })
+  return {
+    purged: entryAt((log.firstIndex - 1) as LogIndex),
+    applied: entryAt(appliedIndex),
+    commit: entryAt(commitIndex),
+    durable: entryAt(durability.durableIndex),
+    last: lastId(log),
   }
 }
 

@@ -38,6 +38,26 @@ export interface TransferStatus {
   readonly leftMs: number
 }
 
+/** Which writes this node's words rest on (durability.ts). */
+export interface EpochStatus {
+  /** The last one given out. */
+  readonly taken: number
+  /** On disk up to here; what rests on a later one has not left. */
+  readonly durable: number
+  /** Of the last change of term or vote. */
+  readonly hardState: number
+}
+
+/** The cursors of the log as entries. Term 0: before the first entry, or gone with it. */
+export interface CursorStatus {
+  /** The last entry that is not in the log any more. */
+  readonly purged: EntryId
+  readonly applied: EntryId
+  readonly commit: EntryId
+  readonly durable: EntryId
+  readonly last: EntryId
+}
+
 export interface RaftStatus {
   readonly id: NodeId
   readonly role: Role
@@ -49,10 +69,16 @@ export interface RaftStatus {
   readonly commitIndex: LogIndex
   readonly durableIndex: LogIndex
   readonly last: EntryId
+  readonly cursors: CursorStatus
+  readonly epochs: EpochStatus
+  /** As a follower: since the leader was last heard, in ms. */
+  readonly sinceLeaderMs: number | undefined
   readonly voters: readonly NodeId[]
   /** In force here, committed or not. */
   readonly membership: MembershipAt
   readonly isMembershipCommitted: boolean
+  /** The newest that is known to be committed; the one in force, or the one before. */
+  readonly committedMembershipIndex: LogIndex
   /** Out of the group: by our own log, or because a member told us. Such a node starts no election. */
   readonly isRemoved: boolean
   readonly peers: readonly PeerStatus[]

@@ -1,7 +1,7 @@
 /** What a RaftNode's user gives it and gets from it: the interface between the log and the state machine above it. */
 import type { NodeId, Term } from '../core/ids.ts'
 import type { MembershipAt } from '../core/membership.ts'
-import type { RaftStatus, RoleChange } from '../core/status.ts'
+import type { PeerStatus, RaftStatus, RoleChange } from '../core/status.ts'
 import type { Channel } from '../codec/messages.ts'
 import type { PoolName, PoolStatus } from './admission.ts'
 import type { BulkApp } from './bulk.ts'
@@ -64,10 +64,23 @@ export type RaftTraceEvent =
 
 export type RaftTrace = (event: RaftTraceEvent) => void
 
+/** A peer as its leader sees it. */
+export interface PeerFlowStatus extends PeerStatus {
+  /** Record bytes that are not on its disk yet, as far as it has told. */
+  readonly lagBytes: number
+}
+
 /** The core's view and the driver's numbers. */
 export interface RaftNodeStatus extends RaftStatus {
+  readonly peers: readonly PeerFlowStatus[]
   readonly incarnation: number
   readonly isFailed: boolean
+  /** Why it stopped by itself. */
+  readonly failure: string | undefined
+  /** Entries that have rotted here and are asked of peers. */
+  readonly damage: { readonly fromIndex: number; readonly lastIndex: number } | undefined
+  /** What the core refused or ignored since the start, most frequent first. */
+  readonly refusals: readonly { readonly code: string; readonly count: number }[]
   readonly links: readonly PeerLinks[]
   readonly syncP50Ms: number
   readonly syncP99Ms: number

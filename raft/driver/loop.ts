@@ -80,7 +80,8 @@ export class Loop {
   readonly #stallMs: number
   #isTurnRequested = false
   #isStopped = false
-  #isFailed = false
+  #failure: string | undefined
+  readonly #refusals = new Map<string, number>()
   #timer: Timer | undefined
   #timerDueMs = Infinity
   #lastWakeMs: number
@@ -145,7 +146,17 @@ export class Loop {
 
   /** Stopped by an error, not by a call. */
   get isFailed(): boolean {
-    return this.#isFailed
+    return this.#failure !== undefined
+  }
+
+  /** Its sentence. */
+  get failure(): string | undefined {
+    return this.#failure
+  }
+
+  /** Reason codes of what the core refused or ignored, most frequent first. */
+  refusals(): { readonly code: string; readonly count: number }[] {
+    return [...this.#refusals].map(([code, count]) => ({ code, count })).sort((a, b) => b.count - a.count || (a.code < b.code ? -1 : 1))
   }
 
   /** A member said who and where it is. */
@@ -198,7 +209,7 @@ export class Loop {
   /** The disk failed, or the peer port can't be had: silence, and one sentence. */
   fail(error: Error): void {
     if (this.#isStopped) return
-    this.#isFailed = true
+    this.#failure = error.message
     this.stop('storageFailed')
     this.#options.app.fatal(error)
   }
@@ -311,6 +322,7 @@ export class Loop {
     }
     for (const end of output.transfers) this.wishes.onEnd(end)
     for (const end of output.reads) this.reads.onEnd(end)
+    for (const code of output.refusals) this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1)
     if (trace !== undefined) {
       for (const change of output.roleChanges) trace({ kind: 'roleChange', change })
       for (const code of output.refusals) trace({ kind: 'refusal', code })

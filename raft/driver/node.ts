@@ -265,14 +265,21 @@ export class RaftNode {
     return this.#core.clusterTimeMs(this.#options.clock.nowMs())
   }
 
+  /** Everything at once, for people and metrics: cheap enough to be asked every second, too dear for every message. */
   status(): RaftNodeStatus {
     const { persistence, sender } = this.#loop
     const { p50Ms, p99Ms } = persistence.flushDurations.quantiles()
     const { flushes, entriesFlushed } = this.#metrics
+    const { clock, log, recovered, repair } = this.#options
+    const core = this.#core.status(clock.nowMs())
     return {
-      ...this.#core.status(this.#options.clock.nowMs()),
-      incarnation: this.#options.recovered.incarnation,
+      ...core,
+      peers: core.peers.map(peer => ({ ...peer, lagBytes: log.bytesBehind(peer.durableIndex) })),
+      incarnation: recovered.incarnation,
       isFailed: this.#loop.isFailed,
+      failure: this.#loop.failure,
+      damage: repair?.wanted,
+      refusals: this.#loop.refusals(),
       links: this.#transport.links(),
       syncP50Ms: p50Ms,
       syncP99Ms: p99Ms,

@@ -374,6 +374,87 @@ export interface RecoveredReport {
   readonly index: number
 }
 
+interface EntryReport {
+  readonly index: number
+  /** 0 = not known. */
+  readonly term: number
+}
+
+/** A node's Raft, whole (raft.md §6.4): made in src/node/raft-report.ts. */
+export interface RaftReport {
+  readonly votedFor: number | undefined
+  readonly cursors: {
+    readonly purged: EntryReport
+    /** Of the newest checkpoint: where a restart begins to apply. */
+    readonly snapshot: EntryReport
+    readonly applied: EntryReport
+    readonly commit: EntryReport
+    readonly durable: EntryReport
+    readonly last: EntryReport
+  }
+  readonly epochs: { readonly taken: number; readonly durable: number; readonly hardState: number }
+  readonly sinceLeaderMs: number | undefined
+  readonly membership: {
+    readonly index: number
+    readonly committedIndex: number
+    readonly phase: 'steady' | 'catchUp' | 'joint'
+    readonly voters: readonly number[]
+    readonly outgoing: readonly number[]
+    readonly learners: readonly number[]
+    readonly goal: readonly number[]
+  }
+  readonly transfer: { readonly to: number; readonly phase: string; readonly leftMs: number } | undefined
+  readonly isVoteWithheld: boolean
+  readonly isVoteConditional: boolean
+  readonly pools: readonly { readonly pool: string; readonly bytes: number; readonly bytesMax: number; readonly refused: number }[]
+  /** Most frequent first; at most `refusalsToldMax`. */
+  readonly refusals: readonly { readonly code: string; readonly count: number }[]
+  readonly peers: readonly {
+    readonly id: number
+    readonly state: string
+    readonly session: number
+    readonly matchedIndex: number
+    readonly durableIndex: number
+    readonly appliedIndex: number
+    readonly nextIndex: number
+    readonly inflightSlices: number
+    readonly inflightBytes: number
+    readonly lagBytes: number
+    readonly sinceContactMs: number | undefined
+  }[]
+  readonly links: readonly {
+    readonly peer: number
+    readonly control: boolean
+    readonly data: boolean
+    readonly waitingBytes: number
+    readonly incarnation: number
+    readonly lastProblem: string
+  }[]
+  readonly syncs: number
+  readonly entriesPerSync: number
+  readonly syncP50Ms: number
+  readonly syncP99Ms: number
+  readonly readsOpen: number
+  readonly messagesHeld: number
+  readonly proposals: number
+  readonly proposalsRejected: number
+  readonly proposalsUnknown: number
+  readonly stalls: number
+  readonly stallMsLongest: number
+  readonly fetch: FetchReport | undefined
+  readonly damage: { readonly fromIndex: number; readonly lastIndex: number } | undefined
+  readonly failure: string | undefined
+  readonly clusterTimeMs: number
+}
+
+/** Files that a node fetches to catch up. */
+export interface FetchReport {
+  readonly from: number
+  readonly index: number
+  readonly bytesHere: number
+  readonly bytesTotal: number
+}
+
 export interface NodeReport {
   readonly node: number
   readonly role: string
@@ -396,6 +477,8 @@ export interface NodeReport {
   readonly logBytes: number
   /** undefined = it does not say. */
   readonly disk: DiskReport | undefined
+  /** undefined = its build does not say. */
+  readonly raft?: RaftReport
   /** The last time that this directory was made the whole group by force (`raftmq recover`). */
   readonly recovered?: RecoveredReport
   readonly clients: number

@@ -4,6 +4,7 @@
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { parseDuration, parseSize, type Parsed } from '../node/config-units.ts'
+import type { ClusterRaftOptions } from './cluster-raft.ts'
 import type { TransferLeaderOptions } from './cluster.ts'
 import type { AddMemberOptions, MemberOptions } from './member.ts'
 import type { ConsumeOptions } from './consume.ts'
@@ -99,6 +100,13 @@ function addServing(program: Command): void {
   remote(cluster.command('status').description('nodes, roles, indexes, disks: one screen'))
     .addHelpText('after', examples('raftmq cluster status', 'raftmq cluster status -o json | jq .leader'))
     .action(async (options: RemoteOptions) => (await import('./cluster.ts')).clusterStatus(options))
+  remote(cluster.command('raft').description('the consensus of each node: indexes, peers, pools, last changes of role and why'))
+    .option('--node <name>', 'only this node')
+    .addHelpText(
+      'after',
+      examples('raftmq cluster raft', 'raftmq cluster raft --node n2', "raftmq cluster raft -o json | jq '.nodes[].raft.pools'"),
+    )
+    .action(async (options: ClusterRaftOptions) => (await import('./cluster-raft.ts')).clusterRaft(options))
   remote(cluster.command('transfer-leader').description('another node leads; no send fails, the pause is a few milliseconds'))
     .option('--to <node>', 'which node (default: the best of those that are caught up)')
     .addHelpText('after', examples('raftmq cluster transfer-leader', 'raftmq cluster transfer-leader --to n2'))

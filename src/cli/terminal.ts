@@ -1,5 +1,5 @@
 /** What people see: tables without frames, colours on a terminal only, JSON for programs. Progress and remarks go to standard error. */
-import { styleText } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 import Table from 'cli-table3'
 
 export type OutputFormat = 'table' | 'json'
@@ -50,6 +50,22 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
     .split('\n')
     .map(line => line.trimEnd())
     .join('\n')
+}
+
+/** Items behind a label, as many to a line as `width` takes; what follows is indented. Colours take no room. */
+export function wrapped(items: readonly string[], separator: string, width: number, label: string, indent: string): string[] {
+  const lines: string[] = []
+  let line = label
+  let isEmpty = true
+  for (const item of items) {
+    const longer = isEmpty ? line + item : `${line}${separator}${item}`
+    if (!isEmpty && stripVTControlCharacters(longer).length > width) {
+      lines.push(line)
+      line = indent + item
+    } else line = longer
+    isEmpty = false
+  }
+  return isEmpty ? lines : [...lines, line]
 }
 
 /** 1 234 567: thin enough to read, no locale to surprise. */

@@ -45,6 +45,7 @@ import { forgetParted, noteParted, readParted } from '../storage/parted.ts'
 import { openDoor } from './door.ts'
 import { memberFrom, membershipsOf, nodesOf } from './members.ts'
 import { openState, type OpenedState } from './open-state.ts'
+import { raftReport } from './raft-report.ts'
 import { raftView } from './raft-view.ts'
 import { SnapshotSource } from './snapshot-source.ts'
 
@@ -310,6 +311,7 @@ export class BrokerNode {
       ...(this.#recovered === undefined ? {} : { recovered: this.#recovered }),
       logBytes: this.#logBytesApplied,
       disk: this.#diskReport(),
+      raft: raftReport(raft, { snapshotIndex: this.#checkpointer.savedIndex, fetch: this.#catchUp.progress }),
       digest: digestText(machine.digest()),
       digestIndex: machine.appliedIndex,
       sync: {

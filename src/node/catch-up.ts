@@ -9,6 +9,7 @@
  * While it fetches, the node stays a member like any other. What is installed is decided in the last moment, by the core (`judgeSnapshot`).
  */
 import type { BulkApp, BulkLink, EntryId, NodeId, SnapshotVerdict } from '../../raft/index.ts'
+import type { FetchReport } from '../broker/requests.ts'
 import { crc32c } from '../platform/bytes.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
@@ -99,6 +100,14 @@ export class CatchUp implements BulkApp {
     this.#fetch?.timer?.cancel()
     if (this.#fetch?.isWriting === false) this.#fetch.staging?.close()
     this.#fetch = undefined
+  }
+
+  /** What is being fetched, and how much of it is here. */
+  get progress(): FetchReport | undefined {
+    const { from, staging } = this.#fetch ?? {}
+    if (from === undefined || staging === undefined) return undefined
+    const { index, files } = staging.manifest
+    return { from, index, bytesHere: staging.bytesHere, bytesTotal: files.reduce((sum, file) => sum + file.bytes, 0) }
   }
 
   snapshotOffered(from: NodeId): void {

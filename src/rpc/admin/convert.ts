@@ -3,6 +3,7 @@ import { raftmq } from '#proto/raftmq-v1.js'
 import { refuse, type Refusal } from '../../broker/refusal.ts'
 import type { ClusterNode, GroupSummary, TopicSummary } from '../../broker/requests.ts'
 import type { GroupSettings, RetryPolicy, StartPosition, TopicType } from '../../state/command.ts'
+import { raftDetailOf } from './raft-detail.ts'
 import { defaultSettings } from '../../state/groups.ts'
 
 const v1 = raftmq.v1
@@ -109,6 +110,7 @@ export function nodeOf(node: ClusterNode, commitIndex: number): raftmq.v1.NodeSt
     ...{ role, term, firstIndex, appliedIndex, durableIndex, lastIndex, uncommittedBytes },
     ...{ incarnation, version, processId, uptimeMs, rssBytes, dataDirectory, logBytes, clients, digest, digestIndex, featureLevelMax },
     ...(report.disk === undefined ? {} : { disk: report.disk }),
+    ...(report.raft === undefined ? {} : { raft: raftDetailOf(report.raft) }),
     ...(report.recovered === undefined ? {} : { recovered: report.recovered }),
     leader: leader ?? 0,
     commitIndex: committed,
