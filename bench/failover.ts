@@ -128,7 +128,7 @@ export async function measureFailover(
 }
 
 /** Waits until every node is in the routes again: a client that starts before knows only some of them. */
-async function allUp(cluster: LocalCluster): Promise<void> {
+export async function allUp(cluster: LocalCluster): Promise<void> {
   const untilMs = performance.now() + allUpMsMax
   const arguments_ = [cliPath(), 'cluster', 'status', '-o', 'json', '-e', cluster.nodes.map(({ name }) => cluster.endpoint(name)).join(';')]
   for (;;) {
@@ -168,7 +168,7 @@ class Door {
 }
 
 /** The longest time between two accepted sends, the first at or after the last one before `from`. */
-function longestGap(accepted: readonly number[], from: number): number {
+export function longestGap(accepted: readonly number[], from: number): number {
   let previous = from
   let longest = 0
   for (const at of accepted) {
@@ -179,7 +179,7 @@ function longestGap(accepted: readonly number[], from: number): number {
   return Math.max(longest, accepted.at(-1) === undefined || previous === from ? performance.now() - from : 0)
 }
 
-function sleep(ms: number): Promise<void> {
+export function sleep(ms: number): Promise<void> {
   return new Promise(done => setTimeout(done, ms))
 }
 
