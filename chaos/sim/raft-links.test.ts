@@ -250,7 +250,8 @@ describe('a Raft node', () => {
     expect(status).toMatchObject({
       role: 'leader',
       cursors: { purged: { term: 0, index: 0 }, applied: at, commit: at, durable: at, last: at },
-      committedMembershipIndex: 1,
+      // Behind the first two entries the members' directories were written down, two of them as they connected.
+      committedMembershipIndex: 4,
       sinceLeaderMs: undefined,
       failure: undefined,
       damage: undefined,
