@@ -124,3 +124,89 @@ test('whatever the clocks do, stamps never fall and readings always go on', () =
     }),
   )
 })
+
+/** The same leader's time, reckoned millisecond by millisecond from plain lists. */
+class DumbTime {
+  value = 1_000_000
+  nowMs = 0
+  target: number | undefined
+  readonly clocks = new Map<number, number>()
+  readonly #halves: readonly (readonly number[])[]
+
+  constructor(halves: readonly (readonly number[])[]) {
+    this.#halves = halves
+  }
+
+  passTo(nowMs: number): void {
+    for (; this.nowMs < nowMs; this.nowMs++) {
+      const ahead = this.target === undefined ? 0 : this.value - (this.target + this.nowMs)
+      this.value += ahead >= 0.5 ? 0.5 : ahead > 0 ? 1 - ahead : 1
+    }
+  }
+
+  /** The latest offset that more than half of each half of the voters have reached. */
+  majority(): number | undefined {
+    const reached = [...this.clocks.values()].filter(offset =>
+      this.#halves.every(half => 2 * half.filter(id => (this.clocks.get(id) ?? -Infinity) >= offset).length > half.length),
+    )
+    return reached.length === 0 ? undefined : Math.max(...reached)
+  }
+
+  aim(): void {
+    const known = [...this.clocks.values()].sort((a, b) => a - b)
+    const middle = [known[Math.floor((known.length - 1) / 2)] ?? NaN, known[Math.floor(known.length / 2)] ?? NaN]
+    const off = (offset: number | undefined) => Math.abs((offset ?? NaN) + this.nowMs - this.value)
+    this.target = this.majority() === undefined ? undefined : off(middle[1]) < off(middle[0]) ? middle[1] : middle[0]
+  }
+
+  follow(leapMs: number): void {
+    this.aim()
+    const behind = (this.target ?? NaN) + this.nowMs - this.value
+    if (behind > 0 && behind <= leapMs) this.value += behind
+  }
+}
+
+test('it is what reckoning millisecond by millisecond gives, in one set of voters and in two', () => {
+  const twoOfThree = [
+    [1, 2, 3],
+    [1, 4, 5],
+  ]
+  const twoAndThree = [
+    [1, 2],
+    [2, 3, 4],
+  ]
+  const halves = fc.constantFrom<readonly (readonly number[])[]>([[1, 2, 3]], [[1, 2, 3, 4]], [[1]], twoOfThree, twoAndThree)
+  const news = fc.record({
+    id: fc.integer({ min: 1, max: 5 }),
+    wallMs: fc.integer({ min: 993_000, max: 1_008_000 }),
+    afterMs: fc.nat(2_000),
+    isTick: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(halves, fc.array(news, { maxLength: 25 }), (sets, all) => {
+      const ids = (set: readonly number[] | undefined) => (set ?? []).map(id => id as NodeId)
+      const electorate = electorateOf({ voters: ids(sets[0]), outgoing: ids(sets[1]) })
+      const time = createClusterTime(electorate, 5_000, 1_000_000, 0)
+      const dumb = new DumbTime(sets)
+      startLeadingTime(time, 0, false)
+      for (const { id, wallMs, afterMs, isTick } of all) {
+        const nowMs = dumb.nowMs + afterMs
+        dumb.passTo(nowMs)
+        const slot = electorate.ids.indexOf(id as NodeId)
+        if (slot >= 0) {
+          noteClock(time, slot, wallMs + nowMs, nowMs)
+          dumb.clocks.set(id, wallMs)
+          dumb.aim()
+        }
+        if (isTick) {
+          followMedian(time, nowMs)
+          dumb.follow(5_000)
+        }
+        expect(readClusterTime(time, nowMs)).toBeCloseTo(dumb.value, 3)
+        const reached = dumb.majority()
+        const wanted = reached !== undefined && Math.floor(reached + nowMs) - dumb.value > 5_000 ? Math.floor(reached + nowMs) : undefined
+        expect(wantedLeap(time, nowMs)).toBe(wanted)
+      }
+    }),
+  )
+})

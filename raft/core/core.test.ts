@@ -245,6 +245,23 @@ test('who asks is answered, member or not; an answer from outside the group coun
   expect(core.status(0).term).toBe(5)
 })
 
+test('a crowd of strangers that saw our leader die is answered, and no more of it is remembered than a group can have', () => {
+  const core = aCore()
+  const heartbeat = {
+    kind: 'heartbeat',
+    term: 1 as Term,
+    session: 1 as never,
+    commitIndex: 0 as LogIndex,
+    clusterTimeMs: 0,
+    round: 1,
+  } as const
+  receive(core, 2, heartbeat)
+  const last = { term: 0 as Term, index: 0 as LogIndex }
+  for (let id = 10; id < 60; id++) receive(core, id, { kind: 'preVote', term: 1 as Term, last, leaderLost: true, round: 1 })
+  expect(core.output.messages.filter(({ kind }) => kind === 'message')).toHaveLength(51)
+  expect(core.inspect().deferredAsks).toHaveLength(32)
+})
+
 test('two leaders in one term, or a leader that contradicts what is committed, end the process', () => {
   const core = aCore()
   const heartbeat = {

@@ -167,8 +167,8 @@ function whyNoPreVote(node: NodeState, from: NodeId, request: PreVote): Refusal 
 function deferAsk(node: NodeState, ask: (typeof node.deferredAsks)[number]): void {
   const known = node.deferredAsks.findIndex(other => other.from === ask.from)
   if (known >= 0) node.deferredAsks.splice(known, 1)
-  node.deferredAsks.push(ask)
-  assert(node.deferredAsks.length <= membersMax, 'deferred-asks', node.deferredAsks.length)
+  // Whoever asks may be no member; more than a group can have are not remembered, and ask again.
+  if (node.deferredAsks.length < membersMax) node.deferredAsks.push(ask)
 }
 
 function answerDeferred(node: NodeState): boolean {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LogIndex, Term } from './ids.ts'
 import { createPool, tryReserve } from './limits.ts'
@@ -37,4 +38,44 @@ test('an empty pool takes one proposal of any size, a used one keeps its bound',
   expect(tryReserve(pool, 5_000)).toBe(true)
   expect(tryReserve(pool, 1)).toBe(false)
   expect(pool.used).toBe(5_000)
+})
+
+test('the ring is a list that is settled from the front, and counts its bytes right, also while it grows', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('add', 'add', 'add', 'settle', 'abandon'),
+    times: fc.integer({ min: 1, max: 120 }),
+    count: fc.integer({ min: 1, max: 4 }),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), steps => {
+      const proposals = createProposals()
+      const pool = createPool(1_000_000)
+      const open: { readonly ticket: number; readonly count: number; readonly last: number }[] = []
+      let last = 0
+      let ticket = 0
+      for (const { kind, times, count, share } of steps) {
+        const outcomes: ProposalOutcome[] = []
+        if (kind === 'add') {
+          for (let i = 0; i < times; i++) {
+            expect(tryReserve(pool, count)).toBe(true)
+            addProposal(proposals, ++ticket, (last + 1) as LogIndex, count, count)
+            last += count
+            open.push({ ticket, count, last })
+          }
+        } else if (kind === 'settle') {
+          const commit = Math.floor(share * last)
+          settleProposals(proposals, commit as LogIndex, 1 as Term, pool, outcomes)
+          const isOpen = open.findIndex(proposal => proposal.last > commit)
+          const settled = open.splice(0, isOpen < 0 ? open.length : isOpen)
+          expect(outcomes.map(outcome => outcome.ticket)).toEqual(settled.map(proposal => proposal.ticket))
+        } else {
+          abandonProposals(proposals, pool, outcomes)
+          expect(outcomes.map(outcome => outcome.ticket)).toEqual(open.splice(0).map(proposal => proposal.ticket))
+        }
+        expect(proposals.count).toBe(open.length)
+        expect(pool.used).toBe(open.reduce((sum, proposal) => sum + proposal.count, 0))
+      }
+    }),
+  )
 })
