@@ -4,7 +4,7 @@
  *
  * It walks forward entry by entry from places it has proved. A proved entry was committed when it was proved, so nobody may ever rewrite it.
  */
-import { crc32c, crc32cOf } from '../src/platform/bytes.ts'
+import { crc32cOf, crc32cRange } from '../src/platform/bytes.ts'
 import type { TrueLog } from './checkers/checker.ts'
 
 /** The durable side of a simulated disk. */
@@ -48,6 +48,10 @@ export class DiskLog implements TrueLog {
     this.#proved.length = 0
   }
 
+  get provedTo(): number {
+    return this.#proved.length
+  }
+
   durableTo(index: number, term: number): boolean {
     const known = this.#proved[index - 1]
     if (known !== undefined) return known.term === term
@@ -77,9 +81,7 @@ export class DiskLog implements TrueLog {
     const half = (file?.length ?? 0) / 2
     const bytes = [file?.subarray(0, half), file?.subarray(half)].find(copy => copy !== undefined && isWholeBase(copy))
     if (bytes === undefined) return undefined
-    const view = new DataView(bytes.buffer, bytes.byteOffset, baseHeadBytes)
-    const long = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296
-    return { index: long(8), place: { file: '', end: 0, headerCrc: view.getUint32(32, true), term: long(16) } }
+    return { index: u64(bytes, 8), place: { file: '', end: 0, headerCrc: u32(bytes, 32), term: u64(bytes, 16) } }
   }
 
   #read(previous: Place | undefined, index: number): Place | undefined {
@@ -93,13 +95,19 @@ export class DiskLog implements TrueLog {
   #readAt(file: string, position: number, previous: Place | undefined, index: number): Place | undefined {
     const bytes = this.#files.durableBytes(file)
     if (bytes === undefined || position + headerBytes > bytes.length) return undefined
-    const view = new DataView(bytes.buffer, bytes.byteOffset + position, headerBytes)
-    const headerCrc = view.getUint32(40, true)
-    if (crc32c(bytes.subarray(position, position + 40)) !== headerCrc) return undefined
-    const long = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296
-    if (long(16) !== index || view.getUint32(32, true) !== (previous?.headerCrc ?? 0)) return undefined
-    const end = position + headerBytes + view.getUint32(0, true)
-    if (end > bytes.length || crc32c(bytes.subarray(position + headerBytes, end)) !== view.getUint32(36, true)) return undefined
-    return { file, end, headerCrc, term: long(8) }
+    const headerCrc = u32(bytes, position + 40)
+    if (crc32cRange(bytes, position, position + 40) !== headerCrc) return undefined
+    if (u64(bytes, position + 16) !== index || u32(bytes, position + 32) !== (previous?.headerCrc ?? 0)) return undefined
+    const end = position + headerBytes + u32(bytes, position)
+    if (end > bytes.length || crc32cRange(bytes, position + headerBytes, end) !== u32(bytes, position + 36)) return undefined
+    return { file, end, headerCrc, term: u64(bytes, position + 8) }
   }
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
+}
+
+function u64(bytes: Uint8Array, at: number): number {
+  return u32(bytes, at) + u32(bytes, at + 4) * 4_294_967_296
 }

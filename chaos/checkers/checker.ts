@@ -47,6 +47,8 @@ export interface NodeView {
 export interface TrueLog {
   /** The entry of this index and term, and all before it, are whole on the disk. */
   durableTo(index: number, term: number): boolean
+  /** How far that has been found true: asking for what comes next is cheap. */
+  readonly provedTo: number
 }
 
 export interface TermAndVote {

@@ -68,6 +68,8 @@ const saidAfterMs = 8_000
 
 export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadLetters: DeadLetterView, marks: Marks): Deliveries {
   const rows = new Map<string, Row>()
+  /** Those of `rows` that are not settled: the only ones that anything walks. */
+  const openRows = new Map<string, Row>()
   const groupNames = new Map<number, string>()
   const topicIds = new Map<string, number>()
   const highestSequence = new Map<number, number>()
@@ -79,12 +81,11 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   const settledAtMs = new Map<number, number>()
   /** By the receive they were given to. */
   const byAttempt = new Map<string, string[]>()
-  let inFlight = 0
 
   const settle = (key: string, row: Row): void => {
     if (row.isSettled) return
     row.isSettled = true
-    inFlight -= 1
+    openRows.delete(key)
     order.done(key)
   }
 
@@ -114,7 +115,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   /** Given up is done, for every group; what a group has in hand only when that is forced. */
   const trimmed = ({ topicId, queueId, offset, forcedBelow }: QueueTrim): void => {
     order.trim(topicId, queueId, offset)
-    for (const [key, row] of rows) {
+    for (const [key, row] of openRows) {
       const [, topic, queue, at] = key.split('/').map(Number)
       if (topic === topicId && queue === queueId && (at ?? 0) < forcedBelow) settle(key, row)
     }
@@ -166,8 +167,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
       expectThat(earlier === undefined, 'A22', () => `${where}: given out while ${earlier ?? ''} of its message group is not done`)
     }
     batch.add(key)
-    if (row === undefined || row.isSettled) inFlight += 1
-    rows.set(key, {
+    const given: Row = {
       sequence: ref.deliverySequence,
       attempt: delivery.attempt,
       deadlineMs: record.wallMs + request.invisibleMs,
@@ -181,7 +181,9 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
       attemptName: attemptNameOf(pop, request),
       givenAtMs: record.wallMs,
       orphanedBy: 0,
-    })
+    }
+    rows.set(key, given)
+    openRows.set(key, given)
   }
 
   const settleItem = (record: CommittedRecord, item: SettleItem, outcome: SettleOutcome): void => {
@@ -239,8 +241,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
 
   /** It is down, or another process now: what it had not confirmed is free at once, and a client that knew only this node is gone a little later. */
   const gatewayGone = (record: CommittedRecord, node: number): void => {
-    for (const row of rows.values()) {
-      if (row.isSettled) continue
+    for (const row of openRows.values()) {
       const isUnconfirmed = row.node === node && !row.isConfirmed
       if (isUnconfirmed && row.orphanedBy === 0 && record.wallMs < Math.min(row.deadlineMs, row.liftAtMs)) row.orphanedBy = record.index
       row.liftAtMs = Math.min(row.liftAtMs, isUnconfirmed ? record.wallMs : record.wallMs + clientGoneMs)
@@ -261,8 +262,8 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
 
   /** A gateway has settled something: long before that it must have said what became of this. */
   const checkSaid = (record: CommittedRecord, node: number): void => {
-    for (const [key, row] of rows) {
-      if (row.isSettled || row.isConfirmed || row.node !== node || row.liftAtMs !== never || record.wallMs >= row.deadlineMs) continue
+    for (const [key, row] of openRows) {
+      if (row.isConfirmed || row.node !== node || row.liftAtMs !== never || record.wallMs >= row.deadlineMs) continue
       if (row.givenAtMs + saidAfterMs > (settledAtMs.get(node) ?? 0)) continue
       throw new Violation(
         'rule14',
@@ -315,7 +316,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
         for (const { client, change } of command.changes) {
           if (change === 'connected') continue
           const name = `${client.high}/${client.low}`
-          for (const row of rows.values()) if (row.client === name) row.liftAtMs = record.wallMs
+          for (const row of openRows.values()) if (row.client === name) row.liftAtMs = record.wallMs
         }
       } else if (command?.kind === 'nodeChanged') {
         if (command.isUp) downNodes.delete(command.node)
@@ -330,7 +331,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
         return `group ${consumerGroup}: the acknowledgement of ${topic}/${queueId}@${offset} was accepted and is not in the log`
       })
     },
-    inFlight: () => inFlight,
+    inFlight: () => openRows.size,
     isDone(consumerGroup, topic, queueId, offset) {
       const topicId = topicIds.get(topic)
       for (const [groupId, name] of groupNames) {

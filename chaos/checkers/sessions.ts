@@ -17,14 +17,16 @@ export function sessions(): Checker {
       const known = last.get(node)
       const isNew =
         known === undefined || incarnation > known.incarnation || (incarnation === known.incarnation && sequence > known.sequence)
-      const name = `entry ${index}: proposal ${sequence} of node ${node} (life ${incarnation})`
-      const above = known === undefined ? 'none' : `${known.sequence} (life ${known.incarnation})`
-      expectThat(isNew === (result !== undefined), 'rule6', () => `${name} was ${isNew ? 'ignored' : 'taken'} after ${above}`)
+      const name = (): string => `entry ${index}: proposal ${sequence} of node ${node} (life ${incarnation})`
+      expectThat(isNew === (result !== undefined), 'rule6', () => {
+        const above = known === undefined ? 'none' : `${known.sequence} (life ${known.incarnation})`
+        return `${name()} was ${isNew ? 'ignored' : 'taken'} after ${above}`
+      })
       if (!isNew) return
       last.set(node, { incarnation, sequence })
       const isLate = wallMs - sentAtMs > lateMs
       const wasRefused = result?.kind === 'refused' && result.reason === 'late'
-      expectThat(isLate === wasRefused, 'rule7', () => `${name}, ${wallMs - sentAtMs} ms old, was ${wasRefused ? 'refused' : 'taken'}`)
+      expectThat(isLate === wasRefused, 'rule7', () => `${name()}, ${wallMs - sentAtMs} ms old, was ${wasRefused ? 'refused' : 'taken'}`)
     },
   }
 }

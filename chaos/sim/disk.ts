@@ -225,13 +225,17 @@ export class SimulatedDisk {
   readonly #access: DiskAccess = {
     check: (operation, filePath) => this.#maybeFail(operation, filePath),
     write: (image, source, position) => {
-      const grows = Math.max(0, position + source.length - image.sizeBytes)
-      if (grows > 0 && this.#names.totalBytes() + grows > this.capacityBytes) throw failure('ENOSPC', `write ${image.path}`)
+      const grows = position + source.length - image.sizeBytes
+      const isBounded = this.capacityBytes !== Infinity
+      if (isBounded && grows > 0 && this.#names.totalBytes() + grows > this.capacityBytes) throw failure('ENOSPC', `write ${image.path}`)
       image.write(source, position)
     },
     done: () => this.#count(),
     after: (operation, run) => void this.#scheduler.schedule(this.#delayMs(operation), run),
     call: (life, done, error) => {
+      if (!life.isAlive) return
+      // An event of the disk's own runs this, so it is inside no call of the process; who stands still hears of it later.
+      if (life.process?.isPaused !== true) return done(error)
       this.#scheduler.schedule(
         0,
         () => {

@@ -79,6 +79,7 @@ export class Loop {
   readonly #options: LoopOptions
   readonly #stallMs: number
   #isTurnRequested = false
+  #isInTurn = false
   #isStopped = false
   #failure: string | undefined
   readonly #refusals = new Map<string, number>()
@@ -176,6 +177,11 @@ export class Loop {
     this.#options.clock.soon(() => this.#turn())
   }
 
+  /** Something waits for the connections. What a turn says leaves at its own end. */
+  wantsFlush(): void {
+    if (!this.#isInTurn) this.requestTurn()
+  }
+
   /** Something called us: has the process been away? */
   wake(): void {
     const { clock, metrics, trace, transport } = this.#options
@@ -218,12 +224,15 @@ export class Loop {
     this.#isTurnRequested = false
     if (this.#isStopped) return
     this.wake()
+    this.#isInTurn = true
     try {
       this.#carryOutTurn()
     } catch (error) {
       // A read of the log that fails inside a turn is the disk's fault, like a failed flush. Everything else is a bug of ours and ends the process.
       if (!(error instanceof Error) || error.name !== 'StorageError') throw error
       this.fail(error)
+    } finally {
+      this.#isInTurn = false
     }
   }
 

@@ -59,6 +59,9 @@ const samplesMax = 1_024
 export class Durations {
   readonly #samples = new Float64Array(samplesMax)
   #count = 0
+  /** As of `#knownCount` samples: status is asked for more often than the disk is synced. */
+  #known = { p50Ms: 0, p99Ms: 0 }
+  #knownCount = 0
 
   add(ms: number): void {
     this.#samples[this.#count % samplesMax] = ms
@@ -67,8 +70,11 @@ export class Durations {
 
   /** Of the samples kept, in ms; 0 without any. */
   quantiles(): { readonly p50Ms: number; readonly p99Ms: number } {
+    if (this.#knownCount === this.#count) return this.#known
     const kept = this.#samples.slice(0, Math.min(this.#count, samplesMax)).sort()
     const at = (part: number): number => kept[Math.min(kept.length - 1, Math.floor(kept.length * part))] ?? 0
-    return { p50Ms: at(0.5), p99Ms: at(0.99) }
+    this.#knownCount = this.#count
+    this.#known = { p50Ms: at(0.5), p99Ms: at(0.99) }
+    return this.#known
   }
 }

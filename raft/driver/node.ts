@@ -331,7 +331,7 @@ export class RaftNode {
           else link.close('no frame of files')
         },
         bulkClosed: link => this.#options.app.bulk?.bulkClosed(link),
-        wantsFlush: () => this.#loop.requestTurn(),
+        wantsFlush: () => this.#loop.wantsFlush(),
         linkChanged: (peer, channel, what) => trace?.({ kind: 'link', peer, channel, what }),
         listenFailed: error => this.#loop.fail(error),
         membershipIndex: () => committedMembership(this.#core).index,

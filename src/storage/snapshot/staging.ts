@@ -30,6 +30,8 @@ export interface WantedPiece {
 
 export class Staging {
   readonly manifest: SnapshotManifest
+  /** Encoded once: it goes into every record of progress. */
+  readonly #manifestBytes: Uint8Array
   readonly #disk: Disk
   readonly #directory: string
   readonly #syncBytes: number
@@ -51,6 +53,7 @@ export class Staging {
     this.#directory = directory
     this.#syncBytes = syncBytes
     this.manifest = manifest
+    this.#manifestBytes = encodeManifest(manifest)
     this.#synced = synced
     this.#counter = counter
     this.#position = synced[0] ?? 0
@@ -71,7 +74,7 @@ export class Staging {
     const counter = (before?.counter ?? 0) + 2
     for (const part of ['/log', '/queue-index', '']) disk.syncDirectory(`${directory}${part}`)
     const progress = disk.open(`${directory}/${progressName(counter)}`, { create: true })
-    progress.writeSync(encodeProgress(manifest, synced, counter), 0)
+    progress.writeSync(encodeProgress(encodeManifest(manifest), synced, counter), 0)
     progress.syncSync()
     progress.close()
     disk.syncDirectory(directory)
@@ -137,7 +140,7 @@ export class Staging {
     assert(this.isWhole, 'complete-too-early', this.#file)
     for (const part of ['/log', '/queue-index', '']) this.#disk.syncDirectory(`${this.#directory}${part}`)
     const file = this.#disk.open(`${this.#directory}/${completeName}.tmp`, { create: true })
-    file.writeSync(encodeManifest(this.manifest), 0)
+    file.writeSync(this.#manifestBytes, 0)
     file.syncSync()
     file.close()
     this.#disk.rename(`${this.#directory}/${completeName}.tmp`, `${this.#directory}/${completeName}`)
@@ -190,7 +193,7 @@ export class Staging {
     for (const part of ['/log', '/queue-index']) this.#disk.syncDirectory(`${this.#directory}${part}`)
     this.#disk.syncDirectory(this.#directory)
     const progress = this.#disk.open(`${this.#directory}/${progressName(this.#counter)}`, { create: true })
-    progress.writeAndSync(0, [encodeProgress(this.manifest, this.#synced, this.#counter++)], error => {
+    progress.writeAndSync(0, [encodeProgress(this.#manifestBytes, this.#synced, this.#counter++)], error => {
       progress.close()
       done(error)
     })
@@ -232,8 +235,7 @@ interface Progress {
   readonly counter: number
 }
 
-function encodeProgress(manifest: SnapshotManifest, synced: readonly number[], counter: number): Uint8Array {
-  const text = encodeManifest(manifest)
+function encodeProgress(text: Uint8Array, synced: readonly number[], counter: number): Uint8Array {
   const bytes = new Uint8Array(headBytes + text.length + synced.length * 8)
   const view = viewOf(bytes)
   writeU64(view, 4, counter)
