@@ -6,7 +6,6 @@ import type { SeedOutcome } from './outcome.ts'
 import { profiles } from './profiles.ts'
 import { Report, replayCommand } from './report.ts'
 import { drawPlan } from './schedule.ts'
-import { withTraps } from './trap.ts'
 import { bodyOf, encodeMessage, findBody, readBody } from './workloads/payload.ts'
 
 const counts = {
@@ -85,22 +84,6 @@ describe('payloads', () => {
       expect(readBody(3, body)).toEqual({ kind: 'damaged', value: 77 })
       body[i] = (body[i] ?? 0) ^ 0x10
     }
-  })
-})
-
-describe('traps', () => {
-  it('throw on real time, chance, timers and files, and are gone afterwards', () => {
-    const tries: (() => unknown)[] = [
-      () => Date.now(),
-      () => Math.random(),
-      () => setTimeout(() => undefined, 0),
-      () => performance.now(),
-      () => setImmediate(() => undefined),
-    ]
-    for (const attempt of tries) expect(() => withTraps(attempt)).toThrow(/simulated world/)
-    expect(Date.now()).toBeGreaterThan(0)
-    expect(Math.random()).toBeLessThan(1)
-    expect(withTraps(() => 5)).toBe(5)
   })
 })
 
