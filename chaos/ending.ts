@@ -28,6 +28,8 @@ export interface EndingParts {
   /** Topics and groups are there. */
   isReady(): boolean
   isLoading(): boolean
+  /** Producers go on while this is so, whatever the time: a bare quorum that nobody sends to can't show that it serves. */
+  asksForSends(isAsking: boolean): void
   /** From here on consumers settle everything at once. */
   drains(): void
   /** Everything is done: clients go home. */
@@ -85,6 +87,7 @@ export class Ending {
     const poll = (): void => {
       scheduler.schedule(pollMs, () => {
         const sends = ledger.counts.ok - sendsBefore
+        this.#parts.asksForSends(sends < coreSendsMin)
         const missing = !this.#parts.isReady()
           ? 'topics and groups'
           : sends < coreSendsMin
@@ -93,7 +96,7 @@ export class Ending {
         if (missing === undefined) return watch.coreServed(scheduler.nowMs - sinceMs)
         if (scheduler.nowMs - sinceMs > this.#coreMsMax) {
           this.#isExempt = watch.maySilentlyWait(this.#core)
-          if (this.#isExempt) return
+          if (this.#isExempt) return this.#parts.asksForSends(false)
           throw new Violation('I18', `${this.#coreMsMax} ms after a quorum was healed still missing: ${missing}`)
         }
         poll()

@@ -77,6 +77,7 @@ class World implements ClientWorld {
   #isReady = false
   #isOver = false
   #isDraining = false
+  #isAskedForSends = false
 
   constructor(configuration: WorldConfiguration, plan: readonly PlanItem[], { keepsLines = false, isLite = false }: RunOptions) {
     const { seed } = configuration
@@ -114,7 +115,7 @@ class World implements ClientWorld {
 
   get isLoading(): boolean {
     // A seed of few operations goes on until it has enough to mean something.
-    return this.scheduler.nowMs < this.configuration.loadEndMs || this.ledger.counts.operations < operationsMin
+    return this.#isAskedForSends || this.scheduler.nowMs < this.configuration.loadEndMs || this.ledger.counts.operations < operationsMin
   }
 
   stream(name: string): SimRandom {
@@ -239,6 +240,9 @@ class World implements ClientWorld {
       faults: this.#faults,
       isReady: () => this.#isReady,
       isLoading: () => this.isLoading,
+      asksForSends: isAsking => {
+        this.#isAskedForSends = isAsking
+      },
       drains: () => {
         this.#isDraining = true
       },
