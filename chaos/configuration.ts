@@ -94,6 +94,9 @@ export interface WorldConfiguration {
   readonly hasPlainBodies: boolean
 }
 
+/** What four producers make of it, and the consumers of their messages: about two hundred calls a second. */
+const loadIntervalMs = 40
+
 /** Whether a feature is on in this seed. */
 export function hasFeature(configuration: Pick<WorldConfiguration, 'features'>, feature: Feature): boolean {
   return configuration.features.includes(feature)
@@ -111,6 +114,7 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
   const calmMs = 3_000
   const stormMs = of('storm').integer(38_000, 50_000)
   const isRewrites = profile === 'rewrites'
+  const isLoad = profile === 'load'
   return {
     seed,
     profile,
@@ -152,9 +156,9 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
     topics: isRewrites ? [{ name: 'orders', type: 'normal', queueCount: 1, messageGroups: 0 }] : drawTopics(of('topics'), features),
     // Nothing but sends of one length: a suffix that is cut off and the one that takes its place have their records at the same places.
     consumerGroups: isRewrites ? [] : drawConsumerGroups(random, profile, features),
-    producers: of('producers').integer(2, 4),
-    sendIntervalMs: isRewrites ? of('sends').integer(200, 500) : of('sends').integer(700, 2_200),
-    messagesPerSendMax: isRewrites ? 1 : of('batches').pick([1, 1, 3, 8]),
+    producers: isLoad ? 4 : of('producers').integer(2, 4),
+    sendIntervalMs: isRewrites ? of('sends').integer(200, 500) : isLoad ? loadIntervalMs : of('sends').integer(700, 2_200),
+    messagesPerSendMax: isRewrites || isLoad ? 1 : of('batches').pick([1, 1, 3, 8]),
     bodyBytesMax: isRewrites ? 700 : of('bodies').pick([64, 600, 5_000]),
     hasPlainBodies: isRewrites,
   }
@@ -223,7 +227,7 @@ function drawConsumerGroups(random: SimRandom, profile: Profile, features: reado
       nackShare: share('nacks', 0.01, 0.2),
       forgetShare: autoRenew ? 0 : share('forgets', 0.01, 0.1),
       deadLetterShare: share('deadLetters', 0.01, 0.04),
-      workMsMax: isSlow ? 6_000 : of.pick([5, 100, 1_500]),
+      workMsMax: isSlow ? 6_000 : profile === 'load' ? 5 : of.pick([5, 100, 1_500]),
     }
   }
   const groups = [draw('billing', ['orders'], false), draw('ledger', ['accounts'], true)]

@@ -64,6 +64,12 @@ const plans = {
     drawn: [],
     features: {},
   },
+  load: {
+    about: 'two hundred calls a second, through a few faults: for the speed of the simulator',
+    faults: { crashLeader: 15_000, pauseNode: 25_000, lossyLink: 20_000 },
+    drawn: [],
+    features: { retention: false, core: false, oldBuilds: false, audit: false, events: false },
+  },
 } as const satisfies Readonly<Record<string, ProfilePlan>>
 
 export type Profile = keyof typeof plans

@@ -136,6 +136,10 @@ export function describeFailure(failed: FailedSeed): string {
   return `seed ${failed.seed}: ${failed.id} after ${(failed.atMs / 1_000).toFixed(3)} s: ${failed.what}\n  replay: ${failed.replay}`
 }
 
+function operationsPerSecond({ operations, simulatedHours }: Summary): string {
+  return simulatedHours === 0 ? '0' : (operations / (simulatedHours * 3_600)).toFixed(0)
+}
+
 /** The summary as people read it. */
 export function describeSummary(summary: Summary): string {
   const list = (counts: Readonly<Record<string, number>>): string =>
@@ -150,7 +154,10 @@ export function describeSummary(summary: Summary): string {
       'simulated',
       `${summary.simulatedHours.toFixed(1)} hours (${Math.round(summary.timesRealTime)} × real time), ${summary.events} events, ${summary.committedEntries} committed entries`,
     ],
-    ['operations', `${summary.operations} calls: ${summary.deliveries} deliveries, ${summary.acks} acks`],
+    [
+      'operations',
+      `${summary.operations} calls (${operationsPerSecond(summary)} in a simulated second): ${summary.deliveries} deliveries, ${summary.acks} acks`,
+    ],
     [
       'messages',
       `${sends.ok} acknowledged, ${sends.unknown} unknown, ${sends.failed} refused; ${sends.retried} retries, ${sends.duplicateAnswers} recognised copies`,
