@@ -81,10 +81,19 @@ test('thesis 6.4: a read’s index is what was committed when it was asked for, 
 
 test('thesis 6.4: a follower reads by asking its leader for the index, and then waits for its own state', () => {
   const group = new Group()
-  group.play('elect 1', 'propose 1 count=2', 'cut 2 3', 'settle', 'slow 3', 'propose 1', 'settle')
-  expect(group.play('read 3', 'settle')).toEqual(['3 read 1 is ready at 4'])
+  group.play('elect 1', 'propose 1 count=2', 'settle', 'run ms=60', 'propose 1', 'deliver from=1 to=2 kind=append', 'sync 1', 'sync 2')
+  group.play('deliver from=2 to=1 kind=appendAccepted', 'drop')
+  // Committed, and node 3 has not heard of it.
+  expect([group.commit(1), group.commit(3)]).toEqual([4, 3])
+  group.play(
+    'read 3',
+    'deliver from=3 to=1 kind=readIndex',
+    'deliver from=1 to=2 kind=heartbeat',
+    'deliver from=2 to=1 kind=heartbeatReply',
+  )
+  expect(group.play('deliver from=1 to=3 kind=readIndexReply')).toEqual(['3 read 1 is ready at 4'])
   expect(group.state(3).appliedIndex).toBe(3)
-  group.play('sync 3')
+  group.play('run ms=120')
   expect(group.state(3).appliedIndex).toBe(4)
 })
 
