@@ -29,6 +29,7 @@ export interface HostWorld {
   readonly scheduler: Scheduler
   readonly network: SimNetwork
   readonly random: SimRandom
+  readonly gateways: readonly Host[]
   say(who: string, text: string): void
   /** A process life has begun, before any of its events ran. */
   started(host: Host): void
@@ -185,9 +186,14 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   loseCheckpoint(): void {
-    // With a part of the log deleted nothing but a peer's snapshot would help.
-    if (this.#world.configuration.log.retention !== undefined) return
+    // With a part of the log deleted another node's state is what helps: one must have it.
+    if (this.#world.configuration.log.retention !== undefined && this.#world.gateways.some(host => !host.hasCheckpoint)) return
     if (this.#life === undefined && this.#starting === undefined) this.#parts.checkpoints.loseEverything()
+  }
+
+  /** On its disk, whatever becomes of the process. */
+  get hasCheckpoint(): boolean {
+    return this.#parts.checkpoints.hasDurable
   }
 
   /** Segments that its log has begun. */

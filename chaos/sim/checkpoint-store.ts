@@ -48,6 +48,11 @@ export class CheckpointDisk {
     this.#underWay = undefined
   }
 
+  /** Something is on the disk. */
+  get hasDurable(): boolean {
+    return this.#durable !== undefined
+  }
+
   /** The next process finds an empty store. */
   loseEverything(): void {
     this.losePower()

@@ -9,10 +9,12 @@
  * What a follower lacks is kept for it while it was heard of lately, and unless the disk is nearly full: a dead one pins nothing.
  * A round rests on the state at its end, although it took time: positions of queues only rise, and dead letters that came meanwhile are looked at last.
  */
+import { UnreadableEntry } from '../../raft/index.ts'
 import { sendMessageAt } from '../state/command-codec.ts'
 import type { CarriedMessage, Command, QueueTrim } from '../state/command.ts'
 import type { QueueId, QueueOffset, TopicId } from '../state/ids.ts'
 import type { KeptMessage, RetainedQueue, RetainedTopic, RetentionView } from '../state/retention-view.ts'
+import { IndexRot } from '../storage/storage-error.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import type { DiskWatch } from './disk-watch.ts'
@@ -47,7 +49,7 @@ export interface RetainedLog {
 
 export interface RetentionWatchOptions {
   readonly raft: BrokerRaft
-  readonly view: { readonly wallMs: number; readonly retention: RetentionView }
+  readonly view: { readonly appliedIndex: number; readonly wallMs: number; readonly retention: RetentionView }
   readonly proposer: Proposer
   readonly clock: Clock
   readonly deadlines: Deadlines
@@ -75,6 +77,8 @@ interface Candidate extends KeptMessage {
 /** What one round has found so far. */
 interface Round {
   readonly nowMs: number
+  /** Applied when it began: a queue that is found empty may get messages behind this while the round goes on, and what is not applied yet is in no queue. */
+  readonly throughIndex: number
   /** The log shall begin here, if nothing else holds it: 0 = as it is. */
   readonly sizeIndex: number
   readonly sizeWallMs: number
@@ -114,8 +118,18 @@ export class RetentionWatch {
 
   #later(delayMs: number, next: () => void): void {
     this.#timer = this.#options.deadlines.after(delayMs, () => {
-      if (this.#options.raft.isLeader) next()
+      if (this.#options.raft.isLeader) this.#unlessUnreadable(next)
     })
+  }
+
+  /** What has rotted on this disk is being mended, or the node is about to start again: the round is begun anew later. */
+  #unlessUnreadable(next: () => void): void {
+    try {
+      next()
+    } catch (error) {
+      if (!(error instanceof UnreadableEntry) && !(error instanceof IndexRot)) throw error
+      this.#later(this.#options.settings.intervalMs, () => this.#begin())
+    }
   }
 
   #begin(): void {
@@ -135,6 +149,7 @@ export class RetentionWatch {
     if (sizeIndex <= view.retention.logFirst) sizeIndex = 0
     const round: Round = {
       nowMs: view.wallMs,
+      throughIndex: view.appliedIndex,
       sizeIndex,
       sizeWallMs: sizeIndex === 0 ? 0 : log.wallMsAt(sizeIndex),
       isForced,
@@ -258,7 +273,7 @@ export class RetentionWatch {
     }
     if (round.trims.length > 0) this.#propose({ kind: 'trim', queues: round.trims })
     const segments = log.segments()
-    const goal = beginOfSegment(segments, Math.min(round.queueIndex, this.#followerIndex(round) + 1))
+    const goal = beginOfSegment(segments, Math.min(round.queueIndex, round.throughIndex + 1, this.#followerIndex(round) + 1))
     this.#carry(round, goal)
     const index = Math.min(goal, beginOfSegment(segments, round.keptIndex))
     if (index > retention.logFirst) this.#propose({ kind: 'trimLog', index })

@@ -38,6 +38,7 @@ import { logLimits } from '../storage/log-limits.ts'
 import { logDirectoryName, openLog, type OpenedLog } from '../storage/open-log.ts'
 import { readRecoveryRecords } from '../storage/recovery-record.ts'
 import type { Staging } from '../storage/snapshot/staging.ts'
+import { IndexRot } from '../storage/storage-error.ts'
 import { CatchUp, defaultCatchUp, type CatchUpSettings } from './catch-up.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { Scrubber } from '../storage/scrubber.ts'
@@ -48,6 +49,7 @@ import { openState, type OpenedState } from './open-state.ts'
 import { raftReport } from './raft-report.ts'
 import { raftView } from './raft-view.ts'
 import { SnapshotSource } from './snapshot-source.ts'
+import { repairBefore, StateRescue } from './state-rescue.ts'
 
 /** A member of the group, as every node is configured with it. */
 export interface MemberSettings extends BrokerNodeInfo {
@@ -123,7 +125,7 @@ export interface BrokerNodeOptions {
   /** Sentences for the operator about what the start found and did. */
   readonly note?: (sentence: string) => void
   readonly onLeadership?: (view: LeadershipNews) => void
-  /** A snapshot is complete and the node has stopped: start it again (`installSnapshot` first), and it goes on from there. */
+  /** The node has stopped to be started again, `installSnapshot` first: a snapshot is complete, or what it has made of its log is to be made anew. */
   readonly onInstall: () => void
   /** The node can't go on: it is silent from now on, and the process ends with this sentence. At most once. */
   readonly onFatal: (error: Error) => void
@@ -152,6 +154,7 @@ export class BrokerNode {
   readonly #diskWatch: DiskWatch | undefined
   readonly #source: SnapshotSource
   readonly #catchUp: CatchUp
+  readonly #rescue: StateRescue | undefined
   /** The members by the applied membership: the same on every node that has applied as far (rule 16). */
   #nodes: readonly BrokerNodeInfo[] = []
   /** What the leader's sync numbers are measured against. */
@@ -161,6 +164,7 @@ export class BrokerNode {
   #leadership: LeadershipNews = { term: 0, leader: undefined, isLeader: false }
   readonly #recovered: RecoveredReport | undefined
   #isStopped = false
+  #isToStartAgain = false
   #isRemoved = false
   /** Where this node's state was found to differ from the others', until the rebuilt one has passed there. */
   #partedAt: number | undefined
@@ -188,6 +192,8 @@ export class BrokerNode {
       levelMax: this.#levelMax,
       disk: seams.disk,
       directory: `${config.dataDirectory}/queue-index`,
+      hasPeers: config.members.length > 1,
+      rotFound: error => this.#indexHasRotted(error),
       loaded,
       whyNotLoaded: this.#partedAt === undefined ? undefined : `this node's state has parted from the others' by entry ${this.#partedAt}`,
       firstIndex: this.#opened.log.firstIndex,
@@ -239,6 +245,7 @@ export class BrokerNode {
     this.#source = this.#makeSource(settings)
     this.#catchUp = this.#makeCatchUp(settings)
     this.#raft = this.#startRaft(machine, settings)
+    this.#rescue = this.#startRescue()
     this.#scrubber = this.#startScrubber()
     for (const note of [...this.#opened.notes, ...this.#state.notes]) options.note?.(note)
   }
@@ -272,6 +279,7 @@ export class BrokerNode {
     this.#isStopped = true
     this.#hooks.close()
     this.#raft.stop()
+    this.#rescue?.stop()
     this.#catchUp.stop()
     this.#source.stop()
     this.#scrubber?.stop()
@@ -363,6 +371,7 @@ export class BrokerNode {
         sendBulk: (link, buffers) => this.#raft.sendBulk(link, buffers),
         judgeSnapshot: last => this.#raft.judgeSnapshot(last),
       },
+      isStateLost: this.#state.isLost,
       bytesPerSecond,
       pieceBytes,
       syncBytes,
@@ -377,6 +386,18 @@ export class BrokerNode {
     this.stop(() => {
       staging.complete()
       this.#options.onInstall()
+    })
+  }
+
+  /** The log is whole, and says nothing of the state that it once led to. */
+  #startRescue(): StateRescue | undefined {
+    if (!this.#state.isLost || this.#opened.recovered.isRecovering) return undefined
+    const { members } = this.#raft.core.inspect()
+    return new StateRescue({
+      clock: this.#options.seams.clock,
+      peers: () => members.peers.map(({ id }) => id),
+      isConnectedTo: peer => this.#raft.isConnectedTo(peer),
+      fetchFrom: peer => this.#catchUp.snapshotOffered(peer),
     })
   }
 
@@ -403,6 +424,9 @@ export class BrokerNode {
     const founders = config.members.filter(member => member.isJoining !== true)
     const self = mustFindSelf(config)
     const first = self.isJoining === true ? undefined : firstMembership(founders.map(memberFrom))
+    const { recovered, repair, log } = this.#opened
+    // Nothing of the log may be applied to a state that is lost.
+    const applied = this.#state.isLost ? log.firstIndex - 1 : machine.appliedIndex
     return RaftNode.start({
       config: {
         ...defaultRaftConfig(id, first),
@@ -412,9 +436,10 @@ export class BrokerNode {
         electionTimeoutMs: config.electionTimeoutMs,
       },
       recovered: {
-        ...this.#opened.recovered,
-        memberships: membershipsOf(machine, this.#opened.recovered.memberships),
-        appliedIndex: logIndex(machine.appliedIndex),
+        ...recovered,
+        memberships: membershipsOf(machine, recovered.memberships),
+        appliedIndex: logIndex(applied),
+        isRecovering: recovered.isRecovering || this.#state.isLost,
       },
       clock: seams.clock,
       random: seams.random,
@@ -424,8 +449,10 @@ export class BrokerNode {
       join: founders.filter(member => member.id !== self.id).map(({ id, peerAddress }) => ({ id: nodeId(id), address: peerAddress })),
       clusterName: config.clusterName,
       featureLevel: this.#levelMax,
-      log: this.#opened.log,
-      repair: this.#opened.repair,
+      log,
+      repair: this.#state.isLost
+        ? repairBefore(repair, () => this.#startAgain('the log is whole: starting again to get the state'))
+        : repair,
       hardState: this.#opened.hardState,
       app,
       ...(trace === undefined ? {} : { trace }),
@@ -477,18 +504,35 @@ export class BrokerNode {
 
   #apply(entry: StoredEntry): void {
     // Halted earlier in this turn: what comes behind an entry that was not applied must not be either.
-    if (this.#isStopped) return
+    if (this.#isStopped || this.#isToStartAgain) return
     this.#logBytesApplied += this.#opened.log.recordBytes(entry.body.length)
     try {
       const applied = this.#state.machine.apply(entry)
       if (entry.kind === EntryKind.config) this.#nodes = nodesOf(this.#state.machine, this.#options.config)
       this.#hooks.applied(entry, applied)
     } catch (error) {
+      // Applied in half, and the node is about to start again.
+      if (error instanceof IndexRot) return
       if (!(error instanceof StateHalt)) throw error
       // Before anything else: a start that did not know of it would take the last checkpoint, and pass the entry that has just found it.
       if (error.reason === 'digestMismatch') noteParted(this.#options.seams.disk, this.#options.config.dataDirectory, entry.index)
       this.#fatal(error)
     }
+  }
+
+  /** The next start makes index and state anew. Now we are in the middle of something: what is half applied goes into no checkpoint. */
+  #indexHasRotted(error: IndexRot): void {
+    this.#checkpointer.abandon()
+    this.#startAgain(`${error.message}; this node starts again and makes index and state anew`)
+  }
+
+  #startAgain(why: string): void {
+    if (this.#isStopped || this.#isToStartAgain) return
+    this.#isToStartAgain = true
+    this.#options.note?.(why)
+    this.#options.seams.clock.soon(() => {
+      if (!this.#isStopped) this.stop(this.#options.onInstall)
+    })
   }
 
   /** Not before the rebuilt state is what the next start would load: the parted one would pass the check that it failed. */

@@ -13,7 +13,8 @@ import type { FetchReport } from '../broker/requests.ts'
 import { crc32c } from '../platform/bytes.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
-import { decodeManifest, encodeManifest } from '../storage/snapshot/manifest.ts'
+import { decodeManifest, encodeManifest, withoutLog } from '../storage/snapshot/manifest.ts'
+import type { SnapshotManifest } from '../storage/snapshot/manifest.ts'
 import { Staging } from '../storage/snapshot/staging.ts'
 import type { WantedPiece } from '../storage/snapshot/staging.ts'
 import type { SnapshotSource } from './snapshot-source.ts'
@@ -28,6 +29,8 @@ export interface CatchUpOptions {
     sendBulk(link: BulkLink, buffers: readonly Uint8Array[]): boolean
     judgeSnapshot(last: EntryId): SnapshotVerdict
   }
+  /** Our log is whole and our state is lost: of a snapshot whose last entry our log holds, the state is what is wanted (state-rescue.ts). */
+  readonly isStateLost: boolean
   /** What a server sends at most; shared by all that fetch. */
   readonly bytesPerSecond: number
   readonly pieceBytes?: number
@@ -187,9 +190,10 @@ export class CatchUp implements BulkApp {
     if (fetch.staging !== undefined) return
     const manifest = decodeManifest(bytes)
     if (manifest === undefined) return this.#end(fetch, 'its manifest makes no sense')
-    if (this.#judge(manifest) !== 'install') return this.#end(fetch, 'it is not needed any more')
-    fetch.staging = Staging.open(disk, dataDirectory, manifest, syncBytes)
-    const total = manifest.files.reduce((sum, file) => sum + file.bytes, 0)
+    const wanted = this.#wantedOf(manifest)
+    if (wanted === undefined) return this.#end(fetch, 'it is not needed any more')
+    fetch.staging = Staging.open(disk, dataDirectory, wanted, syncBytes)
+    const total = wanted.files.reduce((sum, file) => sum + file.bytes, 0)
     note(`fetching a snapshot at entry ${manifest.index} from node ${fetch.from}: ${total} bytes, ${fetch.staging.bytesHere} of them here`)
     this.#heard(fetch)
     if (fetch.staging.isWhole) this.#finish(fetch, fetch.staging)
@@ -238,13 +242,18 @@ export class CatchUp implements BulkApp {
   }
 
   #finish(fetch: Fetch, staging: Staging): void {
-    const isWanted = this.#judge(staging.manifest) === 'install'
+    const { manifest } = staging
+    const isWanted = this.#wantedOf(manifest)?.files.length === manifest.files.length
     this.#end(fetch, isWanted ? 'it is whole' : 'it is not needed any more')
     if (isWanted) this.#options.install(staging)
   }
 
-  #judge({ index, term }: { readonly index: number; readonly term: number }): SnapshotVerdict {
-    return this.#options.raft.judgeSnapshot({ index, term } as EntryId)
+  /** All of it, its state without the log, or nothing. */
+  #wantedOf(manifest: SnapshotManifest): SnapshotManifest | undefined {
+    const { raft, isStateLost } = this.#options
+    const verdict = raft.judgeSnapshot({ index: manifest.index, term: manifest.term } as EntryId)
+    if (verdict === 'install') return manifest
+    return verdict === 'held' && isStateLost ? withoutLog(manifest) : undefined
   }
 
   #heard(fetch: Fetch): void {

@@ -1,17 +1,20 @@
 /**
  * Puts the state of a node together from what its disks hold: the checkpoint, the queue index, the log. When checkpoint and index do not fit each
- * other, or do not fit the log, both are set aside and the state is rebuilt by applying the whole log: slower, and just as good.
+ * other, or do not fit the log, both are set aside and the state is rebuilt by applying the whole log: slower, and just as good. Where the beginning of the
+ * log was deleted that can't be: the state is lost, and comes from another node (state-rescue.ts).
  */
 import { openQueueIndex, type QueueIndexFiles } from '../storage/queue-index.ts'
 import type { Disk } from '../platform/disk.ts'
 import { assert } from '../platform/assert.ts'
 import { StateMachine } from '../state/machine.ts'
 import type { LoadedCheckpoint } from '../state/store.ts'
-import { StorageError } from '../storage/storage-error.ts'
+import { StorageError, type IndexRot } from '../storage/storage-error.ts'
 
 export interface OpenedState {
   readonly machine: StateMachine
   readonly index: QueueIndexFiles
+  /** The log can't give the state again: the machine is empty, and nothing may be applied to it. */
+  readonly isLost: boolean
   /** Sentences for the operator. */
   readonly notes: readonly string[]
 }
@@ -29,6 +32,10 @@ export interface OpenStateOptions {
   readonly chunkLogBytes?: number
   /** The highest feature level that this node goes along with; undefined = the newest. */
   readonly levelMax?: number
+  /** There are nodes that may have the state. */
+  readonly hasPeers: boolean
+  /** A piece of the queue index has rotted: it is set aside, and the read throws. */
+  readonly rotFound: (error: IndexRot) => void
 }
 
 export function openState(options: OpenStateOptions): OpenedState {
@@ -44,29 +51,30 @@ export function openState(options: OpenStateOptions): OpenedState {
   const machine = newMachine(options, opened.index)
   const problem = machine.restore(loaded)
   const isIndexCut = opened.index.afterIndex >= machine.retention.logFirst
-  if (problem === undefined && !isIndexCut) return { machine, index: opened.index, notes: [] }
+  if (problem === undefined && !isIndexCut) return { machine, index: opened.index, isLost: false, notes: [] }
   opened.index.close()
   const reason = problem ?? `the queue index begins behind entry ${opened.index.afterIndex}, messages from before are still needed`
   return openEmpty(options, [`checkpoint ${loaded.number}: ${reason}; the state is rebuilt from the log`])
 }
 
 function openEmpty(options: OpenStateOptions, notes: readonly string[]): OpenedState {
-  if (options.firstIndex > 1) {
-    throw new StorageError(
-      `${options.directory}: there is no usable state, and the log begins with entry ${options.firstIndex}, so the state can't be rebuilt from it; this node must get both from a peer (${notes[0] ?? 'no checkpoint'})`,
-      options.directory,
-    )
-  }
+  const isLost = options.firstIndex > 1
+  const lost = `${options.directory}: there is no usable state (${notes[0] ?? 'no checkpoint'}), and the log begins with entry ${options.firstIndex}, too late to rebuild it`
+  if (isLost && !options.hasPeers) throw new StorageError(`${lost}; restore the directory from a backup`, options.directory)
   const opened = openIndex(options, 0)
   assert(opened.kind === 'opened', 'empty-queue-index-opens')
-  return { machine: newMachine(options, opened.index), index: opened.index, notes }
+  const told = isLost ? [`${lost}; asking the other nodes for it, and taking no part until it is here`] : notes
+  return { machine: newMachine(options, opened.index), index: opened.index, isLost, notes: told }
 }
 
 function newMachine({ levelMax }: OpenStateOptions, index: QueueIndexFiles): StateMachine {
   return new StateMachine({ index, ...(levelMax === undefined ? {} : { levelMax }) })
 }
 
-function openIndex({ disk, directory, chunkLogBytes }: OpenStateOptions, appliedIndex: number): ReturnType<typeof openQueueIndex> {
+function openIndex(
+  { disk, directory, chunkLogBytes, rotFound }: OpenStateOptions,
+  appliedIndex: number,
+): ReturnType<typeof openQueueIndex> {
   const limits = chunkLogBytes === undefined ? {} : { limits: { chunkLogBytes } }
-  return openQueueIndex(disk, directory, { appliedIndex, ...limits })
+  return openQueueIndex(disk, directory, { appliedIndex, rotFound, ...limits })
 }

@@ -122,8 +122,7 @@ export class CommitLog implements LogStorage {
       ...{ disk, directory: files.directory, directoryId, files, marks, sealedRuns, limits },
       poisoned: error => clock.soon(() => this.#whenPoisoned?.(error)),
     })
-    const open = this.#segments.at(-1)
-    if (open !== undefined && options.isWhole) this.#writer.resumeIn(open)
+    if (options.isWhole) this.#resume(recovered)
   }
 
   /** The log as it is after the repair of what was rotten at the start. Nothing was appended before. */
@@ -136,8 +135,17 @@ export class CommitLog implements LogStorage {
     this.#plannedIndex = this.#writtenIndex = found.last.index
     this.#blocks.clear()
     this.#files.closeAll()
+    this.#resume(found)
+  }
+
+  /** Goes on in the open segment; what had to be read is noted, so that the next start need not read it. */
+  #resume({ unnoted }: RecoveredLog): void {
     const open = this.#segments.at(-1)
     if (open !== undefined) this.#writer.resumeIn(open)
+    for (const segment of unnoted) {
+      const end = { last: this.sealOf(segment), position: segment.endPosition }
+      this.#writer.noteSealed(segment, end, sliceRuns(this.#runs, segment.firstIndex, segment.lastIndex))
+    }
   }
 
   /** What the last record of a segment is, as the next one or the end of the log says. */

@@ -102,6 +102,11 @@ export class LogWriter {
     this.#trim.removeLater(segments, base)
   }
 
+  /** The sealed segment's records end with `end`: a start need not read it. */
+  noteSealed(segment: Segment, end: RecordsEnd, runs: readonly TermRun[]): void {
+    this.#sidecars.writeLater(segment, end, runs)
+  }
+
   /** The open segment's records up to `end` are on disk: a start may begin there. */
   noteBeginning(segment: Segment, end: RecordsEnd, runs: readonly TermRun[]): void {
     this.#notedTo = end.position

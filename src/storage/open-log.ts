@@ -179,7 +179,7 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
   const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record })
   writeDataDirectory(disk, dataDirectory, identity, directoryId)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
-  const recovered = { segments: [], last: chainOrigin, runs: [], baseMembership: undefined }
+  const recovered = { segments: [], last: chainOrigin, runs: [], baseMembership: undefined, unnoted: [] }
   const holes = new Holes({ disk, directory, note: options.note ?? ignore })
   const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered, isWhole: true, holes })
   const repair = new Repairs({ log, holes, atStart: undefined, hasTornTail: () => true, mended: ignore })

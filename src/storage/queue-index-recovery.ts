@@ -19,7 +19,7 @@ import { readOpenChunk } from './open-chunk.ts'
 import type { OpenChunkContent } from './open-chunk.ts'
 import { readSealedHead } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
-import { StorageError } from './storage-error.ts'
+import { IndexRot } from './storage-error.ts'
 
 export type IndexFound =
   | {
@@ -42,7 +42,7 @@ export function recoverQueueIndex(disk: Disk, directory: string, appliedIndex: n
   try {
     for (const name of names) if (name.endsWith('.sealed')) sealed.push(readSealedHead(disk, `${directory}/${name}`))
   } catch (error) {
-    if (error instanceof StorageError) return { kind: 'damaged', reason: error.message }
+    if (error instanceof IndexRot) return { kind: 'damaged', reason: error.message }
     throw error
   }
   const sealedNumbers = new Set(sealed.map(chunk => chunk.chunk))

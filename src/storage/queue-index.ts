@@ -23,7 +23,7 @@ import { ChunkRows, readRow, rowBytes } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
 import { blockBytes, blockRows, readSealedBlock, sealChunk, sealedChunkName } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
-import { StorageError } from './storage-error.ts'
+import { IndexRot, StorageError } from './storage-error.ts'
 
 export interface QueueIndexLimits {
   /** A chunk is frozen when it covers so much log … */
@@ -78,13 +78,13 @@ const blocksPerChunkMax = 65_536
 export function openQueueIndex(
   disk: Disk,
   directory: string,
-  options: { readonly appliedIndex: number; readonly limits?: Partial<QueueIndexLimits> },
+  options: { readonly appliedIndex: number; readonly limits?: Partial<QueueIndexLimits>; readonly rotFound?: (error: IndexRot) => void },
 ): OpenedQueueIndex {
   disk.makeDirectory(directory)
   const found = recoverQueueIndex(disk, directory, options.appliedIndex)
   if (found.kind === 'damaged') return found
   const limits = { ...defaultQueueIndexLimits, ...options.limits }
-  return { kind: 'opened', index: new QueueIndexFiles(disk, directory, limits, found) }
+  return { kind: 'opened', index: new QueueIndexFiles(disk, directory, limits, found, options.rotFound ?? ignore) }
 }
 
 /** Fits QueueIndex of src/state/store.ts. Made by `openQueueIndex` only. */
@@ -92,6 +92,7 @@ export class QueueIndexFiles {
   readonly #disk: Disk
   readonly #directory: string
   readonly #limits: QueueIndexLimits
+  readonly #rotFound: (error: IndexRot) => void
   readonly #sealedRuns = new Map<number, (SealedRuns | undefined)[]>()
   readonly #blocks: LRUCache<number, DataView>
   readonly #files: LRUCache<number, DiskFile>
@@ -115,13 +116,17 @@ export class QueueIndexFiles {
   #isPersisting = false
   #isClosed = false
   #failure: Error | undefined
+  /** Nothing more is read: the node is about to start again. */
+  #rot: IndexRot | undefined
 
   constructor(
     disk: Disk,
     directory: string,
     limits: QueueIndexLimits,
     found: { readonly sealed: readonly SealedChunk[]; readonly open: readonly OpenChunkContent[] },
+    rotFound: (error: IndexRot) => void,
   ) {
+    this.#rotFound = rotFound
     this.#disk = disk
     this.#directory = directory
     this.#limits = limits
@@ -367,11 +372,28 @@ export class QueueIndexFiles {
     const key = chunk.chunk * blocksPerChunkMax + block
     const cached = this.#blocks.get(key)
     if (cached !== undefined) return cached
+    if (this.#rot !== undefined) throw this.#rot
     let file = this.#files.get(chunk.chunk)
     if (file === undefined) this.#files.set(chunk.chunk, (file = this.#disk.open(chunk.path, { create: false })))
-    const view = viewOf(readSealedBlock(file, chunk, block))
+    const view = viewOf(this.#readBlock(file, chunk, block))
     this.#blocks.set(key, view)
     return view
+  }
+
+  /** A chunk that has rotted goes: the next start finds that it is missing, and makes the index anew. */
+  #readBlock(file: DiskFile, chunk: SealedChunk, block: number): Uint8Array {
+    try {
+      return readSealedBlock(file, chunk, block)
+    } catch (error) {
+      if (!(error instanceof IndexRot)) throw error
+      if (this.#disk.exists(chunk.path)) {
+        this.#disk.remove(chunk.path)
+        this.#disk.syncDirectory(this.#directory)
+      }
+      this.#rot = error
+      this.#rotFound(error)
+      throw error
+    }
   }
 
   #fail(cause: unknown): void {
@@ -414,4 +436,8 @@ function droppedTopics(content: OpenChunkContent): number[] {
       if (view.getUint32(position + 4, true) === droppedTopicQueueId) dropped.push(view.getUint32(position, true))
   }
   return dropped
+}
+
+function ignore(): void {
+  // Nobody listens: who reads is told.
 }

@@ -45,6 +45,8 @@ export interface RecoveredLog {
   readonly segments: Segment[]
   readonly last: ChainLink
   readonly runs: TermRun[]
+  /** Sealed segments that had to be read because no sidecar told of them. */
+  readonly unnoted: readonly Segment[]
 }
 
 /** What was found; nothing has been changed yet. */
@@ -57,6 +59,8 @@ export interface FoundLog extends RecoveredLog {
   readonly baseProblem: string | undefined
   /** The first place where what was synced is damaged or missing; the segments, runs and last link reach to there. Never together with `tornAt`. */
   readonly rot: RottenPlace | undefined
+  /** Names of sidecars that are damaged. */
+  readonly badSidecars: readonly string[]
   /** Sentences about small damage that needs no peer. */
   readonly notes: readonly string[]
 }
@@ -102,7 +106,10 @@ export function findLog(given: RecoverLogOptions): FoundLog {
   const baseMembership = base.kind === 'found' ? base.base.membership : undefined
   const segments: Segment[] = []
   const runs: TermRun[] = []
-  const found = { segments, runs, notes, leftovers, baseProblem, baseMembership, tornAt: undefined, rot: undefined } as const
+  const badSidecars: string[] = []
+  const unnoted: Segment[] = []
+  const known = { segments, runs, notes, leftovers, baseProblem, baseMembership, badSidecars, unnoted } as const
+  const found = { ...known, tornAt: undefined, rot: undefined }
   let last: ChainLink = base.kind === 'found' ? base.base.link : base.kind === 'bad' ? (prevs[0] ?? chainOrigin) : chainOrigin
   if (base.kind === 'bad' && last.index + 1 > keptFrom) throw beginsNowhere(directory, keptFrom, notes)
   // The place before the first entry has a term too: a peer that ends there can be fed.
@@ -113,14 +120,21 @@ export function findLog(given: RecoverLogOptions): FoundLog {
     const segment = new Segment(prev, true)
     segments.push(segment)
     const next = prevs[number + 1]
-    const known = useSidecar(options, segment, next, runs)
-    if (known === 'whole') {
+    const spared = useSidecar(options, segment, next, runs)
+    if (spared === 'whole') {
       last = mustExist(next, 'sealed-next')
       continue
     }
-    const end = scan(options, segment, runs, known)
+    if (spared === 'damaged') {
+      badSidecars.push(sidecarName(segment))
+      notes.push(`${directory}/${sidecarName(segment)}: it is damaged; the segment beside it is read instead, and it is made anew`)
+    }
+    const end = scan(options, segment, runs, spared === 'damaged' ? undefined : spared)
     last = end.last
-    if (next !== undefined && isComplete(end, next)) continue
+    if (next !== undefined && isComplete(end, next)) {
+      unnoted.push(segment)
+      continue
+    }
     const judged = judgeEnd(options, segment, end, next)
     if (judged !== undefined) return { ...found, last, ...judged }
   }
@@ -161,8 +175,9 @@ export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
   disk.syncDirectory(directory)
 }
 
-/** What never got its name, and sidecars without a segment. */
+/** What never got its name, and sidecars that are damaged or without a segment. */
 function isUseless(name: string, found: FoundLog): boolean {
+  if (found.badSidecars.includes(name)) return true
   if (name === preparedName || name === newBaseName || name.endsWith('.idx.tmp')) return true
   return name.endsWith('.idx') && !found.segments.some(segment => sidecarName(segment) === name)
 }
@@ -244,9 +259,9 @@ function useSidecar(
   segment: Segment,
   next: ChainLink | undefined,
   runs: TermRun[],
-): 'whole' | RecordsEnd | undefined {
+): 'whole' | 'damaged' | RecordsEnd | undefined {
   const sidecar = readSidecar(options.disk, options.directory, segment)
-  if (sidecar === undefined) return undefined
+  if (sidecar === undefined || sidecar === 'damaged') return sidecar
   const isWhole = next !== undefined && isWholeSegment(sidecar, next)
   const { last, endPosition } = sidecar
   const end = { last, position: endPosition }

@@ -14,7 +14,7 @@ import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { IndexMark } from './open-chunk.ts'
 import { rowBytes } from './queue-rows.ts'
 import type { ChunkRows, QueueRows } from './queue-rows.ts'
-import { StorageError } from './storage-error.ts'
+import { IndexRot, StorageError } from './storage-error.ts'
 
 export const sealedHeaderBytes = 64
 export const directoryLineBytes = 24
@@ -89,7 +89,7 @@ export function encodeSealedHead(chunk: Omit<SealedChunk, 'path' | 'rowsPosition
   return bytes
 }
 
-/** Reads all but the rows. Throws a StorageError when the file is not what was sealed. */
+/** Reads all but the rows. Throws IndexRot when the file is not what was sealed. */
 export function readSealedHead(disk: Disk, path: string): SealedChunk {
   const file = disk.open(path, { create: false })
   try {
@@ -144,7 +144,7 @@ function parseDirectory(bytes: Uint8Array): SealedQueue[] {
   return queues
 }
 
-/** Reads one block of rows and checks it. The bytes belong to the caller. */
+/** Reads one block of rows and checks it: throws IndexRot. The bytes belong to the caller. */
 export function readSealedBlock(file: DiskFile, chunk: SealedChunk, block: number): Uint8Array {
   const rows = Math.min(blockRows, chunk.rowCount - block * blockRows)
   assert(rows > 0, 'sealed-block', block, chunk.rowCount)
@@ -156,8 +156,8 @@ export function readSealedBlock(file: DiskFile, chunk: SealedChunk, block: numbe
   return bytes
 }
 
-function rotten(path: string, what: string): StorageError {
-  return new StorageError(`queue index ${path}: ${what}; the index has to be rebuilt from the log: restart this node`, path)
+function rotten(path: string, what: string): IndexRot {
+  return new IndexRot(`queue index ${path}: ${what}`, path)
 }
 
 /**

@@ -115,8 +115,8 @@ export function decodeSidecar(bytes: Uint8Array): Sidecar | undefined {
   return { firstIndex, endPosition: readU64(view, 24), last, runs, points, configs }
 }
 
-/** The sidecar of a segment, if there is an undamaged one. How far it can be trusted is the caller's question. */
-export function readSidecar(disk: Disk, directory: string, segment: Segment): Sidecar | undefined {
+/** The sidecar of a segment, if there is one. How far an undamaged one can be trusted is the caller's question. */
+export function readSidecar(disk: Disk, directory: string, segment: Segment): Sidecar | 'damaged' | undefined {
   const path = `${directory}/${sidecarName(segment)}`
   if (!disk.exists(path)) return undefined
   const file = disk.open(path, { create: false })
@@ -124,7 +124,7 @@ export function readSidecar(disk: Disk, directory: string, segment: Segment): Si
   const count = file.readSync(bytes, 0)
   file.close()
   const sidecar = decodeSidecar(bytes.subarray(0, count))
-  return sidecar?.firstIndex === segment.firstIndex ? sidecar : undefined
+  return sidecar?.firstIndex === segment.firstIndex ? sidecar : 'damaged'
 }
 
 /** Whether it is the sidecar of a segment that ends with `last`. */

@@ -12,3 +12,6 @@ export class StorageError extends Error {
     this.path = path
   }
 }
+
+/** A piece of the queue index has rotted, and was set aside: the node must start again, which makes the index anew. No disk call has failed. */
+export class IndexRot extends StorageError {}

@@ -132,7 +132,7 @@ describe('a snapshot', () => {
     const { rig, checkpoints } = aFollower('whole')
     fetchAll(rig, taken.manifest, contents(leader, taken))
     const installed = install(rig, checkpoints)
-    expect(installed?.checkpoint.rows.map(({ key }) => key[1]).sort((a = 0, b = 0) => a - b)).toEqual(rows.map(({ key }) => key[1]))
+    expect(installed?.checkpoint?.rows.map(({ key }) => key[1]).sort((a = 0, b = 0) => a - b)).toEqual(rows.map(({ key }) => key[1]))
     expect(installed?.checkpoint).toMatchObject({ number: 1, appliedIndex: 90, digest })
     checkInstalled(rig, opened)
     expect(install(rig, checkpoints)).toBeUndefined()
@@ -200,7 +200,7 @@ describe('a snapshot', () => {
     rig.disk.kill()
     rig.open()
     fetchAll(rig, taken.manifest, bytes)
-    expect(install(rig, checkpoints)?.checkpoint.rows).toHaveLength(rows.length)
+    expect(install(rig, checkpoints)?.checkpoint?.rows).toHaveLength(rows.length)
     checkInstalled(rig, opened)
   })
 
@@ -237,7 +237,7 @@ describe('a snapshot', () => {
     state[40] = (state[40] ?? 0) ^ 1
     const { rig, checkpoints } = aFollower('damaged')
     fetchAll(rig, taken.manifest, bytes)
-    expect(install(rig, checkpoints)).toBeUndefined()
+    expect(install(rig, checkpoints)).toMatchObject({ checkpoint: undefined, note: expect.stringContaining('damaged') as string })
     expect(rig.open().log.lastId).toEqual({ term: 2, index: 30 })
   })
 })

@@ -7,7 +7,8 @@
  *   → rows saved as a new generation of the state store → `complete` removed
  *
  * Whether it may be installed was decided when `complete` was written: its index was above our commit and its last entry not in our log, and nothing has
- * been acknowledged since. Term, vote and the reasons for reserve are kept as they are.
+ * been acknowledged since. Term, vote and the reasons for reserve are kept as they are. One without a log is for a node that has lost its state alone:
+ * its last entry is in our log, which stays as it is, with all that is known of it.
  */
 import type { Clock } from '../../platform/clock.ts'
 import type { Disk } from '../../platform/disk.ts'
@@ -15,6 +16,7 @@ import type { CheckpointRead, CheckpointWrite } from '../checkpoint-codec.ts'
 import { readDataDirectory } from '../data-directory.ts'
 import type { DataIdentity } from '../data-directory.ts'
 import { directoryIdInHardState, HardStateFile, readHardState } from '../hard-state.ts'
+import type { HardStateFileOptions } from '../hard-state.ts'
 import { baseName, encodeBase, writeBaseSync } from '../log-base.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from '../segment.ts'
 import { forgetParted } from '../parted.ts'
@@ -34,33 +36,40 @@ export interface InstallOptions {
 }
 
 export interface Installed {
-  readonly checkpoint: CheckpointRead
+  /** undefined: it was damaged, and has been thrown away. */
+  readonly checkpoint: CheckpointRead | undefined
   readonly note: string
 }
 
 /** `done` runs at once with nothing when there is nothing to install. */
 export function installSnapshot(options: InstallOptions, done: (error: Error | undefined, installed: Installed | undefined) => void): void {
   const { disk, dataDirectory, store } = options
+  if (!disk.exists(completePath(dataDirectory))) return done(undefined, undefined)
   const manifest = findComplete(disk, dataDirectory)
-  if (manifest === undefined) return done(undefined, undefined)
-  const checkpoint = readCheckpoint(disk, dataDirectory, manifest)
-  if (checkpoint === undefined) {
+  const checkpoint = manifest && readCheckpoint(disk, dataDirectory, manifest)
+  if (manifest === undefined || checkpoint === undefined) {
     discardIncoming(disk, dataDirectory)
-    return done(undefined, undefined)
+    const note = `${dataDirectory}/${incomingName}: the snapshot there is damaged; it is thrown away, another one is fetched if it is needed`
+    return done(undefined, { checkpoint: undefined, note })
   }
   putInPlace(options, manifest)
   store.save({ ...checkpoint, puts: checkpoint.rows, deletes: [] }, error => {
     if (error !== undefined) return done(error, undefined)
     forgetParted(disk, dataDirectory)
     discardIncoming(disk, dataDirectory)
-    done(undefined, { checkpoint, note: `a snapshot at entry ${manifest.index} has been installed; the log goes on behind it` })
+    const what = manifest.files.some(isSegment) ? 'a snapshot' : 'the state of another node'
+    done(undefined, { checkpoint, note: `${what} at entry ${manifest.index} has been installed; the log goes on behind it` })
   })
 }
 
 /** The snapshot that waits to be installed. */
 export function findComplete(disk: Disk, dataDirectory: string): SnapshotManifest | undefined {
-  const path = `${dataDirectory}/${incomingName}/${completeName}`
+  const path = completePath(dataDirectory)
   return disk.exists(path) ? decodeManifest(readWhole(disk, path)) : undefined
+}
+
+function completePath(dataDirectory: string): string {
+  return `${dataDirectory}/${incomingName}/${completeName}`
 }
 
 function readCheckpoint(disk: Disk, dataDirectory: string, manifest: SnapshotManifest): CheckpointRead | undefined {
@@ -81,17 +90,12 @@ function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, ma
       dataDirectory,
     )
   }
-  const { isVoteWithheld } = found.record
-  // The constructor writes both slots. A mark above the new end would look like lost entries.
-  const hardState = new HardStateFile({
-    disk,
-    clock,
-    dataDirectory,
-    directoryId,
-    record: { ...found.record, mark: 0, markLink: undefined, isVoteWithheld },
-  })
+  // Without a log ours goes on, and so does all that the hard state says of it.
+  const hasLog = manifest.files.some(isSegment)
+  if (hasLog) forgetMark({ disk, clock, dataDirectory, directoryId, record: found.record })
+  const parts = hasLog ? ['log', 'queue-index'] : ['queue-index']
   const wanted = new Set(manifest.files.map(relativePath))
-  for (const part of ['log', 'queue-index']) {
+  for (const part of parts) {
     disk.makeDirectory(`${dataDirectory}/${part}`)
     for (const name of disk.list(`${dataDirectory}/${part}`))
       if (!wanted.has(`${part}/${name}`)) disk.remove(`${dataDirectory}/${part}/${name}`)
@@ -102,9 +106,14 @@ function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, ma
     if (isSegment(file)) adopt(disk, source, file.bytes, directoryId)
     disk.rename(source, `${dataDirectory}/${relativePath(file)}`)
   }
-  writeBase(disk, dataDirectory, manifest, directoryId)
-  for (const part of ['log', 'queue-index']) disk.syncDirectory(`${dataDirectory}/${part}`)
-  hardState.close(() => undefined)
+  if (hasLog) writeBase(disk, dataDirectory, manifest, directoryId)
+  for (const part of parts) disk.syncDirectory(`${dataDirectory}/${part}`)
+}
+
+/** A mark above the new end would look like lost entries. The constructor writes both slots. */
+function forgetMark(options: HardStateFileOptions): void {
+  const record = { ...options.record, mark: 0, markLink: undefined }
+  new HardStateFile({ ...options, record }).close(() => undefined)
 }
 
 function isSegment(file: SnapshotFile): boolean {

@@ -62,6 +62,8 @@ function isManifest({ format, index, term, membership, files }: SnapshotManifest
   if ((format as number) !== 1 || !isCount(index) || index < 1 || !isCount(term)) return false
   if (!/^(\d{1,16}:[\w+/]+=*)?$/.test(membership)) return false
   if (files.length > filesMax) return false
+  // The log's files stand behind all others.
+  if (files.some(({ kind }, i) => kind !== 'log' && files[i - 1]?.kind === 'log')) return false
   return files.every(file => isCount(file.bytes) && names[file.kind].test(file.name)) && files.some(isState)
 }
 
@@ -76,6 +78,11 @@ function isCount(value: unknown): boolean {
 /** Where a file stands below a directory that mirrors the data directory. */
 export function relativePath(file: SnapshotFile): string {
   return file.kind === 'state' ? 'state' : file.kind === 'log' ? `log/${file.name}` : `queue-index/${file.name}`
+}
+
+/** Its state and queue index, for a node whose own log holds the last entry. Pieces are asked for by the number of their file: the log's come last. */
+export function withoutLog(manifest: SnapshotManifest): SnapshotManifest {
+  return { ...manifest, files: manifest.files.filter(({ kind }) => kind !== 'log') }
 }
 
 /** As a manifest tells it. */
