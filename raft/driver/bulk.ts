@@ -48,6 +48,11 @@ export class BulkLinks {
     return [...this.#links]
   }
 
+  /** What is sent waits for nobody; but whether anybody is there is asked, and answered, as on every link. */
+  flush(): void {
+    for (const link of this.#links) link.flush()
+  }
+
   /** Sends at once. False: not open. */
   send(link: BulkLink, buffers: readonly Uint8Array[]): boolean {
     for (const known of this.#links) {

@@ -251,6 +251,7 @@ export class Transport implements LinkOwner {
       peer.control.link?.flush()
       peer.data.link?.flush()
     }
+    this.#bulk.flush()
   }
 
   /** From time to time: strangers that say nothing, peers that have fallen silent. Not right after a stall, before the sockets were read. */

@@ -67,8 +67,12 @@ type Header =
   | { readonly kind: 'read'; readonly index: number; readonly file: number; readonly position: number; readonly bytes: number }
   | { readonly kind: 'piece'; readonly index: number; readonly file: number; readonly position: number; readonly crc: number }
 
+type ReadHeader = Extract<Header, { kind: 'read' }>
+
 const pieceBytesByDefault = 256 * 1024
 const windowPieces = 32
+/** Of all who fetch here: a member and its latest connection, for the largest group. */
+const readsMax = 8 * windowPieces
 const waitMs = 200
 const patienceMs = 1_000
 const noBytes = new Uint8Array(0)
@@ -93,6 +97,9 @@ export class CatchUp implements BulkApp {
   #isStopped = false
   /** The moment from which on the server may send again. */
   #sendFromMs = 0
+  /** What was asked of the server and waits for that moment. What the rate allows is spent when it is sent: who has gone costs nobody anything. */
+  readonly #reads: { readonly link: BulkLink; readonly want: ReadHeader }[] = []
+  #isServing = false
 
   constructor(options: CatchUpOptions) {
     this.#options = options
@@ -156,6 +163,8 @@ export class CatchUp implements BulkApp {
     if (header.kind !== 'piece') return
     if (fetch.staging === undefined || header.index !== fetch.staging.manifest.index) return
     if (crc32c(payload) !== header.crc || fetch.arrived.size >= windowPieces) return
+    // Also what has overtaken its predecessors was heard: a slow server is none that is gone.
+    this.#heard(fetch)
     fetch.arrived.set(placeKey(header), payload)
     this.#takeNext(fetch)
   }
@@ -168,19 +177,39 @@ export class CatchUp implements BulkApp {
     else this.#send(link, { kind: 'manifest' }, encodeManifest(taken.manifest))
   }
 
-  #onRead(link: BulkLink, want: Extract<Header, { kind: 'read' }>): void {
+  #onRead(link: BulkLink, want: ReadHeader): void {
+    // Asked again by somebody who has lost patience: it will come.
+    if (
+      this.#reads.some(waiting => waiting.link === link && placeKey(waiting.want) === placeKey(want) && waiting.want.index === want.index)
+    )
+      return
+    if (this.#reads.length >= readsMax) return
+    this.#reads.push({ link, want })
+    this.#serve()
+  }
+
+  #serve(): void {
+    if (this.#isServing || this.#isStopped) return
     const { clock, bytesPerSecond } = this.#options
-    const nowMs = clock.nowMs()
-    const atMs = Math.max(nowMs, this.#sendFromMs)
-    this.#sendFromMs = atMs + (Math.min(want.bytes, this.#pieceBytes) * 1000) / bytesPerSecond
-    const answer = (): void => {
-      if (this.#isStopped || !link.isOpen) return
-      const bytes = this.#options.source.read(want.index, want.file, want.position, Math.min(want.bytes, this.#pieceBytes))
+    for (let next = this.#reads[0]; next !== undefined; next = this.#reads[0]) {
+      const { link, want } = next
+      const nowMs = clock.nowMs()
+      if (link.isOpen && this.#sendFromMs - nowMs >= 1) {
+        this.#isServing = true
+        clock.setTimer(this.#sendFromMs - nowMs, () => {
+          this.#isServing = false
+          this.#serve()
+        })
+        return
+      }
+      this.#reads.shift()
+      if (!link.isOpen) continue
+      const bytesMax = Math.min(want.bytes, this.#pieceBytes)
+      this.#sendFromMs = Math.max(nowMs, this.#sendFromMs) + (bytesMax * 1000) / bytesPerSecond
+      const bytes = this.#options.source.read(want.index, want.file, want.position, bytesMax)
       if (bytes === undefined) this.#send(link, { kind: 'gone' })
       else this.#send(link, { kind: 'piece', index: want.index, file: want.file, position: want.position, crc: crc32c(bytes) }, bytes)
     }
-    if (atMs - nowMs < 1) answer()
-    else clock.setTimer(atMs - nowMs, answer)
   }
 
   // The half that fetches.
