@@ -32,6 +32,8 @@ export interface EndingParts {
   asksForSends(isAsking: boolean): void
   /** From here on consumers settle everything at once. */
   drains(): void
+  /** Everything is settled and done: one trial more. */
+  tries(done: () => void): void
   /** Everything is done: clients go home. */
   quiets(): void
   say(text: string): void
@@ -117,7 +119,13 @@ export class Ending {
     this.#parts.say('everything is healed')
     this.#parts.faults.heal()
     this.#parts.judges.elections.healed()
-    this.#pollDrain(this.#parts.scheduler.nowMs, 'everything was healed', () => this.#pollQuiet())
+    this.#pollDrain(this.#parts.scheduler.nowMs, 'everything was healed', () => this.#try())
+  }
+
+  /** Once the elections that are still owed have had their time. */
+  #try(): void {
+    const { scheduler, judges } = this.#parts
+    scheduler.schedule(Math.max(0, judges.elections.settledAtMs - scheduler.nowMs), () => this.#parts.tries(() => this.#pollQuiet()))
   }
 
   /** Waits until everything is done on the hosts that must serve. */

@@ -7,6 +7,7 @@ import type { PlanItem } from './schedule.ts'
 import type { LinkProfile, SimNetwork } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { Scheduler } from './sim/scheduler.ts'
+import type { Weather } from './weather.ts'
 
 export interface FaultRunnerParts {
   readonly scheduler: Scheduler
@@ -16,6 +17,7 @@ export interface FaultRunnerParts {
   readonly targets: readonly Target[]
   readonly profile: LinkProfile
   readonly syncMs: number
+  readonly weather: Weather
   leader(): Target | undefined
   say(who: string, text: string): void
 }
@@ -34,6 +36,7 @@ export class FaultRunner {
   readonly #counts = new Map<FaultKind, number>()
   /** By directed link: how many faults cut it. */
   readonly #cuts = new Map<string, number>()
+  readonly #handOutListeners = new Set<(target: Target) => void>()
   #isOver = false
 
   constructor(parts: FaultRunnerParts) {
@@ -43,6 +46,12 @@ export class FaultRunner {
   /** How often each kind of fault really struck. */
   counts(): Readonly<Partial<Record<FaultKind, number>>> {
     return Object.fromEntries(this.#counts)
+  }
+
+  /** A node begins to hand out a batch. */
+  handsOut(id: number): void {
+    const target = this.#parts.targets.find(other => other.id === id)
+    if (target !== undefined) for (const listener of [...this.#handOutListeners]) listener(target)
   }
 
   schedule(plan: readonly PlanItem[]): void {
@@ -78,6 +87,7 @@ export class FaultRunner {
     for (const undo of this.#active.values()) undo()
     this.#active.clear()
     this.#cuts.clear()
+    this.#parts.weather.linksHealed(this.#parts.scheduler.nowMs)
   }
 
   #healOnly(nodes: readonly Target[]): void {
@@ -109,7 +119,7 @@ export class FaultRunner {
   }
 
   #powers(item: PlanItem): FaultPowers {
-    const { scheduler, network, random, auditor, targets, profile, syncMs } = this.#parts
+    const { scheduler, network, random, auditor, targets, profile, syncMs, weather } = this.#parts
     return {
       targets,
       leader: () => this.#parts.leader(),
@@ -117,9 +127,13 @@ export class FaultRunner {
       syncMs,
       disconnect: (from, to) => this.#cut(from, to, 1),
       connect: (from, to) => this.#cut(from, to, -1),
-      reset: (left, right) => void network.resetConnections(hostName(left), hostName(right)),
-      weather: (left, right, weather) => {
-        const changed = weather === undefined ? profile : withWeather(profile, weather)
+      reset: (left, right) => {
+        weather.trouble(scheduler.nowMs)
+        network.resetConnections(hostName(left), hostName(right))
+      },
+      weather: (left, right, change) => {
+        weather.link(change === undefined ? -1 : 1, scheduler.nowMs)
+        const changed = change === undefined ? profile : withWeather(profile, change)
         network.setProfile(hostName(left), hostName(right), changed)
         network.setProfile(hostName(right), hostName(left), changed)
       },
@@ -127,6 +141,10 @@ export class FaultRunner {
         void scheduler.schedule(delayMs, () => {
           if (!this.#isOver) run()
         }),
+      onHandOut: listener => {
+        this.#handOutListeners.add(listener)
+        return () => this.#handOutListeners.delete(listener)
+      },
       watch: onChange =>
         auditor.watch((view, now, before) => {
           const target = targets.find(other => other.id === view.id)
@@ -139,6 +157,7 @@ export class FaultRunner {
     const key = `${from}>${to}`
     const cuts = Math.max(0, (this.#cuts.get(key) ?? 0) + by)
     this.#cuts.set(key, cuts)
+    this.#parts.weather.link(by, this.#parts.scheduler.nowMs)
     this.#parts.network.setLink(hostName(from), hostName(to), cuts > 0 ? 'drop' : 'up')
   }
 }

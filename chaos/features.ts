@@ -20,6 +20,8 @@ const plans = {
   forgets: { about: 'consumers that forget messages', share: 0.5 },
   deadLetters: { about: 'consumers that send messages to the dead letters', share: 0.3 },
   brokenStreams: { about: 'deliveries whose stream breaks in the middle of a batch', share: 0.7 },
+  deaths: { about: 'consumers that die with messages in hand, and others that take their place', share: 0.4 },
+  resplits: { about: 'producers that send a part of a batch first, and then all of it', share: 0.4 },
   events: { about: 'a third topic, with other queues', share: 0.5 },
   audit: { about: 'a consumer group of several topics', share: 0.5 },
   loss: { about: 'links that lose chunks', share: 0.5 },

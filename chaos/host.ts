@@ -9,7 +9,9 @@ import { installSnapshot } from '../src/storage/snapshot/install.ts'
 import { BrokerNode, type BrokerNodeOptions, type MemberSettings, type NodeSettings } from '../src/node/broker-node.ts'
 import { StateHalt } from '../src/state/machine.ts'
 import { newestLevel } from '../src/state/feature-level.ts'
-import type { NodeView } from './checkers/checker.ts'
+import type { ProposeOutcome } from '../src/broker/outcome.ts'
+import type { FoundAtStart, NodeView } from './checkers/checker.ts'
+import type { ProposalName } from './checkers/fates.ts'
 import { hasFeature, type WorldConfiguration } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
 import type { CheckpointDisk } from './sim/checkpoint-store.ts'
@@ -19,7 +21,7 @@ import type { SimNetwork } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { Scheduler, SimProcess } from './sim/scheduler.ts'
 import { DiskLog } from './true-log.ts'
-import { DiskVote } from './true-vote.ts'
+import { DiskVote, slotPositions } from './true-vote.ts'
 import { tapped, type Said } from './wire-tap.ts'
 import type { Gateway, GatewayLife } from './workloads/rpc.ts'
 
@@ -39,6 +41,10 @@ export interface HostWorld {
   noted(host: Host, sentence: string): void
   /** Raft tells what it does. */
   traced(host: Host, event: RaftTraceEvent): void
+  /** Something is done to a machine. */
+  troubled(): void
+  /** A node has told whoever proposed this how it ended. */
+  fate(host: Host, proposal: ProposalName, outcome: ProposeOutcome): void
   /** A message leaves for a peer. */
   said(host: Host, message: Said): void
   /** A node says that it must stop. */
@@ -79,6 +85,9 @@ export class Host implements NodeView, Gateway, Target {
   readonly trueVote: DiskVote
   isCutOff = false
   isOldBuild: boolean
+  isSlow = false
+  foundAtStart: FoundAtStart = { hasTornLog: false, hasInstalled: false }
+  #hasLostPower = false
   readonly #world: HostWorld
   readonly #parts: HostParts
   #lives = 0
@@ -140,6 +149,8 @@ export class Host implements NodeView, Gateway, Target {
     const clock = this.#parts.clock.forProcess(process)
     this.#world.say(this.name, `starts (life ${this.#lives}${this.isOldBuild ? ', the build before' : ''})`)
     this.#starting = process
+    const hasTornLog = this.#hasLostPower && this.trueLog.endsTorn()
+    this.#hasLostPower = false
     const disk = this.#parts.disk.openProcess(process)
     const { store, loaded } = this.#parts.checkpoints.open(process)
     const identity = { clusterName: 'simulated', nodeName: this.name, nodeId: this.id }
@@ -151,6 +162,7 @@ export class Host implements NodeView, Gateway, Target {
         // Its files are other ones now, cut elsewhere.
         this.trueLog.forget()
       }
+      this.foundAtStart = { hasTornLog, hasInstalled: installed !== undefined }
       this.#begin(process, clock, disk, { store, loaded: installed?.checkpoint ?? loaded })
     })
   }
@@ -165,12 +177,15 @@ export class Host implements NodeView, Gateway, Target {
       return this.#world.fatal(this, error)
     }
     this.#life = { process, node, broker: node.broker, nowMs: () => clock.nowMs(), openCalls: new Set() }
+    this.#world.troubled()
     this.#world.started(this)
   }
 
   /** `power`: what was not synced may be lost, and the others may hear nothing. `kill`: the kernel keeps the files and closes the connections. */
   crash(how: 'power' | 'kill'): void {
     const life = this.#life
+    this.#world.troubled()
+    if (how === 'power') this.#hasLostPower = true
     if (life === undefined) return this.#crashStarting(how)
     this.#world.say(this.name, how === 'power' ? 'loses power' : 'is killed')
     this.#leave(life)
@@ -194,6 +209,16 @@ export class Host implements NodeView, Gateway, Target {
   /** On its disk, whatever becomes of the process. */
   get hasCheckpoint(): boolean {
     return this.#parts.checkpoints.hasDurable
+  }
+
+  /** While it is down: a sector of the hard state can't be read any more. */
+  rotHardState(slot: 0 | 1): void {
+    const path = `${dataDirectory}/hard-state`
+    if (this.#life !== undefined || this.#starting !== undefined || this.trueVote.hasLostSlot()) return
+    if ((this.#parts.disk.durableBytes(path)?.length ?? 0) <= slotPositions[slot]) return
+    this.#world.say(this.name, `slot ${slot} of its hard state rots`)
+    this.trueVote.damages += 1
+    this.#parts.disk.flipBit(path, slotPositions[slot] + 20)
   }
 
   /** Segments that its log has begun. */
@@ -223,6 +248,7 @@ export class Host implements NodeView, Gateway, Target {
     const life = this.#life
     if (life === undefined || life.process.isPaused) return
     this.#world.say(this.name, 'is stopped in order')
+    this.#world.troubled()
     this.#stopping = life
     life.node.stop(() => {
       if (this.#life !== life) return
@@ -235,6 +261,7 @@ export class Host implements NodeView, Gateway, Target {
   handOverTo(member: number): void {
     const life = this.#life
     if (life === undefined || life.process.isPaused) return
+    this.#world.troubled()
     this.#world.say(this.name, `is asked to hand over to ${hostName(member)}`)
     life.node.raft.transferLeadership(nodeId(member), handOverPatienceMs, end => {
       this.#world.say(this.name, `hand-over to ${hostName(end.to)}: ${end.kind === 'handedOver' ? 'done' : end.reason}`)
@@ -243,6 +270,7 @@ export class Host implements NodeView, Gateway, Target {
 
   pause(): void {
     this.#world.say(this.name, 'stands still')
+    this.#world.troubled()
     this.#life?.process.pause()
   }
 
@@ -250,20 +278,25 @@ export class Host implements NodeView, Gateway, Target {
     const life = this.#life
     if (life?.process.isPaused !== true) return
     this.#world.say(this.name, 'goes on')
+    this.#world.troubled()
     this.#world.scheduler.resume(life.process)
   }
 
   jumpWall(byMs: number): void {
+    this.#world.troubled()
     this.#world.say(this.name, `its calendar jumps by ${byMs} ms`)
     this.#parts.clock.jumpWall(byMs)
   }
 
   slowDisk(factor: number): void {
+    this.isSlow = factor !== 1
+    this.#world.troubled()
     this.#world.say(this.name, `its disk takes ${factor} times as long`)
     this.#parts.disk.latency = slower(diskLatency(this.#world.configuration), factor)
   }
 
   #leave(life: Life): void {
+    this.#world.troubled()
     life.process.kill()
     this.#life = undefined
     for (const broke of [...life.openCalls]) broke()
@@ -289,7 +322,7 @@ export class Host implements NodeView, Gateway, Target {
   ): BrokerNode {
     const { configuration, network } = this.#world
     const { raft, log, catchUp } = configuration
-    return BrokerNode.start({
+    const node: BrokerNode = BrokerNode.start({
       config: {
         number: this.id,
         clusterName: 'simulated',
@@ -320,9 +353,14 @@ export class Host implements NodeView, Gateway, Target {
       },
       note: sentence => this.#world.noted(this, sentence),
       trace: event => this.#world.traced(this, event),
+      proposalTrace: (sequence, outcome) => {
+        const { incarnation } = node.raft.core.inspect()
+        this.#world.fate(this, { node: this.id, incarnation, sequence }, outcome)
+      },
       onInstall: () => clock.soon(() => this.#restart(process)),
       onFatal: error => this.#world.fatal(this, error),
     })
+    return node
   }
 }
 

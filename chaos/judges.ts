@@ -1,9 +1,10 @@
 /** All checkers of a world, wired to each other: the one list that a new property is added to. */
 import { defaultLimits } from '../src/state/limits.ts'
+import { agreement, type Agreement } from './checkers/agreement.ts'
 import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
 import type { Checker, NodeView } from './checkers/checker.ts'
 import { conservation } from './checkers/conservation.ts'
-import { clusterTime } from './checkers/cluster-time.ts'
+import { clusterTime, type ClusterTime } from './checkers/cluster-time.ts'
 import { committedEntries } from './checkers/committed-entries.ts'
 import { coreInvariants } from './checkers/core-invariants.ts'
 import { deliveries, type Deliveries, type GroupRules } from './checkers/deliveries.ts'
@@ -11,22 +12,29 @@ import { digests } from './checkers/digests.ts'
 import { Drained } from './checkers/drained.ts'
 import { durability } from './checkers/durability.ts'
 import { electionSafety } from './checkers/election-safety.ts'
+import { fates, type Fates } from './checkers/fates.ts'
 import { leaderCompleteness } from './checkers/leader-completeness.ts'
+import { leftBehind } from './checkers/left-behind.ts'
 import { logMatching } from './checkers/log-matching.ts'
 import { needlessElections, type NeedlessElections } from './checkers/needless-elections.ts'
+import { nodeHealth, type NodeHealth } from './checkers/node-health.ts'
 import { progress } from './checkers/progress.ts'
 import { retention } from './checkers/retention.ts'
 import { received, type Received } from './checkers/received.ts'
 import { sameLogs } from './checkers/same-logs.ts'
 import { sessions } from './checkers/sessions.ts'
 import { spoken, type Spoken } from './checkers/spoken.ts'
+import { trust, type Trust } from './checkers/trust.ts'
 import { votes } from './checkers/votes.ts'
 import type { WorldConfiguration } from './configuration.ts'
+import { retryPauses } from './workloads/admin.ts'
 import { DeadLetters } from './dead-letters.ts'
 import type { Ledger } from './ledger.ts'
 import { logMarks } from './log-marks.ts'
 import type { Marks } from './marks.ts'
 import { ReferenceReplica } from './reference.ts'
+import type { Said } from './wire-tap.ts'
+import type { Weather } from './weather.ts'
 
 const noRules: GroupRules = { isFifo: false, maxAttempts: Infinity }
 
@@ -36,6 +44,11 @@ export class Judges {
   readonly received: Received
   readonly deliveries: Deliveries
   readonly spoken: Spoken
+  readonly fates: Fates
+  readonly health: NodeHealth
+  readonly clocks: ClusterTime
+  readonly #agreement: Agreement
+  readonly #trust: Trust
   readonly elections: NeedlessElections
   readonly drained: Drained
   readonly checkers: readonly Checker[]
@@ -48,12 +61,21 @@ export class Judges {
     marks: Marks,
     isLite: boolean,
     nowMs: () => number,
+    weather: Weather,
   ) {
     this.spoken = spoken(isLite)
     this.elections = needlessElections(configuration.raft.electionTimeoutMs, nowMs)
-    const rulesOf = (name: string): GroupRules => configuration.consumerGroups.find(group => group.name === name) ?? noRules
+    const rulesOf = (name: string): GroupRules => {
+      const group = configuration.consumerGroups.find(other => other.name === name)
+      return group === undefined ? noRules : { ...group, retry: retryPauses }
+    }
     this.reference = new ReferenceReplica(defaultLimits)
     this.appended = appendedOnce(configuration.seed, ledger, marks)
+    this.fates = fates()
+    this.health = nodeHealth(this.reference, views, weather, configuration.raft.electionTimeoutMs, nowMs)
+    this.clocks = clusterTime(views, nowMs)
+    this.#agreement = agreement(views, isLite)
+    this.#trust = trust(this.reference, views)
     this.received = received(configuration.seed, ledger, this.appended)
     this.deliveries = deliveries(rulesOf, new DeadLetters(this.reference), marks)
     this.drained = new Drained(configuration, ledger, this.appended, this.received, this.deliveries)
@@ -64,18 +86,30 @@ export class Judges {
       progress(),
       sessions(),
       this.spoken,
+      this.fates,
+      this.health,
+      this.#agreement,
+      this.#trust,
       this.elections,
-      clusterTime(views, nowMs),
+      this.clocks,
       electionSafety(),
       logMatching(),
       leaderCompleteness(this.reference),
       committedEntries(this.reference),
       this.appended,
       this.deliveries,
+      leftBehind(rulesOf, this.deliveries, this.reference),
       ...heavy,
       logMarks(this.reference, marks),
       sameLogs(views),
       retention(this.reference, marks),
     ]
+  }
+
+  /** A message leaves a node. */
+  said(view: NodeView, message: Said): void {
+    this.spoken.said(view, message)
+    this.#agreement.said(view, message)
+    this.#trust.said(view, message)
   }
 }

@@ -20,6 +20,7 @@ const crashKinds = [
   'crashAll',
   'crashVoter',
   'crashVoters',
+  'crashHandingOut',
   'crashRewriting',
   'stopNode',
   'pauseNode',
@@ -42,7 +43,15 @@ const plans = {
   },
   elections: {
     about: 'elections are forced close together, with crashes around them',
-    faults: { transferLeader: 2_500, crashLeader: 5_000, crashVoter: 3_000, crashVoters: 3_000, bridge: 5_000, isolateLeader: 9_000 },
+    faults: {
+      transferLeader: 2_500,
+      crashLeader: 5_000,
+      crashVoter: 3_000,
+      crashVoters: 3_000,
+      bridge: 5_000,
+      isolateLeader: 9_000,
+      loseVoteSlot: 12_000,
+    },
     drawn: [],
     features: {},
   },
@@ -60,7 +69,7 @@ const plans = {
   },
   deliveries: {
     about: 'slow consumers and long invisible times across changes of leader',
-    faults: { crashLeader: 7_000, pauseNode: 12_000 },
+    faults: { crashLeader: 7_000, pauseNode: 12_000, crashHandingOut: 6_000 },
     drawn: [],
     features: {},
   },

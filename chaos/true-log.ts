@@ -56,14 +56,8 @@ export class DiskLog implements TrueLog {
     const known = this.#proved[index - 1]
     if (known !== undefined) return known.term === term
     const found: Place[] = []
-    let previous = this.#proved.at(-1)
-    let first = this.#proved.length + 1
-    const base = this.#readBase()
-    // Retention has deleted what comes next: it goes on behind the last entry that is gone.
-    if (base !== undefined && base.index >= first) {
-      previous = base.place
-      first = base.index + 1
-    }
+    const { first, previous: before } = this.#start()
+    let previous = before
     for (let next = first; next <= index; next += 1) {
       const place = this.#read(previous, next)
       if (place === undefined) return false
@@ -73,6 +67,37 @@ export class DiskLog implements TrueLog {
     if (previous?.term !== term) return false
     found.forEach((place, i) => (this.#proved[first - 1 + i] = place))
     return true
+  }
+
+  /** The same without taking it for proved: what is not committed may still be rewritten. */
+  holdsNow(index: number, term: number): boolean {
+    const known = this.#proved[index - 1]
+    if (known !== undefined) return known.term === term
+    const { first, previous } = this.#start()
+    let place = previous
+    for (let next = first; next <= index; next += 1) {
+      place = this.#read(place, next)
+      if (place === undefined) return false
+    }
+    return place?.term === term
+  }
+
+  /** Behind the last whole record stands something that is no record: a write was torn. */
+  endsTorn(): boolean {
+    const { first, previous } = this.#start()
+    let last = previous
+    for (let next = first, place = this.#read(last, next); place !== undefined; place = this.#read(last, (next += 1))) last = place
+    if (last === undefined || last.file === '') return false
+    const behind = this.#files.durableBytes(last.file)?.subarray(last.end, last.end + headerBytes)
+    return behind?.some(byte => byte !== 0) === true
+  }
+
+  /** Where to read on: behind what is proved, or, where retention has deleted what comes next, behind the last entry that is gone. */
+  #start(): { readonly first: number; readonly previous: Place | undefined } {
+    const first = this.#proved.length + 1
+    const base = this.#readBase()
+    if (base !== undefined && base.index >= first) return { first: base.index + 1, previous: base.place }
+    return { first, previous: this.#proved.at(-1) }
   }
 
   /** `base`, twice in its file:  8 index u64 | 16 term u64 | 32 headerCrc u32 | 64 length of its body u32 | 68 crc u32 (of all else) | 72 its body */

@@ -9,11 +9,12 @@ import type { DurableFiles } from './true-log.ts'
 const slotBytes = 80
 /** The checksum of everything before it. */
 const crcAt = 76
-const slotPositions = [0, 4096]
+export const slotPositions = [0, 4096] as const
 
 export class DiskVote implements TrueVote {
   readonly #files: DurableFiles
   readonly #path: string
+  damages = 0
 
   constructor(files: DurableFiles, path: string) {
     this.#files = files
@@ -21,20 +22,40 @@ export class DiskVote implements TrueVote {
   }
 
   read(): TermAndVote | undefined {
+    return this.#slots().at(-1)
+  }
+
+  readWorst(): TermAndVote | undefined {
+    const slots = this.#slots()
+    return slots.length === slotPositions.length ? slots[0] : undefined
+  }
+
+  /** One of its two slots is readable, the other is not. */
+  hasLostSlot(): boolean {
+    return this.#goodSlots().length === 1
+  }
+
+  /** The newest last. */
+  #slots(): readonly TermAndVote[] {
+    return this.#goodSlots()
+      .map(slot => {
+        const long = (at: number): number => slot.getUint32(at, true) + slot.getUint32(at + 4, true) * 4_294_967_296
+        const votedFor = slot.getUint32(56, true)
+        return { counter: long(8), term: long(16), votedFor: votedFor === 0 ? undefined : votedFor }
+      })
+      .sort((left, right) => left.counter - right.counter)
+  }
+
+  #goodSlots(): readonly DataView[] {
     const bytes = this.#files.durableBytes(this.#path)
-    if (bytes === undefined) return undefined
-    let newest = -1
-    let found: TermAndVote | undefined
-    for (const position of slotPositions) {
-      if (position + slotBytes > bytes.length) continue
-      const view = new DataView(bytes.buffer, bytes.byteOffset + position, slotBytes)
-      if (crc32c(bytes.subarray(position, position + crcAt)) !== view.getUint32(crcAt, true)) continue
-      const long = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296
-      if (long(8) <= newest) continue
-      newest = long(8)
-      const votedFor = view.getUint32(56, true)
-      found = { term: long(16), votedFor: votedFor === 0 ? undefined : votedFor }
-    }
-    return found
+    if (bytes === undefined) return []
+    return slotPositions
+      .filter(position => position + slotBytes <= bytes.length)
+      .map(position => ({
+        slot: bytes.subarray(position, position + slotBytes),
+        view: new DataView(bytes.buffer, bytes.byteOffset + position, slotBytes),
+      }))
+      .filter(({ slot, view }) => crc32c(slot.subarray(0, crcAt)) === view.getUint32(crcAt, true))
+      .map(({ view }) => view)
   }
 }

@@ -27,8 +27,6 @@ export type ViolationId =
   | 'A23' // a message group in two queues
   | 'A34' // to the dead letters too early, or not at all
   | 'A52' // an election, or a change of leader, that nothing asked for
-
-  // Open mutants expect the next three; there is no checker of them yet.
   | 'A53' // somebody waits for what is there
   | 'A56' // deleted while it was still needed
   | 'A54' // told to be absent, and it is there
@@ -37,8 +35,12 @@ export type ViolationId =
   | 'I2' // a vote changed, or a term went back
   | 'I5' // a leader lacks a committed entry
   | 'I8' // a leader committed through an entry of an earlier term
+  | 'I9' // a follower calls verified what does not agree with its leader
+  | 'I10' // a leader believes of a peer's log what is not so, or was told so
   | 'I12' // committed without a majority of disks behind it
   | 'I13' // applied what the own disk does not hold
+  | 'I15' // a read that missed what was committed before it began
+  | 'I17' // damage was taken for "it was never there"
   | 'I18' // a healed quorum does not serve in bounded time; a leader that no majority has answered for long
   | 'I19' // something grew over its bound
   | 'rule4' // cluster time moved without a majority of clocks

@@ -8,7 +8,8 @@
 import type { RaftTraceEvent } from '../raft/index.ts'
 import { AssertionError } from '../src/platform/assert.ts'
 import { Auditor } from './audit.ts'
-import { drawConfiguration, hasFeature, type WorldConfiguration } from './configuration.ts'
+import { spread } from './chance.ts'
+import { drawConfiguration, hasFeature, type ConsumerGroupPlan, type WorldConfiguration } from './configuration.ts'
 import { Ending } from './ending.ts'
 import { FaultRunner } from './fault-runner.ts'
 import { Judges } from './judges.ts'
@@ -16,6 +17,8 @@ import { diskLatency, Host } from './host.ts'
 import { Ledger, type Value } from './ledger.ts'
 import { Marks } from './marks.ts'
 import type { SeedOutcome } from './outcome.ts'
+import type { ProposeOutcome } from '../src/broker/outcome.ts'
+import type { ProposalName } from './checkers/fates.ts'
 import { StateHalt } from '../src/state/machine.ts'
 import type { Profile } from './profiles.ts'
 import { operationsMin } from './report.ts'
@@ -28,12 +31,15 @@ import { SimRandom } from './sim/random.ts'
 import { Scheduler } from './sim/scheduler.ts'
 import { Trace } from './trace.ts'
 import { withTraps } from './trap.ts'
+import { Trial } from './trial.ts'
 import { Violation } from './violation.ts'
 import { Watch } from './watch.ts'
+import { Weather } from './weather.ts'
 import { prepare } from './workloads/admin.ts'
 import type { ClientWorld, ReceivedValue } from './workloads/client-world.ts'
 import { Consumer } from './workloads/consumer.ts'
 import { Producer } from './workloads/producer.ts'
+import { startReader } from './workloads/reader.ts'
 import type { Said } from './wire-tap.ts'
 
 export interface RunOptions {
@@ -56,6 +62,9 @@ export function runSeed(seed: number, options: RunOptions = {}): SeedOutcome {
 }
 
 const liteLookEvery = 64
+const healthLookMs = 250
+/** Of the consumers of a seed with deaths. */
+const deathPpm = 400_000
 const wallStartMs = Date.UTC(2026, 0, 1)
 
 class World implements ClientWorld {
@@ -68,6 +77,7 @@ class World implements ClientWorld {
   readonly network: SimNetwork
   readonly #profile: LinkProfile
   readonly #marks = new Marks()
+  readonly #weather = new Weather(() => this.gateways)
   readonly #judges: Judges
   readonly #auditor: Auditor
   readonly #faults: FaultRunner
@@ -90,7 +100,7 @@ class World implements ClientWorld {
       profile: this.#profile,
     })
     this.gateways = Array.from({ length: configuration.nodes }, (_, i) => this.#newHost(i + 1))
-    this.#judges = new Judges(configuration, this.ledger, this.gateways, this.#marks, isLite, () => this.scheduler.nowMs)
+    this.#judges = new Judges(configuration, this.ledger, this.gateways, this.#marks, isLite, () => this.scheduler.nowMs, this.#weather)
     this.#lookEvery = isLite ? liteLookEvery : 1
     this.#auditor = new Auditor(this.gateways, this.#judges.reference, this.#judges.checkers)
     this.#watch = new Watch(this.ledger, this.#judges, this.#marks, this.gateways, (who, text) => this.trace.say(who, text))
@@ -103,6 +113,7 @@ class World implements ClientWorld {
       targets: this.gateways,
       profile: this.#profile,
       syncMs: configuration.disk.syncMs,
+      weather: this.#weather,
       leader: () => this.#watch.leader(),
       say: (who, text) => this.trace.say(who, text),
     })
@@ -132,6 +143,10 @@ class World implements ClientWorld {
     return this.#judges.received.delivered(consumerGroup, topic, queueId, offset, bytes)
   }
 
+  handsOut(gateway: number): void {
+    this.#faults.handsOut(gateway)
+  }
+
   settled(consumerGroup: string, delivery: ReceivedValue): void {
     this.#catchUp()
     this.#judges.deliveries.acknowledged(consumerGroup, delivery.topic, delivery.queueId, delivery.offset)
@@ -157,8 +172,16 @@ class World implements ClientWorld {
     this.#watch.onTrace(host, event)
   }
 
+  troubled(): void {
+    this.#weather.trouble(this.scheduler.nowMs)
+  }
+
+  fate(_host: Host, proposal: ProposalName, outcome: ProposeOutcome): void {
+    this.#judges.fates.told(proposal, outcome)
+  }
+
   said(host: Host, message: Said): void {
-    this.#judges.spoken.said(host, message)
+    this.#judges.said(host, message)
   }
 
   fatal(host: Host, error: Error): void {
@@ -175,18 +198,42 @@ class World implements ClientWorld {
     try {
       for (const host of this.gateways) host.start()
       prepare(this, () => this.#onReady())
+      this.#startLooking()
       this.#ending().schedule()
       while (!this.#isOver) {
         if (!this.scheduler.step()) throw new Violation('A51', 'nothing is left to happen, and the world is not at its end')
-        if (this.scheduler.executed % this.#lookEvery === 0) this.#auditor.look()
+        if (this.scheduler.executed % this.#lookEvery === 0) this.#look()
       }
-      this.#auditor.look()
+      this.#look()
       this.#auditor.end()
     } catch (error) {
       violation = { ...describe(error), atMs: this.scheduler.nowMs }
       this.trace.say('checker', `${violation.id}: ${violation.what}`)
     }
     return this.#outcome(violation)
+  }
+
+  #startLooking(): void {
+    const { scheduler, gateways } = this
+    const look = (): void => {
+      this.#judges.health.look()
+      this.#judges.clocks.look()
+      scheduler.schedule(healthLookMs, look)
+    }
+    look()
+    startReader({
+      scheduler,
+      random: this.random.stream('reader'),
+      hosts: gateways,
+      committed: () => this.#committed(),
+      isOver: () => this.#isDraining,
+      say: text => this.trace.say('reader', text),
+    })
+  }
+
+  #committed(): number {
+    this.#catchUp()
+    return this.#judges.reference.commitIndex
   }
 
   #newHost(id: number): Host {
@@ -214,18 +261,41 @@ class World implements ClientWorld {
     }
     for (const group of configuration.consumerGroups) {
       for (const topic of group.topics) {
-        for (let i = 0; i < group.consumers; i += 1) {
-          const consumer = new Consumer(this, group, topic, i)
-          this.#consumers.push(consumer)
-          consumer.start()
-        }
+        for (let i = 0; i < group.consumers; i += 1) this.#startConsumer(group, topic, i)
       }
+      if (hasFeature(configuration, 'deaths')) this.#planDeaths(group)
+    }
+  }
+
+  #startConsumer(group: ConsumerGroupPlan, topic: string, number: number): void {
+    const consumer = new Consumer(this, group, topic, number)
+    this.#consumers.push(consumer)
+    consumer.start()
+  }
+
+  /** Some consumers die in the storm, with all that they have of every topic; each time another process comes a little later. */
+  #planDeaths(group: ConsumerGroupPlan): void {
+    const draw = this.random.stream('deaths', group.name)
+    for (let i = 0; i < group.consumers; i += 1) {
+      if (!draw.chance(deathPpm)) continue
+      const { clientId } = this.#consumers.find(consumer => consumer.isOf(group.name, i)) ?? {}
+      this.scheduler.schedule(draw.next() * (this.configuration.stormEndMs - this.scheduler.nowMs), () => {
+        for (const consumer of this.#consumers) if (consumer.clientId === clientId) consumer.die()
+        this.scheduler.schedule(spread(draw, 100, 5_000), () => {
+          for (const topic of group.topics) this.#startConsumer(group, topic, group.consumers + i)
+        })
+      })
     }
   }
 
   /** Before clients are judged the checkers must have seen what was committed. */
   #catchUp(): void {
     if (this.#lookEvery > 1) this.#auditor.look()
+  }
+
+  #look(): void {
+    this.#auditor.look()
+    this.#judges.fates.settle()
   }
 
   #ending(): Ending {
@@ -245,6 +315,11 @@ class World implements ClientWorld {
       },
       drains: () => {
         this.#isDraining = true
+      },
+      tries: done => {
+        const { configuration, scheduler, random, gateways: hosts, ledger } = this
+        const say = (text: string): void => this.trace.say('trial', text)
+        new Trial({ configuration, scheduler, random: random.stream('trial'), hosts, ledger, judges: this.#judges, say }, done).start()
       },
       quiets: () => {
         for (const consumer of this.#consumers) consumer.stop()

@@ -9,6 +9,8 @@ import { bodyOf, encodeMessage } from '../workloads/payload.ts'
 import { appendedOnce } from './appended-once.ts'
 import type { CommittedRecord } from './checker.ts'
 import { deliveries, type Deliveries } from './deliveries.ts'
+import { leftBehind } from './left-behind.ts'
+import type { ReferenceReplica } from '../reference.ts'
 import { received } from './received.ts'
 
 const seed = 11
@@ -214,5 +216,41 @@ describe('received', () => {
     expect(checker.delivered('ledger', 'orders', 0, 0, messageOf(0)).id).toBe(0)
     expect(checker.hasSeen('ledger', 0)).toBe(true)
     expect(checker.hasSeen('audit', 0)).toBe(false)
+  })
+})
+
+describe('left behind', () => {
+  function aPair(isFifo = false): { pop: (index: number, given: readonly Delivery[], max: number, wallMs?: number) => string } {
+    const rules = (): { isFifo: boolean; maxAttempts: number } => ({ isFifo, maxAttempts: 16 })
+    const rows = deliveries(rules, { newDeadLetters: () => [] }, new Marks())
+    const reference = { entry: () => ({ kind: 1 }) } as unknown as ReferenceReplica
+    const checker = leftBehind(rules, rows, reference)
+    const take = (taken: CommittedRecord): void => {
+      rows.committed?.(taken)
+      checker.committed?.(taken)
+    }
+    take(aSend(1, 0, 0))
+    take(aSend(2, 1, 1))
+    return { pop: (index, given, max, wallMs) => idOf(() => take(aPop(index, given, wallMs, aRequest({ max })))) }
+  }
+
+  it('refuses a pop with room that leaves a message behind that nobody has', () => {
+    expect(aPair().pop(3, [aDelivery(0, 1), aDelivery(1, 2)], 4)).toBe('none')
+    expect(aPair().pop(3, [aDelivery(0, 1)], 1)).toBe('none')
+    expect(aPair().pop(3, [aDelivery(0, 1)], 4)).toBe('A27')
+  })
+
+  it('lets a message be whose time is not over, and refuses one that should have come again', () => {
+    const { pop } = aPair()
+    expect(pop(3, [aDelivery(0, 1), aDelivery(1, 2)], 2, 10_000)).toBe('none')
+    expect(pop(4, [], 4, 19_999)).toBe('none')
+    for (let index = 5; index < 8; index += 1) expect(pop(index, [], 0, 20_000)).toBe('none')
+    expect(pop(8, [], 4, 20_001)).toBe('A27')
+  })
+
+  it('takes the first unfinished message for its whole message group', () => {
+    const { pop } = aPair(true)
+    expect(pop(3, [aDelivery(0, 1)], 1)).toBe('none')
+    expect(pop(4, [], 4)).toBe('none')
   })
 })

@@ -37,10 +37,19 @@ export interface NodeView {
   readonly wallMs: number
   /** Term and vote as its disk holds them. */
   readonly trueVote: TrueVote
+  /** What lay on the disk when the present life began. */
+  readonly foundAtStart: FoundAtStart
   /** undefined while the process is down. */
   readonly node: LiveNode | undefined
   /** The log as it is on the true disk, what was never synced left out. */
   readonly trueLog: TrueLog
+}
+
+export interface FoundAtStart {
+  /** Bytes of a record behind the last whole one, after a power cut. */
+  readonly hasTornLog: boolean
+  /** Its log was replaced by a snapshot's. */
+  readonly hasInstalled: boolean
 }
 
 /** Reads what would be left of a node's log if the power went now. */
@@ -49,6 +58,8 @@ export interface TrueLog {
   durableTo(index: number, term: number): boolean
   /** How far that has been found true: asking for what comes next is cheap. */
   readonly provedTo: number
+  /** The same of entries that may not be committed, and so may be gone again a moment later. */
+  holdsNow(index: number, term: number): boolean
 }
 
 export interface TermAndVote {
@@ -60,6 +71,10 @@ export interface TermAndVote {
 export interface TrueVote {
   /** undefined while there is none. */
   read(): TermAndVote | undefined
+  /** What would be left of it if one of its slots were lost besides; undefined when nothing would. */
+  readWorst(): TermAndVote | undefined
+  /** Faults have damaged it so often: what it holds may be older than what it held. */
+  readonly damages: number
 }
 
 /** What can be seen of a node at a glance, after each event of the world. */

@@ -6,6 +6,8 @@ import { Violation } from '../violation.ts'
 import type { Checker } from './checker.ts'
 
 export interface NeedlessElections extends Checker {
+  /** From here on all is settled. */
+  readonly settledAtMs: number
   /** All faults are over. */
   healed(): void
 }
@@ -18,11 +20,17 @@ export function needlessElections(electionTimeoutMs: number, nowMs: () => number
   let settledAtMs = Infinity
   return {
     name: 'needless elections',
+    get settledAtMs() {
+      return settledAtMs
+    },
     healed() {
       settledAtMs = nowMs() + owedMs + owedTimeouts * electionTimeoutMs
     },
     nodeChanged(view, _node, now, before) {
-      if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term) || nowMs() < settledAtMs) return
+      if (nowMs() < settledAtMs) return
+      if (now.role === 'preCandidate' && before.role !== 'preCandidate')
+        throw new Violation('A52', `node ${view.id} asks for votes in term ${now.term}, although all has been well for long`)
+      if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term)) return
       throw new Violation('A52', `node ${view.id} is elected in term ${now.term}, although all has been well for long`)
     },
   }

@@ -43,7 +43,15 @@ function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest, pro
 }
 
 function aView(id: number, node: LiveNode | undefined, durableTo = true): NodeView {
-  return { id, lifeNumber: 1, node, trueLog: { durableTo: () => durableTo, provedTo: 0 }, trueVote: { read: () => undefined }, wallMs: 0 }
+  return {
+    id,
+    lifeNumber: 1,
+    node,
+    trueLog: { durableTo: () => durableTo, holdsNow: () => durableTo, provedTo: 0 },
+    trueVote: { read: () => undefined, readWorst: () => undefined, damages: 0 },
+    foundAtStart: { hasTornLog: false, hasInstalled: false },
+    wallMs: 0,
+  }
 }
 
 function aReference(log: readonly StoredEntry[], digest = 7): ReferenceReplica {

@@ -6,7 +6,7 @@ import type { NodeView, TermAndVote } from './checker.ts'
 import { spoken } from './spoken.ts'
 
 function idOf(onDisk: TermAndVote | undefined, message: object): string {
-  const view = { id: 1, trueVote: { read: () => onDisk } } as unknown as NodeView
+  const view = { id: 1, trueVote: { readWorst: () => onDisk } } as unknown as NodeView
   try {
     spoken().said(view, message as Said)
   } catch (error) {
@@ -34,7 +34,7 @@ it('refuses a leader whose heartbeats nobody has answered for two election timeo
   const say = (contactMs: readonly number[], graceUntilMs = 0, lastTickMs = 9_950): (() => void) => {
     const role = { kind: 'leader', peers: contactMs.map(each => ({ contactMs: each })) }
     const core = { role, term: 5, nowMs: 10_000, graceUntilMs, lastTickMs, config: { electionTimeoutMs: 300 } }
-    const view = { id: 1, trueVote: { read: () => ({ term: 5, votedFor: 1 }) }, node: { raft: { core: { inspect: () => core } } } }
+    const view = { id: 1, trueVote: { readWorst: () => ({ term: 5, votedFor: 1 }) }, node: { raft: { core: { inspect: () => core } } } }
     return () => spoken().said(view as unknown as NodeView, { kind: 'heartbeat', term: 5 } as Said)
   }
   expect(say([9_000, 9_500])).not.toThrow()

@@ -20,7 +20,8 @@ export function spoken(isLite = false): Spoken {
       const where = `node ${view.id} sends a ${kind} of term ${term}`
       if (kind === 'heartbeat') checkFollowed(view, term)
       if (isLite) return
-      const onDisk = view.trueVote.read()
+      // What is told must outlive the loss of a slot too.
+      const onDisk = view.trueVote.readWorst()
       if ((onDisk?.term ?? 0) < term) throw new Violation('I12', `${where}, its disk knows term ${onDisk?.term ?? 0}`)
       if (onDisk?.term !== term) return
       const isGrant = kind === 'voteReply' && message.granted

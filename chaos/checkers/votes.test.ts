@@ -24,7 +24,7 @@ function aNode(memory: TermAndVote): LiveNode {
 function aGroup(onDisk: readonly TermAndVote[]): { views: NodeView[]; disks: TermAndVote[] } {
   const disks = [...onDisk]
   const views = disks.map(
-    (_, i) => ({ id: i + 1, lifeNumber: 1, node: undefined, trueVote: { read: () => disks[i] } }) as unknown as NodeView,
+    (_, i) => ({ id: i + 1, lifeNumber: 1, node: undefined, trueVote: { read: () => disks[i], damages: 0 } }) as unknown as NodeView,
   )
   return { views, disks }
 }

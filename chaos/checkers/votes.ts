@@ -9,6 +9,8 @@ import type { Checker, NodeView, TermAndVote } from './checker.ts'
 export function votes(views: readonly NodeView[]): Checker {
   const majority = Math.floor(views.length / 2) + 1
   const kept = new Map<number, TermAndVote>()
+  /** By node: how often faults had damaged its hard state. */
+  const damaged = new Map<number, number>()
   const remembered = new Map<number, TermAndVote>()
 
   const compare = (where: string, known: TermAndVote | undefined, now: TermAndVote): void => {
@@ -30,6 +32,9 @@ export function votes(views: readonly NodeView[]): Checker {
       if (now.role === 'preCandidate' && before.term > 0 && now.term > before.term && votedFor === view.id)
         throw new Violation('A52', `node ${view.id} raised its term from ${before.term} to ${now.term} only to ask who would vote for it`)
       const onDisk = view.trueVote.read()
+      const { damages } = view.trueVote
+      if (damages !== (damaged.get(view.id) ?? 0)) kept.delete(view.id)
+      damaged.set(view.id, damages)
       if (onDisk !== undefined) {
         compare(`the disk of node ${view.id}`, kept.get(view.id), onDisk)
         kept.set(view.id, onDisk)

@@ -3,7 +3,7 @@ import type { Fault } from './fault.ts'
 import * as links from './links.ts'
 import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
-import { loseState } from './state.ts'
+import { loseState, loseVoteSlot } from './state.ts'
 import { otherBuild } from './upgrades.ts'
 
 const catalog = {
@@ -13,6 +13,7 @@ const catalog = {
   crashAll: processes.crashAll,
   crashVoter: processes.crashVoter,
   crashVoters: processes.crashVoters,
+  crashHandingOut: processes.crashHandingOut,
   crashRewriting: processes.crashRewriting,
   stopNode: processes.stopNode,
   otherBuild,
@@ -28,6 +29,7 @@ const catalog = {
   reset: links.reset,
   resetStorm: links.resetStorm,
   loseState,
+  loseVoteSlot,
   damagedLink: links.damagedLink,
   lossyLink: links.lossyLink,
   slowLink: links.slowLink,

@@ -18,6 +18,8 @@ export interface Target {
   crash(how: 'power' | 'kill'): void
   /** While it is down: the next life finds no checkpoint of the state. */
   loseCheckpoint(): void
+  /** While it is down: one of the two slots of its hard state can't be read any more. */
+  rotHardState(slot: 0 | 1): void
   /** What its next process life supports: the newest feature level, or one less, like the build before. Has no effect on a life that runs. */
   isOldBuild: boolean
   /** Orderly stop. */
@@ -57,6 +59,8 @@ export interface FaultPowers {
   after(delayMs: number, run: () => void): void
   /** Tells of every change of a node until the returned function is called. */
   watch(onChange: (target: Target, now: Glance, before: Glance) => void): () => void
+  /** Tells of every batch that a node begins to hand out, until the returned function is called. */
+  onHandOut(listener: (target: Target) => void): () => void
   /** The item's own stream. */
   readonly random: SimRandom
 }

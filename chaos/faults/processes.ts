@@ -115,6 +115,25 @@ export const crashRewriting: Fault = {
   strike: powers => ambush(powers, now => now.rewroteFrom > 0),
 }
 
+/** A gateway dies with a batch half said: the client may have all of it, some of it or nothing, and the log does not know which. */
+export const crashHandingOut: Fault = {
+  about: 'a gateway dies just as it hands messages out',
+  lastsMs: waitMs,
+  strike: powers => {
+    const { random } = powers
+    let isSprung = false
+    return powers.onHandOut(target => {
+      if (isSprung) return
+      isSprung = true
+      powers.after(random.next() * 5, () => {
+        if (!target.isUp) return
+        target.crash(random.chance(500_000) ? 'kill' : 'power')
+        powers.after(spread(random, 2, 4_000), () => target.start())
+      })
+    })
+  },
+}
+
 /** Lies in wait for a moment, then crashes that node within a few milliseconds, and has it back soon. */
 function ambush(powers: FaultPowers, isMoment: (now: Glance, before: Glance) => boolean): () => void {
   let isSprung = false

@@ -13,14 +13,25 @@ export interface Edit {
   readonly replace: string
 }
 
+/** A test of the repository, by its file and its whole name. */
+export interface NamedTest {
+  readonly file: string
+  readonly name: string
+}
+
 export interface Mutant extends Edit {
   /** M-numbers are those of the harness reference's list of seeded bugs, R-numbers those of the Raft reference's; X are our own. */
   readonly id: string
   readonly what: string
   /** More places to change for the same mistake. */
   readonly also?: readonly Edit[]
-  /** It counts as killed only when one of these is reported by some seed. Anything else is luck. */
+  /** It counts as killed only when one of these is reported by some seed. Anything else is luck. Empty where a test kills it. */
   readonly expected: readonly Expected[]
+  /**
+   * Killed by this test, not by seeds: it must fail in the copy, by an assertion of its own. For mistakes whose harm no run of the world can show within
+   * reason: formats, rare meetings of late messages, second lines of defence.
+   */
+  readonly test?: NamedTest
   /** The kind of seeds that show it best; `swarm` unless told. */
   readonly profile?: Profile
   /** Seeds that it may take; `seedsMax` unless told. */

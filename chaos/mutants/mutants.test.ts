@@ -1,5 +1,5 @@
 /** Every mutant can be planted: the text that it changes stands in its file exactly once. That it is caught is another test's business. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { mutants } from './list.ts'
@@ -36,6 +36,7 @@ describe('the mutants', () => {
       expect(text.split(edit.find).length - 1, edit.file).toBe(1)
       expect(edit.replace).not.toBe(edit.find)
     }
-    expect(mutant.expected.length).toBeGreaterThan(0)
+    if (mutant.test === undefined) expect(mutant.expected.length).toBeGreaterThan(0)
+    else expect(existsSync(join(repositoryRoot(), mutant.test.file)), mutant.test.file).toBe(true)
   })
 })

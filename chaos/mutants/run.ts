@@ -11,6 +11,7 @@ import { SimRandom } from '../sim/random.ts'
 import type { HuntOrder } from './hunt.ts'
 import { mutants } from './list.ts'
 import { editsOf, seedsMax, type Edit, type Hunt, type Mutant } from './mutant.ts'
+import { runTest } from './run-test.ts'
 import { describeHunt, describeHunts, tellHunts } from './table.ts'
 
 export interface RunMutantsOptions {
@@ -24,12 +25,17 @@ export interface RunMutantsOptions {
   readonly open?: boolean
   /** The first seed of each hunt. */
   readonly from?: number
+  /** At most so many seeds for each, whatever the mutant says. */
+  readonly seeds?: number | undefined
   readonly json?: boolean
   print(line: string): void
 }
 
 /** What a copy needs to run the simulator. */
 const copied = ['src', 'raft', 'chaos', 'proto', 'package.json', 'tsconfig.json']
+
+/** … and what a test needs besides. */
+const copiedForTests = ['test', 'vitest.config.ts']
 
 /** Hunts for the mutants and prints a table; 0 when all were killed, 1 when one was not, 2 when there is none of that name. */
 export async function runMutants(options: RunMutantsOptions): Promise<number> {
@@ -44,7 +50,7 @@ export async function runMutants(options: RunMutantsOptions): Promise<number> {
   const hunts: Hunt[] = []
   const job = async (): Promise<void> => {
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const result = await huntMutant(root, mutant, options.from)
+      const result = await huntMutant(root, mutant, options.from, options.seeds)
       hunts.push(result)
       options.print(options.json === true ? JSON.stringify({ kind: 'mutant', ...result }) : describeHunt(mutant, result))
       if (performance.now() > endMs) waiting.length = 0
@@ -64,15 +70,17 @@ function choose({ only, open = false, minutes, pick }: RunMutantsOptions): reado
 }
 
 /** One mutant, from the copy to the verdict. Rejects when the mutated world can't even be loaded: such a mutant proves nothing. */
-export async function huntMutant(root: string, mutant: Mutant, from = 1): Promise<Hunt> {
+export async function huntMutant(root: string, mutant: Mutant, from = 1, seedsLimit = Infinity): Promise<Hunt> {
   const directory = mkdtempSync(join(tmpdir(), `raftmq-${mutant.id.toLowerCase()}-`))
   try {
-    for (const name of copied)
-      cpSync(join(root, name), join(directory, name), { recursive: true, filter: path => !path.endsWith('.test.ts') })
+    const { test } = mutant
+    for (const name of test === undefined ? copied : [...copied, ...copiedForTests])
+      cpSync(join(root, name), join(directory, name), { recursive: true, filter: path => test !== undefined || !path.endsWith('.test.ts') })
     symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'))
     for (const edit of editsOf(mutant)) plant(directory, edit)
+    if (test !== undefined) return await runTest(directory, mutant.id, test)
     const { id, profile = 'swarm', seeds = seedsMax, expected } = mutant
-    return await huntIn(directory, { id, profile, from, seeds, expected })
+    return await huntIn(directory, { id, profile, from, seeds: Math.min(seeds, seedsLimit), expected })
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -40,7 +40,11 @@ export function describeHunt(mutant: Mutant, hunt: Hunt): string {
   const { end, seedsRun, seconds } = hunt
   const head = `${hunt.id.padEnd(9)}${(end === 'luck' ? 'BY LUCK' : end === 'survived' ? 'SURVIVED' : 'killed').padEnd(9)}`
   const cost = `${String(seedsRun).padStart(4)} ${seedsRun === 1 ? 'seed ' : 'seeds'} ${seconds.toFixed(1).padStart(6)} s`
-  const { profile = 'swarm', seeds = seedsMax } = mutant
+  const { profile = 'swarm', seeds = seedsMax, test } = mutant
+  if (test !== undefined) {
+    const found = end === 'killed' ? (hunt.violation ?? '').padEnd(10) : ' '.repeat(10)
+    return `${head}${found}${' '.repeat(11)}${seconds.toFixed(1).padStart(6)} s  ${mutant.what}\n${' '.repeat(18)}${test.file}: ${hunt.what ?? `"${test.name}" passes`}`
+  }
   if (end === 'killed') {
     return `${head}${(hunt.violation ?? '').padEnd(10)}${cost}  ${mutant.what}\n${' '.repeat(18)}seed ${hunt.seed ?? 0}, ${profile}: ${hunt.what ?? ''}`
   }

@@ -6,6 +6,8 @@ import type { ClientWorld } from './client-world.ts'
 import { call, type ServerSide } from './rpc.ts'
 
 const timeoutMs = 3_000
+/** Of all consumer groups, between two attempts. */
+export const retryPauses = { initialMs: 200, maxMs: 1_000, multiplier: 2 }
 
 type Answer = TopicCreatedAnswer | GroupEnsuredAnswer | Refusal
 type Step = (side: ServerSide<Answer>) => void
@@ -45,7 +47,7 @@ function groupStep(group: ClientWorld['configuration']['consumerGroups'][number]
       settings: {
         isFifo: group.isFifo,
         maxAttempts: group.maxAttempts,
-        retry: { kind: 'exponential', initialMs: 200, maxMs: 1_000, multiplier: 2 },
+        retry: { kind: 'exponential', ...retryPauses },
       },
       start: { kind: 'first' },
       topics: group.topics,

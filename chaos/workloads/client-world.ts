@@ -32,6 +32,8 @@ export interface ClientWorld {
   acknowledged(value: Value, place: { readonly queueId: number; readonly offset: number }): void
   /** A message came to a consumer. Judged at once; returns the value it is. */
   delivered(consumerGroup: string, topic: string, queueId: number, offset: number, bytes: Uint8Array): Value
+  /** A gateway begins to hand out a batch. */
+  handsOut(gateway: number): void
   /** An acknowledgement of a delivery was accepted. */
   settled(consumerGroup: string, delivery: ReceivedValue): void
 }

@@ -9,8 +9,9 @@ import type { AckAnswer, ChangeInvisibleAnswer, ForwardToDeadLetterQueueAnswer, 
 import { happens } from '../chance.ts'
 import { hasFeature, type ConsumerGroupPlan } from '../configuration.ts'
 import type { SimRandom } from '../sim/random.ts'
+import { Violation } from '../violation.ts'
 import type { ClientWorld, ReceivedValue } from './client-world.ts'
-import { call, type CallOutcome, type Gateway, type ServerSide } from './rpc.ts'
+import { call, type CallOutcome, type Gateway, type GatewayLife, type ServerSide } from './rpc.ts'
 
 const pollMs = 4_000
 const callTimeoutMs = 3_000
@@ -40,12 +41,17 @@ export class Consumer {
   /** To be repeated: the last receive came to no end. */
   #attemptId: string | undefined
   #isStopped = false
+  #isDead = false
+  /** By gateway: the process that it is connected to. */
+  readonly #connected = new Map<number, GatewayLife>()
+  /** Ends the receive that is open, on the gateway's side. */
+  #cancel: (() => void) | undefined
 
   constructor(world: ClientWorld, group: ConsumerGroupPlan, topic: string, number: number) {
     this.#world = world
     this.#group = group
     this.#topic = topic
-    this.#clientId = `consumer-${group.name}-${number}`
+    this.#clientId = clientIdOf(group.name, number)
     this.#random = world.stream(`consumer/${group.name}/${topic}/${number}`)
   }
 
@@ -55,6 +61,32 @@ export class Consumer {
 
   stop(): void {
     this.#isStopped = true
+  }
+
+  isOf(consumerGroup: string, number: number): boolean {
+    return this.#clientId === clientIdOf(consumerGroup, number)
+  }
+
+  get clientId(): string {
+    return this.#clientId
+  }
+
+  /** The process is gone, with all that it has in hand; gateways see its connections close. */
+  die(): void {
+    this.#isStopped = true
+    this.#isDead = true
+    const { scheduler, trace } = this.#world
+    trace.say('client', `${this.#clientId} dies`)
+    for (const { process, broker } of this.#connected.values())
+      scheduler.schedule(this.#random.next() * 20, () => broker.clientDisconnected(this.#clientId), process)
+    this.#cancel?.()
+  }
+
+  /** A gateway sees the connection when the first call comes. */
+  #connect(gateway: Gateway, life: GatewayLife): void {
+    if (this.#isDead || !hasFeature(this.#world.configuration, 'deaths') || this.#connected.get(gateway.id) === life) return
+    this.#connected.set(gateway.id, life)
+    life.broker.clientConnected(this.#clientId)
   }
 
   #again(delayMs: number): void {
@@ -83,6 +115,7 @@ export class Consumer {
       gateway,
       pollMs + callTimeoutMs,
       side => {
+        this.#connect(gateway, side.life)
         const handle = side.broker.receive(
           {
             clientId: this.#clientId,
@@ -98,11 +131,14 @@ export class Consumer {
           },
           answer => {
             side.onCancel = undefined
-            if (answer.kind === 'refused') side.reply(answer)
-            else stream(scheduler, side, answer, breaksStream)
+            this.#cancel = undefined
+            if (answer.kind === 'refused') return side.reply(answer)
+            this.#world.handsOut(gateway.id)
+            stream(scheduler, side, answer, breaksStream)
           },
         )
         side.onCancel = () => handle.cancel()
+        this.#cancel = () => scheduler.schedule(this.#random.next() * 20, () => handle.cancel(), side.life.process)
       },
       outcome => this.#onReceived(gateway, attemptId, outcome),
       pollMs + callTimeoutMs,
@@ -111,9 +147,13 @@ export class Consumer {
 
   #onReceived(gateway: Gateway, attemptId: string, outcome: CallOutcome<WireBatch | Refusal>): void {
     this.#world.trace.say('client', `${attemptId} through node-${gateway.id}: ${describe(outcome)}`)
+    if (this.#isDead) return
     if (outcome.kind !== 'answer') return this.#again(10 + this.#random.next() * 100)
     if (outcome.answer.kind === 'refused') {
-      const isEmpty = outcome.answer.code === 'messageNotFound'
+      const { code } = outcome.answer
+      if (code === 'topicNotFound' || code === 'consumerGroupNotFound')
+        throw new Violation('A54', `${attemptId} is refused with ${code}; both were there before it began`)
+      const isEmpty = code === 'messageNotFound'
       if (isEmpty) this.#attemptId = undefined
       return this.#again(isEmpty ? 1 : 50 + this.#random.next() * 200)
     }
@@ -133,6 +173,7 @@ export class Consumer {
     const isDraining = this.#world.isDraining
     const workMs = isDraining ? 0 : this.#random.next() * this.#group.workMsMax
     this.#world.scheduler.schedule(workMs, () => {
+      if (this.#isDead) return
       const { messageGroup } = delivery.value
       const mustLeaveOut = this.#group.isFifo && messageGroup !== undefined && leftOut.has(messageGroup)
       if (mustLeaveOut) this.#leaveOut(delivery)
@@ -229,12 +270,17 @@ export class Consumer {
 
   #retry(attempt: number, again: () => void): void {
     // What is renewed for us would never come again.
+    if (this.#isDead) return
     if (attempt < settleAttemptsMax || this.#group.autoRenew) this.#world.scheduler.schedule(20 + this.#random.next() * 200, again)
   }
 
   #asked(side: ServerSide<never>): { clientId: string; deadlineMs: number; consumerGroup: string; topic: string } {
     return { clientId: this.#clientId, deadlineMs: side.deadlineMs, consumerGroup: this.#group.name, topic: this.#topic }
   }
+}
+
+function clientIdOf(consumerGroup: string, number: number): string {
+  return `consumer-${consumerGroup}-${number}`
 }
 
 function describe(outcome: CallOutcome<WireBatch | Refusal>): string {

@@ -6,11 +6,12 @@
 import { MessageType } from '../../src/state/command.ts'
 import type { Refusal, RefusalCode } from '../../src/broker/refusal.ts'
 import type { OutgoingMessage, SendAnswer, SendRequest } from '../../src/broker/requests.ts'
-import type { TopicPlan } from '../configuration.ts'
+import { hasFeature, type TopicPlan } from '../configuration.ts'
 import { happens, spread } from '../chance.ts'
 import type { Value } from '../ledger.ts'
 import type { SimRandom } from '../sim/random.ts'
 import type { ClientWorld } from './client-world.ts'
+import { Violation } from '../violation.ts'
 import { bodyBytesMin, bodyOf, encodeMessage } from './payload.ts'
 import { call, type CallOutcome } from './rpc.ts'
 
@@ -22,6 +23,8 @@ export interface ProducerOptions {
 
 const attemptsMax = 3
 const timeoutMs = 3_000
+/** Of the batches of producers that do so. */
+const resplitShare = 0.3
 /** Sends of one producer under way at once; more wait for none: the tick is skipped. */
 const openSendsMax = 4
 
@@ -35,6 +38,9 @@ const certainRefusals: ReadonlySet<RefusalCode> = new Set<RefusalCode>([
   'payloadTooLarge',
   'illegalMessageGroup',
 ])
+
+/** What can't be: all topics are there, of the right type, before anybody sends. */
+const absent: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['topicNotFound', 'messagePropertyConflictWithType', 'badRequest'])
 
 interface OpenSend {
   readonly request: Omit<SendRequest, 'deadlineMs'>
@@ -112,7 +118,27 @@ export class Producer {
     }
     this.#open += 1
     const request = { clientId: this.#options.clientId, topic: topic.name, messageType: typeOf(topic), messageGroup, messages }
-    this.#attempt({ request, values, attempt: 0, isDoubtful: false })
+    const open = { request, values, attempt: 0, isDoubtful: false }
+    if (count > 1 && hasFeature(configuration, 'resplits') && request.clientId !== undefined && happens(random, resplitShare))
+      this.#sendPart(open, random.integer(1, count - 1))
+    else this.#attempt(open)
+  }
+
+  /** The first few of a batch go alone; whatever comes of them, all of it follows, and finds these there or not. */
+  #sendPart(open: OpenSend, count: number): void {
+    const { scheduler, gateways, ledger } = this.#world
+    ledger.counts.operations += 1
+    for (const value of open.values.slice(0, count)) value.attempts += 1
+    open.isDoubtful = true
+    const request = { ...open.request, messages: open.request.messages.slice(0, count) }
+    call<SendAnswer | Refusal>(
+      scheduler,
+      this.#random,
+      this.#random.pick(gateways),
+      timeoutMs,
+      side => side.broker.send({ ...request, deadlineMs: side.deadlineMs }, answer => side.reply(answer)),
+      () => this.#attempt(open),
+    )
   }
 
   #attempt(open: OpenSend): void {
@@ -146,6 +172,8 @@ export class Producer {
     const first = open.values[0]?.id ?? 0
     const why = outcome.kind === 'answer' && outcome.answer.kind === 'refused' ? outcome.answer.code : outcome.kind
     this.#world.trace.say('client', `send of value ${first} (attempt ${open.attempt}, ${open.values.length} messages): ${why}`)
+    if (outcome.kind === 'answer' && outcome.answer.kind === 'refused' && absent.has(outcome.answer.code))
+      throw new Violation('A54', `value ${first} is refused with ${outcome.answer.code}; its topic was there before it was sent`)
     const isFinal = outcome.kind === 'answer' && outcome.answer.kind === 'refused' && isCertain && outcome.answer.code !== 'tooManyRequests'
     if (!isFinal && open.attempt < attemptsMax && this.#options.clientId !== undefined) {
       const pauseMs = outcome.kind === 'answer' && outcome.answer.kind === 'refused' && outcome.answer.code === 'tooManyRequests' ? 200 : 0

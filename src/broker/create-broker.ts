@@ -20,6 +20,7 @@ import { NodeReports } from './node-reports.ts'
 import { NodeWatch } from './node-watch.ts'
 import { decodePeerFrame, encodeRefused, type ProposalsFrame } from './peer-frame.ts'
 import { ProposalGate } from './proposal-gate.ts'
+import type { ProposalTrace } from './outcome.ts'
 import { Proposer } from './proposer.ts'
 import type { ProposerLimits } from './proposer-limits.ts'
 import type { BrokerRaft } from './raft-view.ts'
@@ -49,6 +50,7 @@ export interface BrokerOptions {
   /** Without it nothing is ever given up. */
   readonly retention?: Pick<RetentionWatchOptions, 'view' | 'disk' | 'log' | 'settings'>
   readonly limits?: Partial<ProposerLimits> & { readonly requestBytesMax?: number }
+  readonly proposalTrace?: ProposalTrace
 }
 
 /** What an entry's apply gave (src/state/machine.ts). */
@@ -92,6 +94,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     deadlines,
     codec: { encode: encodeCommand, stamp: stampEnvelope },
     limits,
+    ...(options.proposalTrace === undefined ? {} : { trace: options.proposalTrace }),
   })
   const nowMs = (): number => clock.nowMs()
   // In this order they gather for a flush: a client is there before it receives, acks go before pops.

@@ -37,3 +37,14 @@ export type ProposeOutcome = Applied | Rejected | Unknown
  * (for proposals whose effect must be undone, such as a pop that nobody waits for any more). Runs inside apply: be quick, do not throw.
  */
 export type OutcomeListener = (outcome: ProposeOutcome) => void
+
+/** Hears what is told about the proposal of this number, just before its listener does. */
+export type ProposalTrace = (sequence: number, outcome: ProposeOutcome) => void
+
+export function tracedListener(sequence: number, listener: OutcomeListener, trace: ProposalTrace | undefined): OutcomeListener {
+  if (trace === undefined) return listener
+  return outcome => {
+    trace(sequence, outcome)
+    listener(outcome)
+  }
+}

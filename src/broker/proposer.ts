@@ -18,7 +18,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Command } from '../state/command.ts'
 import type { CommandResult } from '../state/result.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
-import type { OutcomeListener } from './outcome.ts'
+import { tracedListener, type OutcomeListener, type ProposalTrace } from './outcome.ts'
 import { encodeProposals, frameProposalsMax, type FrameRefusalReason, type FrameRefused } from './peer-frame.ts'
 import { bodyOf, isVoid, type Pending, type ProposalCodec } from './pending.ts'
 import type { GateRaft, OwnProposal, ProposalGate } from './proposal-gate.ts'
@@ -42,6 +42,8 @@ export interface ProposerOptions {
   readonly deadlines: Deadlines
   readonly codec: ProposalCodec
   readonly limits?: Partial<ProposerLimits>
+  /** Hears each outcome just before its listener does. */
+  readonly trace?: ProposalTrace
 }
 
 interface Ready extends OwnProposal {
@@ -106,13 +108,13 @@ export class Proposer {
     if (this.#live >= pendingCountMax || this.#bytes >= pendingBytesMax) return false
     // Only an own apply takes the fateless away, so one proposal must always be let through.
     if (this.#live > 0 && this.#pending.length - this.#head - this.#voids >= pendingCountMax * fatelessFactor) return false
-    const { node, incarnation, codec, deadlines } = this.#options
+    const { node, incarnation, codec, deadlines, trace } = this.#options
     const sequence = ++this.#lastSequence
     const { parts, bytes } = codec.encode({ node, incarnation, sequence, sentAtMs: 0 }, command)
     const pending: Pending = {
       sequence,
       bytes,
-      listener,
+      listener: tracedListener(sequence, listener, trace),
       parts,
       crc: undefined,
       onlyInTerm,

@@ -37,6 +37,7 @@ interface MutantOptions {
   readonly pick?: number
   readonly open?: boolean
   readonly from: number
+  readonly seeds?: number
   readonly output: 'text' | 'json'
   readonly json?: boolean
 }
@@ -69,6 +70,7 @@ export function chaosCommand(): Command {
     .option('--pick <n>', 'draws the order of --minutes', seedNumber)
     .option('--open', 'also those that nobody has seen killed yet')
     .option('--from <seed>', 'the first seed of each hunt', seedNumber, 1)
+    .option('--seeds <n>', 'at most so many seeds for each', count)
     .addOption(output())
     .option('--json', 'the same as -o json')
     .action(mutants)

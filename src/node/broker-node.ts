@@ -23,6 +23,7 @@ import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo, DigestLarge } from '../broker/broker.ts'
 import type { Leadership } from '../broker/leadership.ts'
 import { DiskWatch, type DiskLimits } from '../broker/disk-watch.ts'
+import type { ProposalTrace } from '../broker/outcome.ts'
 import type { NodeReport, RecoveredReport } from '../broker/requests.ts'
 import type { RetainedLog, RetentionSettings } from '../broker/retention-watch.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -122,6 +123,8 @@ export interface BrokerNodeOptions {
   /** What only the process knows of itself, for status. */
   readonly processReport?: () => ProcessReport
   readonly trace?: RaftTrace
+  /** Hears how each proposal of this node ends. */
+  readonly proposalTrace?: ProposalTrace
   /** Sentences for the operator about what the start found and did. */
   readonly note?: (sentence: string) => void
   readonly onLeadership?: (view: LeadershipNews) => void
@@ -220,6 +223,7 @@ export class BrokerNode {
       digestLarge: options.digestLarge,
       limits: { requestBytesMax: config.inflightBytesMax },
       finalizesUpgrades: config.upgrade?.finalize === 'auto',
+      ...(options.proposalTrace === undefined ? {} : { proposalTrace: options.proposalTrace }),
       ownReport: () => this.report(),
       ...(config.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: config.preferLeaderAfterMs }),
       ...(config.retention === undefined || diskWatch === undefined

@@ -270,8 +270,17 @@ export class StateViews {
     const problems: string[] = []
     for (const group of this.#state.groups.byName.values()) {
       for (const place of group.places.values()) if (!place.topic.isDeleted) problems.push(...this.#checkPlace(place))
+      const rows = [...group.places.values()].reduce((sum, place) => sum + this.#rowsOf(place), 0)
+      if (rows !== group.rowCount) problems.push(`${group.name}: it has ${rows} rows, ${group.rowCount} were counted`)
     }
     return problems
+  }
+
+  #rowsOf({ cursors }: Place): number {
+    const { rows } = this.#state.inFlight
+    let count = 0
+    for (const cursor of cursors) for (let row = cursor.rows.head; row !== 0; row = rows.get(row, RowField.queueLinks + 1)) count++
+    return count
   }
 
   #checkPlace(place: Place): string[] {

@@ -1,0 +1,100 @@
+/**
+ * A pop that had room took everything that there was for its group (rule 8, A27): whatever had never been given out, or was visible again, when a pop
+ * ended without filling its last receive and without saying that there is more, was given out by it. A message group of a FIFO group is one
+ * thing: while any of it is out nothing of it is given, and else its first unfinished message must be. So a message that hangs in some state is found by the next pop, not by a drain that does not end.
+ * Times are the log's own. What was given out before the last leap of time is not judged by its deadline: leaps do not shorten it.
+ */
+import { EntryKind } from '../../raft/index.ts'
+import type { Pop } from '../../src/state/command.ts'
+import type { Hash64 } from '../../src/state/ids.ts'
+import type { CommandResult } from '../../src/state/result.ts'
+import type { ReferenceReplica } from '../reference.ts'
+import { Violation } from '../violation.ts'
+import type { Checker, CommittedRecord } from './checker.ts'
+import type { Deliveries, DeliveryRow, GroupRules } from './deliveries.ts'
+
+interface Message {
+  readonly place: string
+  /** Undefined where the group's rules do not ask for it. */
+  readonly messageGroup: Hash64 | undefined
+  readonly queueId: number
+}
+
+/** Each entry fires 256 of what is due. */
+const entriesToFire = 3
+
+export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliveries: Deliveries, reference: ReferenceReplica): Checker {
+  /** By topic, in the order of the log. */
+  const messages = new Map<number, Message[]>()
+  /** By consumer group and topic: all before this one is done. */
+  const frontiers = new Map<string, number>()
+  const highestSequence = new Map<number, number>()
+  /** Of the last entries: what was due by the oldest of them has had its time to fire. */
+  const recentMs: number[] = []
+  let leapMs = 0
+
+  const isLeft = (row: DeliveryRow | undefined, index: number): boolean => {
+    if (row === undefined) return true
+    if (row.orphanedBy > 0) return index > row.orphanedBy + entriesToFire
+    if (row.autoRenew && row.isConfirmed) return false
+    return row.givenAtMs > leapMs && row.deadlineMs <= (recentMs[0] ?? 0)
+  }
+
+  const judge = (record: CommittedRecord, pop: Pop, result: Extract<CommandResult, { readonly kind: 'popped' }>): void => {
+    const { consumerGroupId, topicId } = result
+    const all = messages.get(topicId) ?? []
+    const given = new Set(result.deliveries.flat().map(({ ref }) => `${ref.topicId}/${ref.queueId}/${ref.offset}`))
+    const { isFifo } = rulesOf(pop.consumerGroup)
+    const name = `${consumerGroupId}/${topicId}`
+    let frontier = frontiers.get(name) ?? 0
+    const keyAt = (at: number): string => `${consumerGroupId}/${all[at]?.place ?? ''}`
+    while (frontier < all.length && deliveries.isDoneKey(keyAt(frontier))) frontier += 1
+    frontiers.set(name, frontier)
+    /** What a line waits for: its first unfinished message, unless another one of it is out. */
+    const waiting = new Map<string, { readonly key: string; readonly place: string } | undefined>()
+    for (let at = frontier; at < all.length; at += 1) {
+      const message = all[at]
+      const key = keyAt(at)
+      if (message === undefined || deliveries.isDoneKey(key)) continue
+      const { place, messageGroup, queueId } = message
+      const line = isFifo ? `${queueId}/${messageGroup?.high ?? 0}/${messageGroup?.low ?? 0}` : place
+      const isOut = given.has(place) || !isLeft(deliveries.rowOf(key), record.index)
+      if (isOut) waiting.set(line, undefined)
+      else if (!waiting.has(line)) waiting.set(line, { key, place })
+    }
+    for (const left of waiting.values()) {
+      if (left === undefined) continue
+      const row = deliveries.rowOf(left.key)
+      const why = row === undefined ? 'was never given out' : row.orphanedBy > 0 ? 'lost its gateway' : 'is visible again'
+      throw new Violation(
+        'A27',
+        `entry ${record.index}: a pop of ${pop.consumerGroup} had room, and left message ${left.place} behind, which ${why}`,
+      )
+    }
+  }
+
+  return {
+    name: 'left behind',
+    committed(record) {
+      const { command, result } = record
+      if (reference.entry(record.index).kind === EntryKind.timeLeap) leapMs = record.wallMs
+      if (command?.kind === 'send' && result?.kind === 'sent') {
+        let list = messages.get(result.topicId)
+        if (list === undefined) messages.set(result.topicId, (list = []))
+        for (const { queueId, offset, isDuplicate } of result.messages)
+          if (!isDuplicate) list.push({ place: `${result.topicId}/${queueId}/${offset}`, messageGroup: command.messageGroup, queueId })
+      } else if (command?.kind === 'pop' && result?.kind === 'popped') {
+        const last = result.deliveries.at(-1) ?? []
+        const before = highestSequence.get(result.consumerGroupId) ?? 0
+        // A receive that is repeated gets its batch and nothing else.
+        const isRepeat = last.some(({ ref }) => ref.deliverySequence <= before)
+        const hadRoom = last.length < (command.requests.at(-1)?.max ?? 0)
+        const highest = Math.max(before, ...result.deliveries.flat().map(({ ref }) => ref.deliverySequence))
+        highestSequence.set(result.consumerGroupId, highest)
+        if (hadRoom && !isRepeat && !result.hasMore) judge(record, command, result)
+      }
+      recentMs.push(record.wallMs)
+      if (recentMs.length > entriesToFire) recentMs.shift()
+    },
+  }
+}

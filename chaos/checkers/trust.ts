@@ -1,0 +1,75 @@
+/**
+ * Damage is never turned into "never existed" (I17, DESIGN rule 3, docs/decisions/0008). A node that found its log torn
+ * knows that it may have forgotten something; it says so with each vote until its log holds again all that was committed before that start;
+ * and nobody leads by such votes but with everybody's.
+ */
+import type { ReferenceReplica } from '../reference.ts'
+import { Violation } from '../violation.ts'
+import type { Said } from '../wire-tap.ts'
+import type { Checker, LiveNode, NodeView } from './checker.ts'
+
+export interface Trust extends Checker {
+  /** This leaves the node now. */
+  said(view: NodeView, message: Said): void
+}
+
+interface Doubt {
+  /** All that may count on what it has forgotten. */
+  readonly committedBefore: number
+}
+
+export function trust(reference: ReferenceReplica, views: readonly NodeView[]): Trust {
+  /** Nodes that may not be believed in full. */
+  const doubts = new Map<number, Doubt>()
+  /** By node and term: whether its grant was a full one. */
+  const grants = new Map<string, boolean>()
+
+  const check = (view: NodeView, node: LiveNode): void => {
+    const doubt = doubts.get(view.id)
+    const { logTrust, role } = node.raft.core.inspect()
+    if (doubt === undefined || logTrust === 'torn' || role.kind === 'recovering') return
+    doubts.delete(view.id)
+    const { lastId } = node.log
+    if (lastId.index >= doubt.committedBefore) return
+    throw new Violation(
+      'I17',
+      `node ${view.id} trusts its torn log again, which ends at ${lastId.index}; ${doubt.committedBefore} entries were committed before its start`,
+    )
+  }
+
+  return {
+    name: 'trust',
+    nodeStarted(view) {
+      const { node } = view
+      if (node === undefined) return
+      const { hasTornLog, hasInstalled } = view.foundAtStart
+      const { logTrust, role } = node.raft.core.inspect()
+      if (hasInstalled) doubts.delete(view.id)
+      else if (hasTornLog) {
+        doubts.set(view.id, { committedBefore: reference.commitIndex })
+        if (logTrust === 'whole' && role.kind !== 'recovering')
+          throw new Violation('I17', `node ${view.id} found the end of its log torn, and votes as if nothing had been there`)
+        // A doubt of an earlier life may have been lifted just before that ended.
+      } else check(view, node)
+    },
+    nodeChanged(view, node, now, before) {
+      check(view, node)
+      if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term)) return
+      const said = views.map(other => grants.get(`${other.id}/${now.term}`))
+      const full = said.filter(isFull => isFull === true).length
+      if (full > views.length / 2 || said.every(isFull => isFull !== undefined)) return
+      throw new Violation('I17', `node ${view.id} leads term ${now.term} by ${full} full votes of ${views.length}, and not by those of all`)
+    },
+    said(view, message) {
+      const { node } = view
+      if (node === undefined || (message.kind !== 'vote' && !(message.kind === 'voteReply' && message.granted))) return
+      check(view, node)
+      const { logTrust } = node.raft.core.inspect()
+      const isFull =
+        message.kind === 'vote' ? logTrust === 'whole' || (logTrust === 'empty' && message.last.index === 0) : !message.isConditional
+      if (isFull && logTrust === 'torn')
+        throw new Violation('I17', `node ${view.id} gives a full vote in term ${message.term}, and nobody has verified its torn log`)
+      grants.set(`${view.id}/${message.term}`, isFull)
+    },
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * When everything is healed and done, the cluster is tried once more, in calm: through each node in turn a send, the way of its message to every
+ * consumer group, and a read. Nothing may fail now, and the median of each must be what links and disks ask for, not what a forgotten answer, a missed
+ * wake or a timeout adds (A53). What only shows as slowness in a storm shows here.
+ */
+import type { Refusal } from '../src/broker/refusal.ts'
+import type { SendAnswer } from '../src/broker/requests.ts'
+import { MessageType } from '../src/state/command.ts'
+import type { WorldConfiguration } from './configuration.ts'
+import type { Host } from './host.ts'
+import type { Judges } from './judges.ts'
+import type { Ledger, Value } from './ledger.ts'
+import type { SimRandom } from './sim/random.ts'
+import type { Scheduler } from './sim/scheduler.ts'
+import { Violation } from './violation.ts'
+import { bodyOf, encodeMessage } from './workloads/payload.ts'
+import { call } from './workloads/rpc.ts'
+import { read } from './workloads/reader.ts'
+
+export interface TrialParts {
+  readonly configuration: WorldConfiguration
+  readonly scheduler: Scheduler
+  readonly random: SimRandom
+  readonly hosts: readonly Host[]
+  readonly ledger: Ledger
+  readonly judges: Judges
+  say(text: string): void
+}
+
+const rounds = 3
+const timeoutMs = 3_000
+const lookMs = 2
+const bodyBytes = 64
+/** Whatever happens, nothing may take this long now. */
+const patienceMs = 6_000
+
+export class Trial {
+  readonly #parts: TrialParts
+  readonly #done: () => void
+  readonly #sendMs: number[] = []
+  readonly #deliveryMs: number[] = []
+  readonly #readMs: number[] = []
+
+  constructor(parts: TrialParts, done: () => void) {
+    this.#parts = parts
+    this.#done = done
+  }
+
+  start(): void {
+    this.#next(0)
+  }
+
+  /** What links and disks ask for, many times over: a send crosses a few links and two disks, one after the other. */
+  get #stepMs(): number {
+    const { network, disk } = this.#parts.configuration
+    return network.delayMs + network.jitterMs + disk.syncMs + 1
+  }
+
+  #next(at: number): void {
+    const { hosts } = this.#parts
+    const host = hosts[at % hosts.length]
+    if (host === undefined || at >= rounds * hosts.length) return this.#judge()
+    this.#send(host, at, () => this.#read(host, () => this.#next(at + 1)))
+  }
+
+  #send(host: Host, at: number, done: () => void): void {
+    const { configuration, scheduler, random, ledger } = this.#parts
+    const beganMs = scheduler.nowMs
+    const topic = 'orders'
+    const value = ledger.invoke({
+      topic,
+      messageGroup: undefined,
+      clientId: 'trial',
+      messageId: `trial-${at}`,
+      bodyBytes,
+      invokedAtMs: beganMs,
+      floors: [],
+    })
+    const body = bodyOf(configuration.seed, value.id, bodyBytes, configuration.hasPlainBodies)
+    const messages = [encodeMessage({ topic, messageId: value.messageId, tag: undefined, messageGroup: undefined, body })]
+    const request = { clientId: 'trial', topic, messageType: MessageType.normal, messageGroup: undefined, messages }
+    call<SendAnswer | Refusal>(
+      scheduler,
+      random,
+      host,
+      timeoutMs,
+      side => side.broker.send({ ...request, deadlineMs: side.deadlineMs }, answer => side.reply(answer)),
+      outcome => {
+        const { answer } = outcome.kind === 'answer' ? outcome : { answer: undefined }
+        const place = answer?.kind === 'sent' ? answer.entries[0] : undefined
+        if (place === undefined)
+          throw new Violation(
+            'A53',
+            `all is well, and a send through ${host.name} ends as ${answer?.kind === 'refused' ? answer.code : outcome.kind}`,
+          )
+        ledger.ok(value, place)
+        this.#parts.judges.appended.acknowledged(value, place)
+        this.#sendMs.push(scheduler.nowMs - beganMs)
+        this.#await(value, place, scheduler.nowMs, done)
+      },
+    )
+  }
+
+  /** Until every group of the topic is done with it. */
+  #await(value: Value, place: { readonly queueId: number; readonly offset: number }, sinceMs: number, done: () => void): void {
+    const { configuration, scheduler, judges } = this.#parts
+    const late = configuration.consumerGroups.find(
+      group => group.topics.includes(value.topic) && !judges.deliveries.isDone(group.name, value.topic, place.queueId, place.offset),
+    )
+    const tookMs = scheduler.nowMs - sinceMs
+    if (late === undefined) {
+      this.#deliveryMs.push(tookMs)
+      return done()
+    }
+    if (tookMs > patienceMs)
+      throw new Violation('A53', `all is well, and group ${late.name} has waited ${patienceMs} ms for a message that is there`)
+    scheduler.schedule(lookMs, () => this.#await(value, place, sinceMs, done))
+  }
+
+  #read(host: Host, done: () => void): void {
+    const { scheduler, judges } = this.#parts
+    const beganMs = scheduler.nowMs
+    read({ scheduler, say: text => this.#parts.say(text), committed: () => judges.reference.commitIndex }, host, end => {
+      if (end.kind !== 'ready') throw new Violation('A53', `all is well, and a read at ${host.name} ends as ${end.reason}`)
+      this.#readMs.push(scheduler.nowMs - beganMs)
+      done()
+    })
+  }
+
+  #judge(): void {
+    const step = this.#stepMs
+    const { heartbeatIntervalMs } = this.#parts.configuration.raft
+    expectMedian('a send', this.#sendMs, 20 + 10 * step)
+    expectMedian('a message', this.#deliveryMs, 40 + 30 * step)
+    // A read may wait for the round of heartbeats after the one under way.
+    expectMedian('a read', this.#readMs, 20 + 10 * step + 2 * heartbeatIntervalMs)
+    this.#parts.say(
+      `tried: sends ${show(this.#sendMs)} ms, messages ${show(this.#deliveryMs)} ms, reads ${show(this.#readMs)} ms; a step takes ${step.toFixed(1)} ms`,
+    )
+    this.#done()
+  }
+}
+
+function medianOf(times: readonly number[]): number {
+  return [...times].sort((left, right) => left - right)[times.length >> 1] ?? 0
+}
+
+function expectMedian(what: string, times: readonly number[], boundMs: number): void {
+  const medianMs = medianOf(times)
+  if (medianMs > boundMs)
+    throw new Violation('A53', `all is well, and ${what} takes ${medianMs.toFixed(1)} ms in the median, not ${boundMs.toFixed(1)}`)
+}
+
+function show(times: readonly number[]): string {
+  return `${medianOf(times).toFixed(1)} (${Math.max(...times).toFixed(1)})`
+}
