@@ -16,6 +16,7 @@ import { hasFeature, type WorldConfiguration } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
 import type { CheckpointDisk } from './sim/checkpoint-store.ts'
 import type { MachineClock } from './sim/clock.ts'
+import type { DiskOperation } from './sim/disk-file.ts'
 import type { DiskLatency, SimulatedDisk } from './sim/disk.ts'
 import type { SimNetwork } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'
@@ -97,6 +98,9 @@ export class Host implements NodeView, Gateway, Target {
   /** The life that is stopping in order. */
   #stopping: Life | undefined
   #isStartDue = false
+  #isDiskBad = false
+  /** It stopped itself, because of its disk. */
+  #hasBrokenDown = false
 
   constructor(world: HostWorld, id: number, parts: HostParts) {
     this.#world = world
@@ -135,6 +139,8 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   start(): void {
+    if (this.#hasBrokenDown && this.#isDiskBad) return
+    this.#hasBrokenDown = false
     if (this.#life !== undefined) {
       // A stop takes its time; who starts it meanwhile is not forgotten.
       this.#isStartDue = this.#life === this.#stopping
@@ -149,10 +155,26 @@ export class Host implements NodeView, Gateway, Target {
     const clock = this.#parts.clock.forProcess(process)
     this.#world.say(this.name, `starts (life ${this.#lives}${this.isOldBuild ? ', the build before' : ''})`)
     this.#starting = process
-    const hasTornLog = this.#hasLostPower && this.trueLog.endsTorn()
+    this.foundAtStart = { hasTornLog: this.#hasLostPower && this.trueLog.endsTorn(), hasInstalled: false }
     this.#hasLostPower = false
     const disk = this.#parts.disk.openProcess(process)
     const { store, loaded } = this.#parts.checkpoints.open(process)
+    this.#guardStart(process, () => this.#install(process, clock, disk, { store, loaded }))
+  }
+
+  /** A disk that is full or fails may be met in the middle of a start. */
+  #guardStart(process: SimProcess, begin: () => void): void {
+    try {
+      begin()
+    } catch (error) {
+      if (!(error instanceof Error) || !this.#isDiskBad || !/ENOSPC|EIO/.test(error.message)) throw error
+      process.kill()
+      this.#starting = undefined
+      this.#world.fatal(this, error)
+    }
+  }
+
+  #install(process: SimProcess, clock: ProcessClock, disk: Disk, { store, loaded }: BrokerNodeOptions['checkpoint']): void {
     const identity = { clusterName: 'simulated', nodeName: this.name, nodeId: this.id }
     installSnapshot({ disk, clock, dataDirectory, identity, store }, (error, installed) => {
       this.#starting = undefined
@@ -162,8 +184,8 @@ export class Host implements NodeView, Gateway, Target {
         // Its files are other ones now, cut elsewhere.
         this.trueLog.forget()
       }
-      this.foundAtStart = { hasTornLog, hasInstalled: installed !== undefined }
-      this.#begin(process, clock, disk, { store, loaded: installed?.checkpoint ?? loaded })
+      this.foundAtStart = { ...this.foundAtStart, hasInstalled: installed !== undefined }
+      this.#guardStart(process, () => this.#begin(process, clock, disk, { store, loaded: installed?.checkpoint ?? loaded }))
     })
   }
 
@@ -293,6 +315,39 @@ export class Host implements NodeView, Gateway, Target {
     this.#world.troubled()
     this.#world.say(this.name, `its disk takes ${factor} times as long`)
     this.#parts.disk.latency = slower(diskLatency(this.#world.configuration), factor)
+  }
+
+  get isDiskBad(): boolean {
+    return this.#isDiskBad
+  }
+
+  fillDisk(roomBytes: number): void {
+    this.#world.say(this.name, `its disk has room for ${roomBytes} bytes more`)
+    this.#isDiskBad = true
+    this.#parts.disk.leaveRoom(roomBytes)
+  }
+
+  failDisk(operation: DiskOperation): void {
+    this.#world.say(this.name, `its disk fails the next ${operation}`)
+    this.#isDiskBad = true
+    this.#parts.disk.failNext({ operation, code: 'EIO' })
+  }
+
+  mendDisk(): void {
+    if (!this.#isDiskBad) return
+    this.#world.say(this.name, 'its disk is well again')
+    this.#isDiskBad = false
+    this.#parts.disk.leaveRoom(Infinity)
+    this.#parts.disk.forgiveFaults()
+    if (this.#hasBrokenDown) this.start()
+  }
+
+  /** It has stopped itself, as it should: its process ends, and nobody starts it before its disk is well. */
+  breakDown(why: string): void {
+    this.#world.say(this.name, `stops itself: ${why}`)
+    this.crash('kill')
+    this.#hasBrokenDown = true
+    if (!this.#isDiskBad) this.start()
   }
 
   #leave(life: Life): void {

@@ -32,6 +32,7 @@ const worldMarks = [
   'a digest check was applied',
   'the feature level was raised',
   'an older build was turned away',
+  'a node stopped itself because of its disk',
   'an entry of an earlier term was committed by a later leader',
   'one slot of the hard state was lost',
   'the state was rebuilt from the log',

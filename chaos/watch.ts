@@ -90,6 +90,9 @@ export class Watch {
         this.#marks.hit('a node found that it had stood still')
         this.#say(host.name, `found a gap of ${Math.round(event.gapMs)} ms`)
         return
+      case 'otherDirectory':
+        this.#say(host.name, `node-${event.peer} came with another data directory`)
+        return
       case 'badFrame':
         this.#marks.hit('a damaged frame was met')
         this.#say(host.name, `bad frame from node-${event.peer}: ${event.problem}`)

@@ -190,6 +190,14 @@ class World implements ClientWorld {
       this.#marks.hit('an older build was turned away')
       return void this.scheduler.schedule(0, () => host.replaceBuild(error.message))
     }
+    // What a node does about a disk that broke its word; the disk knows whether it did.
+    if (host.isDiskBad && /ENOSPC|EIO/.test(error.message)) {
+      this.#marks.hit('a node stopped itself because of its disk')
+      const { lifeNumber } = host
+      return void this.scheduler.schedule(0, () => {
+        if (host.lifeNumber === lifeNumber) host.breakDown(error.message)
+      })
+    }
     throw new Violation('halted', `node ${host.id} stops itself: ${error.message}`)
   }
 

@@ -1,4 +1,5 @@
 /** All kinds of faults by name: the one table that a new one is added to. Their order means nothing: each draws from a stream of its own name. */
+import { diskFails, diskFull } from './disks.ts'
 import type { Fault } from './fault.ts'
 import * as links from './links.ts'
 import * as processes from './processes.ts'
@@ -35,6 +36,8 @@ const catalog = {
   slowLink: links.slowLink,
   slowDisk: processes.slowDisk,
   leaderDiskHangs: processes.leaderDiskHangs,
+  diskFull,
+  diskFails,
   clockHour: processes.clockHour,
   clockYearLeader: processes.clockYearLeader,
   clockMajority: processes.clockMajority,

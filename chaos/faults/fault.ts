@@ -6,6 +6,7 @@
  */
 import type { Glance } from '../checkers/checker.ts'
 import type { Feature } from '../features.ts'
+import type { DiskOperation } from '../sim/disk-file.ts'
 import type { SimRandom } from '../sim/random.ts'
 
 /** A machine of the group as faults see it. Every act on a process that is not there does nothing. */
@@ -33,6 +34,14 @@ export interface Target {
   jumpWall(byMs: number): void
   /** Syncs take so many times as long. */
   slowDisk(factor: number): void
+  /** Filled or failing: its process may stop itself, and stays down until `mendDisk`. */
+  readonly isDiskBad: boolean
+  /** From here on its files may grow by so many bytes altogether. */
+  fillDisk(roomBytes: number): void
+  /** The next operation of this kind fails. */
+  failDisk(operation: DiskOperation): void
+  /** The disk is well again; a process that had stopped itself is started. */
+  mendDisk(): void
 }
 
 export interface LinkWeather {

@@ -171,3 +171,7 @@ class DiskFailure extends Error {
 export function failure(code: string, what: string): DiskFailure {
   return new DiskFailure(code, what)
 }
+
+export function isFailure(error: unknown): boolean {
+  return error instanceof DiskFailure
+}

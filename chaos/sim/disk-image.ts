@@ -69,6 +69,8 @@ export class DiskImage {
     for (let sector = Math.floor(position / sectorBytes); sector * sectorBytes < end; sector++) this.#touch(sector)
     this.#seen.set(source, position)
     if (end > this.#seenBytes) this.#setLength(end)
+    // After a sync that failed: what is written once more takes the file's length with it, up to there.
+    else if (end > this.#syncedBytes && this.#lengths.length === 0) this.#lengths.push({ sequence: this.#sequence, bytes: end })
   }
 
   truncate(sizeBytes: number): void {

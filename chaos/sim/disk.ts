@@ -11,7 +11,7 @@
 import * as path from 'node:path'
 import type { Disk } from '../../src/platform/disk.ts'
 import { assert } from '../../src/platform/assert.ts'
-import { failure, mustLive, SimulatedFile } from './disk-file.ts'
+import { failure, isFailure, mustLive, SimulatedFile } from './disk-file.ts'
 import type { DiskAccess, DiskOperation, Life } from './disk-file.ts'
 import type { PowerCutOdds } from './disk-image.ts'
 import { DiskNames } from './disk-names.ts'
@@ -73,6 +73,7 @@ export class SimulatedDisk {
   #operations = 0
   #ends = 0
   #crashAfter = Infinity
+  #fullAfter = Infinity
 
   constructor(options: SimulatedDiskOptions) {
     this.#scheduler = options.scheduler
@@ -95,7 +96,7 @@ export class SimulatedDisk {
     if (life?.isAlive !== true) return
     life.isAlive = false
     const random = this.#random.stream('end', (this.#ends += 1))
-    for (const land of life.flying) if (random.chance(500_000)) land()
+    for (const land of life.flying) if (random.chance(500_000)) landIfRoom(land)
     life.flying.clear()
   }
 
@@ -133,6 +134,21 @@ export class SimulatedDisk {
   /** Cuts the power as soon as so many operations have been carried out. */
   crashAfter(operations: number): void {
     this.#crashAfter = operations
+  }
+
+  /** The disk is full as soon as so many operations have been carried out: nothing grows any more, what is there can be written over. */
+  fullAfter(operations: number): void {
+    this.#fullAfter = operations
+  }
+
+  /** The files that are there may grow by so many bytes altogether; Infinity = there is room again. */
+  leaveRoom(roomBytes: number): void {
+    this.capacityBytes = this.#names.totalBytes() + roomBytes
+  }
+
+  /** Failures that were asked for and not met yet are not to come any more. */
+  forgiveFaults(): void {
+    this.#faults.length = 0
   }
 
   /** Paths of all files, sorted. */
@@ -262,9 +278,22 @@ export class SimulatedDisk {
 
   #count(): void {
     this.#operations++
+    if (this.#operations >= this.#fullAfter) {
+      this.#fullAfter = Infinity
+      this.capacityBytes = this.#names.totalBytes()
+    }
     if (this.#operations < this.#crashAfter) return
     this.#crashAfter = Infinity
     this.cutPower()
     throw new SimulatedCrash(this.#operations)
+  }
+}
+
+/** Of a write that finds no room, a part may be there; nobody is left to be told. */
+function landIfRoom(land: () => void): void {
+  try {
+    land()
+  } catch (error) {
+    if (!isFailure(error)) throw error
   }
 }

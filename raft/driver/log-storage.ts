@@ -122,4 +122,6 @@ export interface HardStateStorage {
    * (`RaftStatus.isVoteConditional` is false), `vote` when a withheld vote is free again. Storage forgets the cause, which until then outlives every restart.
    */
   trustRestored?(what: 'tail' | 'vote'): void
+  /** As of the log: a write that nobody waits for (the durable mark) has failed. Once, later. */
+  whenPoisoned?(failed: (error: Error) => void): void
 }

@@ -135,6 +135,7 @@ export class Loop {
     this.#membershipWatch = new MembershipWatch({ ...options, wish: change => this.submissions.addChange(change, undefined) })
     // An idle leader flushes nothing: it would go on leading with a disk that is gone.
     log.whenPoisoned?.(error => this.fail(error))
+    hardState.whenPoisoned?.(error => this.fail(error))
     this.#view = this.#currentView()
     const status = core.status(clock.nowMs())
     this.#isVoteConditional = status.isVoteConditional

@@ -25,6 +25,12 @@ export async function start(options: StartOptions): Promise<void> {
   collectLessOften()
   // Loaded when a node is really started: it brings gRPC and everything below.
   const { startNode } = await import('../node/serve.ts')
+  // Wherever the disk's word may have come up: the node is silent from that moment, and says so.
+  process.on('uncaughtException', error => {
+    if (isStorageError(error)) endAtOnce(node.name, error)
+    process.stderr.write(`${error.stack ?? error.message}\n`)
+    process.exit(ExitCode.failed)
+  })
   const signals = new Signals()
   const peers = peerNetwork()
   const running = await startNode(config, node.name, peers.network).catch((error: unknown) => {
@@ -72,8 +78,10 @@ function asCliError<T>(run: () => T): T {
   }
 }
 
+/** The disk's fault: by a sentence of ours, or as the system says it. */
 function isStorageError(error: unknown): boolean {
-  return error instanceof Error && error.name === 'StorageError'
+  if (!(error instanceof Error)) return false
+  return error.name === 'StorageError' || ('code' in error && ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS'].includes(String(error.code)))
 }
 
 /** A parent (demo, tests) may cut its child off from the other nodes; the word comes over the channel between the two processes. */

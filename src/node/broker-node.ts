@@ -248,6 +248,7 @@ export class BrokerNode {
     const settings = { ...defaultCatchUp, ...config.catchUp }
     this.#source = this.#makeSource(settings)
     this.#catchUp = this.#makeCatchUp(settings)
+    this.#state.index.whenFailed(error => seams.clock.soon(() => this.#fatal(error)))
     this.#raft = this.#startRaft(machine, settings)
     this.#rescue = this.#startRescue()
     this.#scrubber = this.#startScrubber()
@@ -360,6 +361,7 @@ export class BrokerNode {
       origin: `${config.number}-${incarnation}`,
       staleEntries: Math.floor(lagEntries / 2),
       note: sentence => this.#options.note?.(sentence),
+      fatal: error => this.#fatal(error),
     })
   }
 
@@ -495,7 +497,16 @@ export class BrokerNode {
     if (bytesPerSecond === undefined) return undefined
     const { log, directoryId, holes } = this.#opened
     const directory = `${dataDirectory}/${logDirectoryName}`
-    return new Scrubber({ ...seams, directory, directoryId, log, rotFound: holes.rotFound, bytesPerSecond, note })
+    return new Scrubber({
+      ...seams,
+      directory,
+      directoryId,
+      log,
+      rotFound: holes.rotFound,
+      bytesPerSecond,
+      note,
+      failed: error => this.#fatal(error),
+    })
   }
 
   /** Only what is new: Raft also tells when a leader is ready. */

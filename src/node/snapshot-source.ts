@@ -2,13 +2,14 @@
  * The snapshot that this node can give: taken when somebody asks and there is none that is fresh, kept for whoever asks next, found again after a restart.
  * Taking one stops nothing: the state is read from the store's own snapshot of the last checkpoint, the log and the sealed index are named in place.
  */
-import type { StoredEntry } from '../../raft/index.ts'
+import { UnreadableEntry, type StoredEntry } from '../../raft/index.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { CheckpointStore } from '../state/store.ts'
 import type { CommitLog } from '../storage/commit-log.ts'
 import type { QueueIndexFiles } from '../storage/queue-index.ts'
 import { encodeBaseMembership, type SnapshotFile } from '../storage/snapshot/manifest.ts'
 import { findSnapshot, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
+import { isDiskError, isNoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
 import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 
 export interface SnapshotSourceOptions {
@@ -24,6 +25,8 @@ export interface SnapshotSourceOptions {
   /** A snapshot that lacks more applied entries than this is taken anew. */
   readonly staleEntries: number
   readonly note: (sentence: string) => void
+  /** Our disk failed. */
+  readonly fatal: (error: Error) => void
 }
 
 export class SnapshotSource {
@@ -113,7 +116,18 @@ export class SnapshotSource {
   }
 
   /** In the moment of a saved checkpoint: what belongs to it is fixed here, before anything goes on. */
-  #take({ appliedIndex, digest }: SavedCheckpoint): void {
+  #take(saved: SavedCheckpoint): void {
+    try {
+      this.#begin(saved)
+    } catch (error) {
+      this.#isTaking = false
+      if (error instanceof UnreadableEntry) return this.#options.note(error.message)
+      if (!isDiskError(error)) throw error
+      this.#notTaken(saved.appliedIndex, error)
+    }
+  }
+
+  #begin({ appliedIndex, digest }: SavedCheckpoint): void {
     const { disk, dataDirectory, log, index, store, origin } = this.#options
     if (this.#isStopped || appliedIndex < log.firstIndex) {
       this.#isTaking = false
@@ -135,11 +149,16 @@ export class SnapshotSource {
     takeSnapshot(disk, this.#directory, { manifest, rows: store.rows(), copies }, (error, taken) => {
       this.#isTaking = false
       if (taken !== undefined) this.#taken = taken
-      this.#options.note(
-        error === undefined
-          ? `a snapshot at entry ${appliedIndex} is there`
-          : `the snapshot at entry ${appliedIndex} could not be taken: ${error.message}`,
-      )
+      if (error !== undefined) return this.#notTaken(appliedIndex, error)
+      this.#options.note(`a snapshot at entry ${appliedIndex} is there`)
     })
+  }
+
+  /** For want of room others wait; any other error is one of our own disk, and it will not stay the only one. */
+  #notTaken(appliedIndex: number, error: Error): void {
+    const { note, fatal } = this.#options
+    const sentence = `the snapshot at entry ${appliedIndex} could not be taken: ${error.message}`
+    if (isNoRoom(error)) note(sentence)
+    else fatal(new StorageError(`${sentence}; ${whatNext(error)}`, this.#directory, error))
   }
 }

@@ -18,7 +18,7 @@ import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { DurableMarks, FlushDone } from './log-writer.ts'
 import { directoryIdBytes } from './segment.ts'
-import { StorageError } from './storage-error.ts'
+import { StorageError, whatNext } from './storage-error.ts'
 
 export const hardStateName = 'hard-state'
 export const slotBytes = 80
@@ -195,6 +195,7 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
   #isBusy = false
   #poison: Error | undefined
   #closing: FlushDone | undefined
+  #whenPoisoned: ((error: Error) => void) | undefined
   #markTimer: Timer | undefined
   #markedMs: number
   #markedLogBytes = 0
@@ -238,6 +239,10 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
     // A vote is only cast by a core whose reserve is lifted.
     const isVoteWithheld = this.#record.isVoteWithheld && votedFor === undefined
     this.#change({ ...this.#record, term, votedFor, isVoteWithheld }, released)
+  }
+
+  whenPoisoned(failed: (error: Error) => void): void {
+    this.#whenPoisoned = failed
   }
 
   trustRestored(what: 'tail' | 'vote'): void {
@@ -320,11 +325,9 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
       this.#isBusy = false
       if (error !== undefined) {
         const { path } = this.#file
-        this.#poison = new StorageError(
-          `${path}: writing term and vote failed (${error.message}); this node goes silent and stops`,
-          path,
-          error,
-        )
+        const poison = new StorageError(`${path}: writing term and vote failed (${error.message}); ${whatNext(error)}`, path, error)
+        this.#poison = poison
+        this.#clock.soon(() => this.#whenPoisoned?.(poison))
       }
       // The next write may begin before these callbacks ask for more: they only add to what is owed.
       for (const done of released) done(this.#poison)

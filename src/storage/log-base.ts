@@ -15,6 +15,7 @@ import { crc32cOf, crc32cRange, readU64, viewOf, writeU64 } from '../platform/by
 import type { Disk, DiskCallback } from '../platform/disk.ts'
 import type { ChainLink } from './record.ts'
 import { directoryIdBytes } from './segment.ts'
+import { isDiskError } from './storage-error.ts'
 
 export const baseName = 'base'
 export const newBaseName = 'base.tmp'
@@ -136,8 +137,7 @@ export function writeBase(disk: Disk, directory: string, bytes: Uint8Array, done
   const file = disk.open(`${directory}/${newBaseName}`, { create: true })
   file.writeAndSync(0, [bytes], error => {
     file.close()
-    if (error === undefined) nameBase(disk, directory)
-    done(error)
+    done(error ?? tryToName(disk, directory))
   })
 }
 
@@ -151,6 +151,17 @@ export function writeBaseSync(disk: Disk, directory: string, bytes: Uint8Array):
     file.close()
   }
   nameBase(disk, directory)
+}
+
+/** In a later turn there is nobody to throw at. */
+function tryToName(disk: Disk, directory: string): Error | undefined {
+  try {
+    nameBase(disk, directory)
+    return undefined
+  } catch (error) {
+    if (!isDiskError(error)) throw error
+    return error
+  }
 }
 
 function nameBase(disk: Disk, directory: string): void {

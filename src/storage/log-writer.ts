@@ -22,7 +22,7 @@ import type { Segment } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { Sidecars } from './sidecar.ts'
 import type { RecordsEnd } from './sidecar.ts'
-import { StorageError } from './storage-error.ts'
+import { StorageError, whatNext } from './storage-error.ts'
 import { ZeroFill } from './zero-fill.ts'
 
 export type FlushDone = (error: Error | undefined) => void
@@ -270,11 +270,7 @@ export class LogWriter {
   #setPoison(cause: Error): void {
     if (this.#poison !== undefined) return
     const { directory } = this.#options
-    this.#poison = new StorageError(
-      `${directory}: writing the log failed (${cause.message}); this node goes silent and stops`,
-      directory,
-      cause,
-    )
+    this.#poison = new StorageError(`${directory}: writing the log failed (${cause.message}); ${whatNext(cause)}`, directory, cause)
     this.#options.poisoned(this.#poison)
   }
 }

@@ -235,7 +235,7 @@ test('after a write error every later persist fails with it', async () => {
         await persist(index, n + 500)
       }
     })(),
-  ).rejects.toThrow(/could not be written; this node stops/)
+  ).rejects.toThrow(/could not be written .*; this node goes silent and stops/)
   await expect(persist(index, 9_999)).rejects.toThrow(/could not be written/)
   index.close()
 })

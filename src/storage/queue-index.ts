@@ -23,7 +23,7 @@ import { ChunkRows, readRow, rowBytes } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
 import { blockBytes, blockRows, readSealedBlock, sealChunk, sealedChunkName } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
-import { IndexRot, StorageError } from './storage-error.ts'
+import { IndexRot, innermost, StorageError, whatNext } from './storage-error.ts'
 
 export interface QueueIndexLimits {
   /** A chunk is frozen when it covers so much log … */
@@ -118,6 +118,7 @@ export class QueueIndexFiles {
   #failure: Error | undefined
   /** Nothing more is read: the node is about to start again. */
   #rot: IndexRot | undefined
+  #whenFailed: ((error: Error) => void) | undefined
 
   constructor(
     disk: Disk,
@@ -146,6 +147,11 @@ export class QueueIndexFiles {
         this.#frozen?.rows.dropTopic(topicId)
         this.#sealedRuns.delete(topicId)
       }
+  }
+
+  /** `failed` runs once, with the first error, whatever met it: what seals and removes chunks in the background has nobody else to tell. May run inside a call. */
+  whenFailed(failed: (error: Error) => void): void {
+    this.#whenFailed = failed
   }
 
   append(topicId: number, queueId: number, offset: number, slot: RowSlot): void {
@@ -397,7 +403,10 @@ export class QueueIndexFiles {
   }
 
   #fail(cause: unknown): void {
-    this.#failure ??= new StorageError(`queue index ${this.#directory} could not be written; this node stops`, this.#directory, cause)
+    if (this.#failure !== undefined) return
+    const sentence = `queue index ${this.#directory} could not be written (${innermost(cause)}); ${whatNext(cause)}`
+    this.#failure = new StorageError(sentence, this.#directory, cause)
+    this.#whenFailed?.(this.#failure)
   }
 }
 

@@ -28,6 +28,8 @@ import type { RecordsEnd } from './sidecar.ts'
 import { StorageError } from './storage-error.ts'
 import { noteTerm } from './term-runs.ts'
 
+const rewriteBytes = 1024 * 1024
+
 export interface RecoverLogOptions {
   readonly disk: Disk
   readonly directory: string
@@ -151,7 +153,9 @@ function beginsNowhere(directory: string, keptFrom: number, notes: readonly stri
 }
 
 /**
- * Makes what was found durable: after a kill the page cache may hold what no sync has carried to the disk. Cuts off a torn tail first by a header of
+ * Makes what was found durable: after a kill the page cache may hold what no sync has carried to the disk. What stands behind the durable mark is
+ * written once more, byte for byte: a sync that failed has left it in the cache as if it were on the disk, where the next sync does not look for it
+ * (cockroach#37102, "fsyncgate"), and whoever supervises us starts us again on that very cache. Cuts off a torn tail first by a header of
  * zeros. The caller has put the torn tail on record before.
  */
 export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
@@ -159,6 +163,7 @@ export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
   const last = found.segments.at(-1)
   if (last !== undefined) {
     withFile(disk, `${directory}/${last.name}`, file => {
+      rewrite(file, unmarkedFrom(last, options.mark), last.endPosition)
       if (found.tornAt !== undefined) file.writeSync(new Uint8Array(recordHeaderBytes), found.tornAt.position)
       file.syncSync()
     })
@@ -173,6 +178,20 @@ export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
   }
   for (const name of disk.list(directory)) if (isUseless(name, found)) disk.remove(`${directory}/${name}`)
   disk.syncDirectory(directory)
+}
+
+/** Where the first record behind the mark begins, or one not long before it. */
+function unmarkedFrom(segment: Segment, mark: number): number {
+  if (mark >= segment.lastIndex) return segment.endPosition
+  return segment.point(segment.pointBefore(Math.max(segment.firstIndex, mark + 1))).position
+}
+
+function rewrite(file: DiskFile, from: number, to: number): void {
+  const piece = new Uint8Array(Math.min(rewriteBytes, Math.max(0, to - from)))
+  for (let position = from; position < to; position += piece.length) {
+    const count = file.readSync(piece.subarray(0, Math.min(piece.length, to - position)), position)
+    file.writeSync(piece.subarray(0, count), position)
+  }
 }
 
 /** What never got its name, and sidecars that are damaged or without a segment. */

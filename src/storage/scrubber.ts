@@ -12,6 +12,7 @@ import type { RotFound } from './block-reader.ts'
 import type { Segment } from './segment.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from './segment.ts'
 import { SegmentFiles } from './segment-files.ts'
+import { innermost, isDiskError, StorageError, whatNext } from './storage-error.ts'
 
 export interface ScrubberOptions {
   readonly disk: Disk
@@ -22,6 +23,8 @@ export interface ScrubberOptions {
   readonly rotFound: RotFound
   readonly bytesPerSecond: number
   readonly note: (sentence: string) => void
+  /** The disk failed: nothing is scrubbed any more. */
+  readonly failed: (error: Error) => void
 }
 
 export interface ScrubberStatus {
@@ -72,7 +75,12 @@ export class Scrubber {
 
   #step(): void {
     if (this.#isStopped) return
-    const bytes = this.#scrubNext()
+    let bytes: number | undefined
+    try {
+      bytes = this.#scrubNext()
+    } catch (error) {
+      return this.#fail(error)
+    }
     if (bytes !== undefined) return this.#later(Math.max(stepMsMin, (bytes * 1_000) / this.#options.bytesPerSecond))
     const { clock } = this.#options
     this.#files.closeAll()
@@ -81,6 +89,14 @@ export class Scrubber {
     const waitMs = Math.max(0, this.#roundStartMs + roundMsMin - clock.nowMs())
     this.#roundStartMs = clock.nowMs() + waitMs
     this.#later(waitMs)
+  }
+
+  /** Damage is expected and mended; a disk that does not read or write at all is the end of this node. */
+  #fail(error: unknown): void {
+    if (!isDiskError(error)) throw error
+    this.#isStopped = true
+    const { directory, failed } = this.#options
+    failed(new StorageError(`${directory}: the log can't be read through (${innermost(error)}); ${whatNext(error)}`, directory, error))
   }
 
   /** One block; undefined when the round is over. */

@@ -14,6 +14,7 @@ import { crc32c, readU64, viewOf, writeU64 } from '../platform/bytes.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { ChainLink } from './record.ts'
 import type { Segment } from './segment.ts'
+import { isNoRoom } from './storage-error.ts'
 
 const sidecarMagic = 0x58_51_4d_52 // "RMQX"
 const sidecarFormat = 1
@@ -206,14 +207,21 @@ export class Sidecars {
     file.writeAndSync(0, [job.bytes], error => {
       this.#present = undefined
       try {
-        if (error !== undefined) throw error
-        this.#name(file, path, job.bytes.length)
+        // A sidecar is expendable: what has no room is not written, and a start reads the segment instead.
+        if (error !== undefined && isNoRoom(error)) this.#giveUp(file, path)
+        else if (error !== undefined) throw error
+        else this.#name(file, path, job.bytes.length)
       } catch (caught) {
         this.#failed(caught as Error)
       }
       for (const done of this.#waiting.splice(0)) done()
       this.#pump()
     })
+  }
+
+  #giveUp(file: DiskFile, path: string): void {
+    file.close()
+    this.#disk.remove(`${path}.tmp`)
   }
 
   #name(file: DiskFile, path: string, bytes: number): void {

@@ -12,7 +12,7 @@ import { realClock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { encodeMarker, generationStart, judgeStore, keyPrefixBytes, KeyKind, markerKey, rowKey } from './checkpoint-codec.ts'
 import type { CheckpointRead, CheckpointWrite, StoreContent } from './checkpoint-codec.ts'
-import { StorageError } from './storage-error.ts'
+import { innermost, StorageError, whatNext } from './storage-error.ts'
 
 export interface StateStoreOptions {
   /** Recomputes the digest of the rows and compares it with the marker's; false = the store is not to be used. */
@@ -169,7 +169,11 @@ export class StateStore {
   #finish(error: unknown, done: (error: Error | undefined) => void): void {
     this.#saving = undefined
     if (error !== undefined)
-      this.#failure = new StorageError(`state store ${this.#directory} could not be written; this node stops`, this.#directory, error)
+      this.#failure = new StorageError(
+        `state store ${this.#directory} could not be written (${innermost(error)}); ${whatNext(error)}`,
+        this.#directory,
+        error,
+      )
     done(this.#failure)
   }
 }

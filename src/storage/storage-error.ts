@@ -15,3 +15,28 @@ export class StorageError extends Error {
 
 /** A piece of the queue index has rotted, and was set aside: the node must start again, which makes the index anew. No disk call has failed. */
 export class IndexRot extends StorageError {}
+
+/** An error of the system, or one of ours about it: the disk's fault, and not a bug of ours. */
+export function isDiskError(error: unknown): error is Error {
+  return error instanceof Error && (error.name === 'StorageError' || ('code' in error && typeof error.code === 'string'))
+}
+
+/** The disk is full. As final as any other error for what had to be written; and it goes away. (LevelDB tells it in words, some causes deep.) */
+export function isNoRoom(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? error.code : undefined
+  return code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(error.message) || isNoRoom(error.cause)
+}
+
+/** What the system said, where several layers have put their own words around it. */
+export function innermost(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? innermost(error.cause) : error.message
+}
+
+/** What an operator does about it: the end of the sentence that a node stops with. */
+export function whatNext(error: unknown): string {
+  return isNoRoom(error)
+    ? 'this node goes silent and stops; make room on its disk and start it again, nothing that was acknowledged is lost'
+    : 'this node goes silent and stops'
+}

@@ -5,6 +5,9 @@
  *   segment   [ records ……… ][ zeros, one step ahead ]                  prepared.tmp  [ zeros, one step ]
  *                            ^ writtenTo             ^ filledTo
  *
+ * A full disk stops the filling and nothing else: zeros are not data. What has been filled, at least half a step, is room that the next records have for
+ * certain (overwriting allocates nothing), while the disk's level has sends refused (src/broker/disk-watch.ts). An error of any other kind is final.
+ *
  * Invariants: a step is written in small chunks, one at a time; a chunk never touches bytes below `filledTo`, and `filledTo` is raised before
  * records are written there, so zeros never land on a record. Records never wait for more than the one chunk that is in their way.
  * Pace: two chunks with each write of records, so that syncs carry a little more rather than sometimes a whole step; chunk after chunk only while
@@ -13,6 +16,7 @@
 import { assert } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import { preparedName } from './segment.ts'
+import { isNoRoom } from './storage-error.ts'
 
 /** A step is so many chunks… */
 const chunksPerStep = 64
@@ -35,7 +39,7 @@ export interface ZeroFillOptions {
   readonly directory: string
   readonly segmentBytes: number
   readonly stepBytes: number
-  /** An error of a write or sync is final. */
+  /** An error of a write or sync is final, unless there was no room for zeros. */
   readonly failed: (error: Error) => void
 }
 
@@ -50,6 +54,8 @@ export class ZeroFill {
   /** Where the chunk under way in the current segment begins; Infinity when there is none. */
   #chunkFrom = Infinity
   #isHeld = false
+  /** The disk had no room for zeros: no further attempt before records have got to here. They may find room where we stood. */
+  #pausedTo = -1
   /** A background failure is final: no further attempt. */
   #hasFailed = false
   readonly #waiting: (() => void)[] = []
@@ -64,6 +70,7 @@ export class ZeroFill {
   setCurrent(file: DiskFile, filledTo: number, writtenTo: number): void {
     assert(!this.#isBusy, 'fill-busy')
     this.#current = { file, filledTo: Math.max(filledTo, writtenTo), writtenTo, syncedTo: 0 }
+    this.#pausedTo = -1
   }
 
   /** Records will be written up to `to` of the current segment: `ready` runs at once, or when the chunk in their way is written. */
@@ -135,7 +142,7 @@ export class ZeroFill {
   #startNext(): void {
     const { segmentBytes, stepBytes } = this.#options
     const current = this.#current
-    if (current === undefined) return
+    if (current === undefined || current.writtenTo < this.#pausedTo) return
     if (current.filledTo < segmentBytes && current.filledTo - current.writtenTo < stepBytes) {
       this.#chunkFrom = current.filledTo
       return this.#fillChunk(current, segmentBytes)
@@ -168,7 +175,16 @@ export class ZeroFill {
     const bytes = Math.min(this.#zeros.length, goal - from)
     target.filledTo = from + bytes
     this.#isBusy = true
-    target.file.write(from, [bytes === this.#zeros.length ? this.#zeros : this.#zeros.subarray(0, bytes)], this.#finished)
+    target.file.write(from, [bytes === this.#zeros.length ? this.#zeros : this.#zeros.subarray(0, bytes)], error => {
+      if (error !== undefined && isNoRoom(error)) this.#pause(target, from)
+      this.#finished(error === undefined || isNoRoom(error) ? undefined : error)
+    })
+  }
+
+  /** What is zero already is the last reserve of the log; whether a record finds room behind it, its own write will tell. */
+  #pause(target: Target, from: number): void {
+    target.filledTo = Math.max(from, target.writtenTo)
+    this.#pausedTo = (this.#current?.writtenTo ?? 0) + this.#options.stepBytes / 4
   }
 
   #sync(target: Target): void {

@@ -7,9 +7,10 @@ import { append, rigDirectory, StorageRig } from './rig.ts'
 
 const limits = logLimits(8 * 1024, { slabBytes: 1_024, tailBytesMax: 2_048, tailBytesIdle: 1_024 })
 
-function scrubbed(seed: string): { rig: StorageRig; opened: OpenedLog; scrubber: Scrubber; notes: string[] } {
+function scrubbed(seed: string): { rig: StorageRig; opened: OpenedLog; scrubber: Scrubber; notes: string[]; failures: Error[] } {
   const rig = new StorageRig(seed, limits)
   const notes: string[] = []
+  const failures: Error[] = []
   const options = rig.openOptions()
   const { disk, clock } = options
   const opened = openLog({ ...options, limits, hasPeers: true, note: sentence => void notes.push(sentence) })
@@ -27,8 +28,9 @@ function scrubbed(seed: string): { rig: StorageRig; opened: OpenedLog; scrubber:
     rotFound: holes.rotFound,
     bytesPerSecond: 1 << 20,
     note,
+    failed: error => failures.push(error),
   })
-  return { rig, opened, scrubber, notes }
+  return { rig, opened, scrubber, notes, failures }
 }
 
 describe('the scrubber', () => {
@@ -99,5 +101,17 @@ describe('the scrubber', () => {
     expect(opened.repair.wanted).toBeUndefined()
     expect(rig.disk.contentOf(path)).toEqual(before)
     expect(notes.at(-1)).toMatch(/are whole again, from a peer/)
+  })
+
+  it('tells at once of a disk that does not read any more, and stops', () => {
+    const { rig, failures, scrubber } = scrubbed('unreadable')
+    rig.disk.failNext({ operation: 'read', code: 'EIO' })
+    rig.settle(120_000)
+    expect(failures.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/can't be read through \(EIO: read .*goes silent and stops/),
+    ])
+    const { bytesRead } = scrubber.status()
+    rig.settle(120_000)
+    expect(scrubber.status().bytesRead).toBe(bytesRead)
   })
 })
