@@ -321,6 +321,11 @@ export class Host implements NodeView, Gateway, Target {
     return this.#isDiskBad
   }
 
+  /** The error is one of its own disk. */
+  diskFailedWith(error: unknown): boolean {
+    return this.#isDiskBad && this.#parts.disk.lastFailure === error
+  }
+
   fillDisk(roomBytes: number): void {
     this.#world.say(this.name, `its disk has room for ${roomBytes} bytes more`)
     this.#isDiskBad = true

@@ -67,6 +67,8 @@ export class SimulatedDisk {
   readonly #names = new DiskNames()
   readonly #faults: DiskFault[] = []
   latency: DiskLatency
+  /** What it threw, or told, last. */
+  lastFailure: Error | undefined
   /** All files together may not grow beyond this. */
   capacityBytes = Infinity
   #life: Life | undefined
@@ -243,7 +245,10 @@ export class SimulatedDisk {
     write: (image, source, position) => {
       const grows = position + source.length - image.sizeBytes
       const isBounded = this.capacityBytes !== Infinity
-      if (isBounded && grows > 0 && this.#names.totalBytes() + grows > this.capacityBytes) throw failure('ENOSPC', `write ${image.path}`)
+      if (isBounded && grows > 0 && this.#names.totalBytes() + grows > this.capacityBytes) {
+        this.lastFailure = failure('ENOSPC', `write ${image.path}`)
+        throw this.lastFailure
+      }
       image.write(source, position)
     },
     done: () => this.#count(),
@@ -273,7 +278,8 @@ export class SimulatedDisk {
     const found = this.#faults.findIndex(fault => fault.operation === operation && filePath.includes(fault.pathPart ?? ''))
     if (found < 0) return
     const [fault] = this.#faults.splice(found, 1)
-    throw failure(fault?.code ?? 'EIO', `${operation} ${filePath}`)
+    this.lastFailure = failure(fault?.code ?? 'EIO', `${operation} ${filePath}`)
+    throw this.lastFailure
   }
 
   #count(): void {

@@ -122,7 +122,7 @@ export class SnapshotSource {
     } catch (error) {
       this.#isTaking = false
       if (error instanceof UnreadableEntry) return this.#options.note(error.message)
-      if (!isDiskError(error)) throw error
+      if (!(error instanceof Error) || !('code' in error)) throw error
       this.#notTaken(saved.appliedIndex, error)
     }
   }
@@ -154,11 +154,11 @@ export class SnapshotSource {
     })
   }
 
-  /** For want of room others wait; any other error is one of our own disk, and it will not stay the only one. */
+  /** For want of room, or of a file that was sealed meanwhile, others wait; an error of our own disk will not stay the only one. */
   #notTaken(appliedIndex: number, error: Error): void {
     const { note, fatal } = this.#options
     const sentence = `the snapshot at entry ${appliedIndex} could not be taken: ${error.message}`
-    if (isNoRoom(error)) note(sentence)
+    if (isNoRoom(error) || !isDiskError(error)) note(sentence)
     else fatal(new StorageError(`${sentence}; ${whatNext(error)}`, this.#directory, error))
   }
 }

@@ -16,9 +16,10 @@ export class StorageError extends Error {
 /** A piece of the queue index has rotted, and was set aside: the node must start again, which makes the index anew. No disk call has failed. */
 export class IndexRot extends StorageError {}
 
-/** An error of the system, or one of ours about it: the disk's fault, and not a bug of ours. */
+/** An error of the system, or one of ours about it: the disk's fault, and not a bug of ours. A file that is not there is none. */
 export function isDiskError(error: unknown): error is Error {
-  return error instanceof Error && (error.name === 'StorageError' || ('code' in error && typeof error.code === 'string'))
+  if (!(error instanceof Error)) return false
+  return error.name === 'StorageError' || ('code' in error && typeof error.code === 'string' && error.code !== 'ENOENT')
 }
 
 /** The disk is full. As final as any other error for what had to be written; and it goes away. (LevelDB tells it in words, some causes deep.) */
