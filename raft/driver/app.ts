@@ -84,6 +84,8 @@ export interface RaftNodeStatus extends RaftStatus {
   readonly links: readonly PeerLinks[]
   readonly syncP50Ms: number
   readonly syncP99Ms: number
+  /** Of the last few flushes, or of the one under way if that takes longer already. */
+  readonly syncLatelyMs: number
   readonly entriesPerFlush: number
   readonly messagesHeld: number
   /** Reads that have not ended. */

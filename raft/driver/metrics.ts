@@ -68,6 +68,14 @@ export class Durations {
     this.#count++
   }
 
+  /** Mean of the last eight; 0 without any. */
+  latelyMs(): number {
+    const count = Math.min(this.#count, 8)
+    let sum = 0
+    for (let i = 1; i <= count; i++) sum += this.#samples[(this.#count - i) % samplesMax] ?? 0
+    return count === 0 ? 0 : sum / count
+  }
+
   /** Of the samples kept, in ms; 0 without any. */
   quantiles(): { readonly p50Ms: number; readonly p99Ms: number } {
     if (this.#knownCount === this.#count) return this.#known

@@ -283,6 +283,7 @@ export class RaftNode {
       links: this.#transport.links(),
       syncP50Ms: p50Ms,
       syncP99Ms: p99Ms,
+      syncLatelyMs: persistence.flushLatelyMs(this.#options.clock.nowMs()),
       entriesPerFlush: flushes === 0 ? 0 : entriesFlushed / flushes,
       messagesHeld: sender.heldCount,
       readsOpen: this.#loop.reads.count,

@@ -60,6 +60,11 @@ export class Persistence {
     return durable as Epoch
   }
 
+  /** What a flush takes just now: the last few, or the one under way if that is worse already. */
+  flushLatelyMs(nowMs: number): number {
+    return Math.max(this.flushDurations.latelyMs(), this.isFlushing ? nowMs - this.#flushStartMs : 0)
+  }
+
   get isFlushing(): boolean {
     return this.#logFlushing !== undefined
   }

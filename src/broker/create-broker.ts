@@ -125,6 +125,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     clock,
     deadlines,
     stableMs,
+    syncMsOf: id => reports.of(id)?.report.sync.latelyMs,
   })
   const members = new Members({ node, raft, clock, deadlines })
   const routes = new RouteMemory()

@@ -111,6 +111,32 @@ test('equal priorities move nothing, and a target that fails is asked less and l
   expect(world.group.node(1).transfersAsked.length).toBeLessThanOrEqual(early + 6)
 })
 
+test('a leader whose disk has become slow hands over to a member whose disk is well, and does not get it back while it is', () => {
+  const world = new FakeWorld(preferring({ 1: 10 }))
+  world.syncMs.set(1, 400)
+  world.syncMs.set(2, 350)
+  world.clock.advance(8_000)
+  expect(world.group.leader).toBe(3)
+  world.clock.advance(60_000)
+  expect(world.group.leader).toBe(3)
+  world.syncMs.set(1, 1)
+  world.clock.advance(60_000)
+  expect(world.group.leader).toBe(1)
+})
+
+test('one long sync moves nothing, nor does a disk that is no slower than the others', () => {
+  const world = new FakeWorld()
+  world.syncMs.set(1, 400)
+  world.clock.advance(1_500)
+  world.syncMs.set(1, 1)
+  world.clock.advance(20_000)
+  for (const id of [1, 2, 3]) world.syncMs.set(id, 400)
+  world.clock.advance(20_000)
+  world.syncMs.set(2, 5_000)
+  world.clock.advance(20_000)
+  expect(world.group.node(1).transfersAsked).toEqual([])
+})
+
 function preferring(priorities: Readonly<Record<number, number>>): FakeWorldOptions {
   return { priorities, preferLeaderAfterMs: 5_000 }
 }

@@ -1,6 +1,7 @@
 /**
  * Who should lead: hand-overs that an operator asks for at any node, the one before this node stops, and the one to a member of higher priority.
  *
+ * A leader whose disk has become slow hands over to a member whose disk is not; one that is slow gets no leadership for its priority.
  * Priorities choose targets, they never decide elections: whoever is elected leads at once. A leader hands over when a member of higher priority has
  * been well and caught up for the whole of a stable while, and it has led for as long itself; after a failure it waits longer each time.
  * Invariants: one hand-over at a time (Raft refuses a second); every wish ends by its deadline; nothing here is needed for safety or for progress.
@@ -20,6 +21,8 @@ export interface LeadershipOptions {
   readonly deadlines: Deadlines
   /** How long a member of higher priority has to be well, and we to lead, before it gets the leadership. */
   readonly stableMs: number
+  /** What a sync takes on a node just now, by its own word; undefined = it has not said. */
+  readonly syncMsOf: (node: number) => number | undefined
 }
 
 interface Waiter {
@@ -42,6 +45,13 @@ const contactMsMax = 1_000
 /** … and whose log ends at most so many entries before ours. */
 const lagMax = 1_000
 const backoffMax = 16
+/** A sync that takes so long makes a disk slow: every message that a slow leader takes waits for it here, before it is applied and answered … */
+const slowSyncMs = 200
+/** … if another member's takes so many times less, … */
+const slowTimes = 5
+/** … and so many looks in a row say so: one long sync is no slow disk. */
+const slowLooks = 3
+const leaveSlowPatienceMs = 2_000
 
 export class Leadership {
   readonly #options: LeadershipOptions
@@ -52,6 +62,7 @@ export class Leadership {
   /** Who of higher priority is well, and since when. */
   #preferred: { readonly node: number; readonly sinceMs: number } | undefined
   #backoff = 1
+  #slowLooks = 0
 
   constructor(options: LeadershipOptions) {
     this.#options = options
@@ -144,7 +155,14 @@ export class Leadership {
   #bestTarget(tried: readonly number[]): number | undefined {
     const isOpen = (follower: FollowerHealth): boolean => !tried.includes(follower.node) && this.#isFit(follower)
     const fit = this.#options.raft.followers().filter(isOpen)
-    fit.sort((a, b) => this.#priorityOf(b.node) - this.#priorityOf(a.node) || b.matchedIndex - a.matchedIndex || a.node - b.node)
+    const slowness = ({ node }: FollowerHealth): number => (this.#isSlow(node) ? 1 : 0)
+    fit.sort(
+      (a, b) =>
+        slowness(a) - slowness(b) ||
+        this.#priorityOf(b.node) - this.#priorityOf(a.node) ||
+        b.matchedIndex - a.matchedIndex ||
+        a.node - b.node,
+    )
     return fit[0]?.node
   }
 
@@ -163,15 +181,35 @@ export class Leadership {
     this.#timer = this.#options.deadlines.after(lookIntervalMs, () => {
       if (!this.#options.raft.isLeader) return
       this.#lookLater()
-      this.#maybePrefer()
+      if (!this.#maybeLeaveSlowDisk()) this.#maybePrefer()
     })
+  }
+
+  #isSlow(node: number): boolean {
+    return (this.#options.syncMsOf(node) ?? 0) >= slowSyncMs
+  }
+
+  /** Our disk is slow and another member's is not: it leads better. Entries are committed by the others' disks meanwhile, so the hand-over waits for none. */
+  #maybeLeaveSlowDisk(): boolean {
+    const { node, syncMsOf } = this.#options
+    const best = this.#isSlow(node) ? this.#bestTarget([]) : undefined
+    const theirMs = best === undefined ? undefined : syncMsOf(best)
+    if (best === undefined || theirMs === undefined || theirMs * slowTimes > (syncMsOf(node) ?? 0)) {
+      this.#slowLooks = 0
+      return false
+    }
+    this.#slowLooks++
+    if (this.#slowLooks < slowLooks) return true
+    this.#slowLooks = 0
+    this.#begin(best, leaveSlowPatienceMs, [], () => undefined)
+    return true
   }
 
   #maybePrefer(): void {
     const { node, clock, stableMs } = this.#options
     const nowMs = clock.nowMs()
     const best = this.#bestTarget([])
-    if (best === undefined || this.#priorityOf(best) <= this.#priorityOf(node)) {
+    if (best === undefined || this.#isSlow(best) || this.#priorityOf(best) <= this.#priorityOf(node)) {
       this.#preferred = undefined
       return
     }

@@ -486,7 +486,14 @@ export interface NodeReport {
   /** State digest as hex, at this index. */
   readonly digest: string
   readonly digestIndex: number
-  readonly sync: { readonly p50Ms: number; readonly p99Ms: number; readonly perSecond: number; readonly messagesPerSync: number }
+  readonly sync: {
+    readonly p50Ms: number
+    readonly p99Ms: number
+    /** Of the last few, or of the one under way; absent from a build that does not say. */
+    readonly latelyMs?: number
+    readonly perSecond: number
+    readonly messagesPerSync: number
+  }
   /** Newest first. */
   readonly roleChanges: readonly {
     readonly ageMs: number

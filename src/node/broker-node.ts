@@ -330,6 +330,7 @@ export class BrokerNode {
       sync: {
         p50Ms: raft.syncP50Ms,
         p99Ms: raft.syncP99Ms,
+        latelyMs: raft.syncLatelyMs,
         perSecond: this.#rates.syncsPerSecond,
         messagesPerSync: this.#rates.entriesPerSync,
       },

@@ -48,6 +48,8 @@ export interface Heard<Answer> {
 }
 
 export class FakeWorld {
+  /** What a sync takes on a node, by its own report; 1 ms unless set. */
+  readonly syncMs = new Map<number, number>()
   readonly clock = new FakeClock()
   readonly group: FakeGroup
   readonly gateways: readonly FakeGateway[]
@@ -146,7 +148,7 @@ export class FakeWorld {
       view: machine,
       finalizesUpgrades: options.finalizesUpgrades ?? false,
       digestLarge: options.digestLarge ?? ((bytes, done) => this.clock.soon(() => done(md5(bytes)))),
-      ownReport: () => ({ node: node.id }) as NodeReport,
+      ownReport: () => ({ node: node.id, sync: { latelyMs: this.syncMs.get(node.id) ?? 1 } }) as NodeReport,
       ...(options.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: options.preferLeaderAfterMs }),
     })
     node.app = {
