@@ -48,6 +48,8 @@ export interface HostWorld {
   fate(host: Host, proposal: ProposalName, outcome: ProposeOutcome): void
   /** A message leaves for a peer. */
   said(host: Host, message: Said): void
+  /** The calendar clock of a machine is about to jump, or has jumped. */
+  clockMoves(): void
   /** A node says that it must stop. */
   fatal(host: Host, error: Error): void
 }
@@ -307,7 +309,9 @@ export class Host implements NodeView, Gateway, Target {
   jumpWall(byMs: number): void {
     this.#world.troubled()
     this.#world.say(this.name, `its calendar jumps by ${byMs} ms`)
+    this.#world.clockMoves()
     this.#parts.clock.jumpWall(byMs)
+    this.#world.clockMoves()
   }
 
   slowDisk(factor: number): void {

@@ -4,7 +4,7 @@ import { agreement, type Agreement } from './checkers/agreement.ts'
 import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
 import type { Checker, NodeView } from './checkers/checker.ts'
 import { conservation } from './checkers/conservation.ts'
-import { clusterTime, type ClusterTime } from './checkers/cluster-time.ts'
+import { clusterTime, type ClusterTimeChecker } from './checkers/cluster-time.ts'
 import { committedEntries } from './checkers/committed-entries.ts'
 import { coreInvariants } from './checkers/core-invariants.ts'
 import { deliveries, type Deliveries, type GroupRules } from './checkers/deliveries.ts'
@@ -46,10 +46,10 @@ export class Judges {
   readonly spoken: Spoken
   readonly fates: Fates
   readonly health: NodeHealth
-  readonly clocks: ClusterTime
   readonly #agreement: Agreement
   readonly #trust: Trust
   readonly elections: NeedlessElections
+  readonly clusterTime: ClusterTimeChecker
   readonly drained: Drained
   readonly checkers: readonly Checker[]
 
@@ -73,7 +73,7 @@ export class Judges {
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.fates = fates()
     this.health = nodeHealth(this.reference, views, weather, configuration.raft.electionTimeoutMs, nowMs)
-    this.clocks = clusterTime(views, nowMs)
+    this.clusterTime = clusterTime(views, nowMs)
     this.#agreement = agreement(views, isLite)
     this.#trust = trust(this.reference, views)
     this.received = received(configuration.seed, ledger, this.appended)
@@ -91,7 +91,7 @@ export class Judges {
       this.#agreement,
       this.#trust,
       this.elections,
-      this.clocks,
+      this.clusterTime,
       electionSafety(),
       logMatching(),
       leaderCompleteness(this.reference),

@@ -184,6 +184,10 @@ class World implements ClientWorld {
     this.#judges.said(host, message)
   }
 
+  clockMoves(): void {
+    this.#judges.clusterTime.clockMoves()
+  }
+
   fatal(host: Host, error: Error): void {
     // The group finalised while this one was exchanged for the older build, unseen: what an operator does then.
     if (error instanceof StateHalt && error.reason === 'levelTooHigh' && host.isOldBuild) {
@@ -237,7 +241,6 @@ class World implements ClientWorld {
     const { scheduler, gateways } = this
     const look = (): void => {
       this.#judges.health.look()
-      this.#judges.clocks.look()
       scheduler.schedule(healthLookMs, look)
     }
     look()

@@ -24,3 +24,32 @@ it('a stamp may follow a majority of clocks and run on from there, and not one c
   expect(stamp(4_610_000)).not.toThrow()
   expect(stamp(4_609_999)).toThrow(Violation)
 })
+
+it('what a majority of clocks showed counts, though no node was seen to change meanwhile; not what one showed long ago and another shows now', () => {
+  const clocks = [1_000_000, 1_000_000, 1_000_000]
+  let nowMs = 0
+  const views = clocks.map((_, i) => ({
+    get wallMs() {
+      return (clocks[i] ?? 0) + nowMs
+    },
+  })) as unknown as NodeView[]
+  const jump = (checker: ReturnType<typeof clusterTime>, node: number, toMs: number): void => {
+    checker.clockMoves()
+    clocks[node] = toMs
+    checker.clockMoves()
+  }
+  const stamp = (checker: ReturnType<typeof clusterTime>, wallMs: number) => (): void =>
+    checker.committed?.({ index: 1, wallMs } as CommittedRecord)
+  const late = clusterTime(views, () => nowMs)
+  jump(late, 0, 4_600_000)
+  jump(late, 0, 1_000_000)
+  nowMs += 5_000
+  jump(late, 1, 4_600_000)
+  expect(stamp(late, 4_600_000)).toThrow(Violation)
+  clocks.fill(1_000_000)
+  const soon = clusterTime(views, () => nowMs)
+  jump(soon, 0, 4_600_000)
+  jump(soon, 1, 4_600_000)
+  jump(soon, 0, 1_000_000)
+  expect(stamp(soon, 4_600_000)).not.toThrow()
+})

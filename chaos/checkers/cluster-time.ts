@@ -7,42 +7,41 @@ import type { Checker, NodeView } from './checker.ts'
 
 /** Clocks are heard of with a delay, start up to 2 s apart, and drift. */
 const slackMs = 5_000
-/** A leader goes by the last word of each clock, which may be this old. */
-const rememberedMs = 10_000
-const driftMs = 100
+/** A clock that was put right lately may still be believed: its word was under way, or is no older than a leader waits for the next one. */
+const believedMs = 1_500
 
-export interface ClusterTime extends Checker {
-  /** Every now and then: clocks that jump and come back may have been heard of while nothing else happened. */
-  look(): void
+export interface ClusterTimeChecker extends Checker {
+  /** A node's calendar clock is about to be moved, or has just been: what it shows may be over before any node is seen to change. */
+  clockMoves(): void
 }
 
-export function clusterTime(views: readonly NodeView[], nowMs: () => number): ClusterTime {
-  /** By place of the node: what its clock has shown lately. */
-  const shown = new Map<number, { atMs: number; readonly offsetMs: number }[]>()
+/** The highest that a clock has shown lately, as an offset to the world's time. */
+interface Shown {
+  offsetMs: number
+  atMs: number
+}
+
+export function clusterTime(views: readonly NodeView[], nowMs: () => number): ClusterTimeChecker {
   let boundMs = -Infinity
   let boundAtMs = 0
   let lastMs = 0
+  const shown = views.map((): Shown => ({ offsetMs: -Infinity, atMs: 0 }))
   const look = (): void => {
     const now = nowMs()
-    const clocks = views
-      .map((view, i) => {
-        const words = (shown.get(i) ?? []).filter(({ atMs }) => now - atMs <= rememberedMs)
-        const offsetMs = view.wallMs - now
-        const last = words.at(-1)
-        // What only drifts is one word.
-        if (last !== undefined && Math.abs(last.offsetMs - offsetMs) < driftMs) last.atMs = now
-        else words.push({ atMs: now, offsetMs })
-        shown.set(i, words)
-        return now + Math.max(...words.map(word => word.offsetMs))
-      })
-      .sort((left, right) => right - left)
-    boundMs = Math.max(boundMs + (nowMs() - boundAtMs), clocks[views.length >> 1] ?? 0)
-    boundAtMs = nowMs()
+    shown.forEach((each, i) => {
+      const offsetMs = (views[i]?.wallMs ?? -Infinity) - now
+      if (offsetMs < each.offsetMs - slackMs && now - each.atMs <= believedMs) return
+      each.offsetMs = offsetMs
+      each.atMs = now
+    })
+    const offsets = shown.map(({ offsetMs }) => offsetMs).sort((left, right) => right - left)
+    boundMs = Math.max(boundMs + (now - boundAtMs), (offsets[views.length >> 1] ?? 0) + now)
+    boundAtMs = now
   }
   return {
     name: 'cluster time',
-    look,
     nodeChanged: look,
+    clockMoves: look,
     committed({ index, wallMs }) {
       look()
       expectThat(

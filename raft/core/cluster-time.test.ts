@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import {
   createClusterTime,
   followMedian,
+  forgetOldClocks,
   hearClusterTime,
   leapTo,
   noteClock,
@@ -209,4 +210,17 @@ test('it is what reckoning millisecond by millisecond gives, in one set of voter
       }
     }),
   )
+})
+
+test('a clock that was heard long ago makes no majority with one that is wrong now (seed 700122)', () => {
+  const hourMs = 3_600_000
+  const time = aLeader([1_000_000, 1_000_000, 1_000_000])
+  noteClock(time, 1, 1_000_100 + hourMs, 100)
+  expect(wantedLeap(time, 100)).toBeUndefined()
+  // The second node is not heard any more; its clock is put right meanwhile, and ours goes wrong.
+  noteClock(time, 2, 1_000_800, 800)
+  noteClock(time, 0, 1_000_800 + hourMs, 800)
+  expect(wantedLeap(time, 800)).toBe(1_000_800 + hourMs)
+  forgetOldClocks(time, 800 - 300)
+  expect(wantedLeap(time, 800)).toBeUndefined()
 })

@@ -12,8 +12,10 @@ import type { Electorate } from './quorum.ts'
 export interface ClusterTime {
   readonly leapMs: number
   electorate: Electorate
-  /** Calendar − our monotonic clock, by elector's slot; NaN = not heard since `forgetClocks`. */
+  /** Calendar − our monotonic clock, by elector's slot; NaN = not heard since it was forgotten. */
   offsets: Float64Array
+  /** When that was heard. */
+  heardMs: Float64Array
   scratch: Float64Array
   /** The reading at `atMs`. */
   valueMs: number
@@ -32,6 +34,7 @@ export function createClusterTime(electorate: Electorate, leapMs: number, lastWa
     leapMs,
     electorate,
     offsets,
+    heardMs: new Float64Array(electorate.ids.length).fill(nowMs),
     scratch,
     valueMs: lastWallMs,
     atMs: nowMs,
@@ -56,14 +59,16 @@ export function noteClock(time: ClusterTime, slot: number, wallMs: number, nowMs
   assert(slot >= 0 && slot < time.offsets.length, 'clock-slot', slot)
   if (time.isLeading) settleReading(time, nowMs)
   time.offsets[slot] = wallMs - nowMs
+  time.heardMs[slot] = nowMs
   time.targetOffset = findTarget(time, nowMs)
 }
 
 /** Other clocks count from now on. Those that did before keep what was heard of them. */
 export function changeElectorate(time: ClusterTime, electorate: Electorate): void {
-  const { offsets, electorate: before } = time
+  const { offsets, heardMs, electorate: before } = time
   time.electorate = electorate
   time.offsets = Float64Array.from(electorate.ids, id => offsets[before.ids.indexOf(id)] ?? NaN)
+  time.heardMs = Float64Array.from(electorate.ids, id => heardMs[before.ids.indexOf(id)] ?? 0)
   time.scratch = new Float64Array(electorate.ids.length)
 }
 
@@ -71,6 +76,15 @@ export function changeElectorate(time: ClusterTime, electorate: Electorate): voi
 export function forgetClocks(time: ClusterTime, ownSlot: number | undefined): void {
   for (let i = 0; i < time.offsets.length; i++) if (i !== ownSlot) time.offsets[i] = NaN
   time.targetOffset = NaN
+}
+
+/**
+ * Clocks that were last heard before `sinceMs` say nothing about now: theirs may have been put right meanwhile, and together with another that is wrong
+ * now they would make a majority that never was (seed 700122).
+ */
+export function forgetOldClocks(time: ClusterTime, sinceMs: number): void {
+  const { offsets, heardMs } = time
+  for (let i = 0; i < offsets.length; i++) if ((heardMs[i] ?? 0) < sinceMs) offsets[i] = NaN
 }
 
 /** From here on our readings are the cluster time. They begin where the log ended, or where the last leader's time has got to since. */

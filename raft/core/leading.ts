@@ -4,7 +4,16 @@
  * what a majority has on disk, itself counted by its own disk like anybody else (catalogue I8).
  */
 import { assert } from '../../src/platform/assert.ts'
-import { changeElectorate, followMedian, leapTo, noteClock, stampNow, startLeadingTime, wantedLeap } from './cluster-time.ts'
+import {
+  changeElectorate,
+  followMedian,
+  forgetOldClocks,
+  leapTo,
+  noteClock,
+  stampNow,
+  startLeadingTime,
+  wantedLeap,
+} from './cluster-time.ts'
 import { maybeStepAside, maybeSteer, noteCatchUp } from './changing.ts'
 import { isHardStateDurable, takeAppendEpoch } from './durability.ts'
 import { EntryKind } from './entry.ts'
@@ -163,6 +172,7 @@ export function onLeaderTick(node: NodeState, leader: LeaderRole): void {
   if (maybeStepAside(node, leader)) return
   for (const progress of leader.peers) noteCatchUp(node, progress)
   maybeSteer(node, leader, appendMembership)
+  forgetOldClocks(clusterTime, nowMs - config.electionTimeoutMs)
   followMedian(clusterTime, nowMs)
   maybeLeap(node, leader)
   if (nowMs < leader.heartbeatDueMs) return
