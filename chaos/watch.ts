@@ -101,9 +101,6 @@ export class Watch {
         this.#marks.hit('a leader had no room for a proposal')
         this.#say(host.name, `has no room for a proposal of ${event.bytes} bytes: ${event.pool}`)
         return
-      case 'otherDirectory':
-        this.#say(host.name, `does not let node-${event.peer} in: another directory`)
-        return
       case 'link':
         return
     }

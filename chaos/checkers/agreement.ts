@@ -73,6 +73,14 @@ export function agreement(views: readonly NodeView[], isLite = false): Agreement
       )
   }
 
+  /** Words of an older term may still be on their way out, but no node is in one that it has told a later one than: not after a restart either. */
+  const speaks = (view: NodeView, node: LiveNode, term: number): void => {
+    const before = told.get(view.id) ?? 0
+    if (node.raft.term < before)
+      throw new Violation('I2', `node ${view.id} is in term ${node.raft.term}, and has told others of term ${before}`)
+    told.set(view.id, Math.max(before, term))
+  }
+
   return {
     name: 'agreement',
     nodeChanged(view, node, now) {
@@ -82,10 +90,8 @@ export function agreement(views: readonly NodeView[], isLite = false): Agreement
     said(view, message) {
       const { node } = view
       if (node === undefined) return
-      const { term } = node.raft
-      const before = told.get(view.id) ?? 0
-      if (term < before) throw new Violation('I2', `node ${view.id} speaks in term ${term}, and has told others of term ${before}`)
-      told.set(view.id, term)
+      // A pre-vote is about a term that nobody is in yet; and a node may be in one that it has not told of, because its disk does not know it yet.
+      if (message.kind !== 'preVote' && message.kind !== 'preVoteReply') speaks(view, node, message.term)
       if (message.kind === 'appendAccepted') accepted(view, node, message)
       else if (message.kind === 'voteReply' && message.granted && message.term === node.raft.term) granted(view, node)
       else if (message.kind === 'vote' && message.term === node.raft.term) granted(view, node)
