@@ -26,7 +26,7 @@ import { sessions } from './checkers/sessions.ts'
 import { spoken, type Spoken } from './checkers/spoken.ts'
 import { trust, type Trust } from './checkers/trust.ts'
 import { votes } from './checkers/votes.ts'
-import type { WorldConfiguration } from './configuration.ts'
+import { hasFeature, type WorldConfiguration } from './configuration.ts'
 import { retryPauses } from './workloads/admin.ts'
 import { DeadLetters } from './dead-letters.ts'
 import type { Ledger } from './ledger.ts'
@@ -64,7 +64,7 @@ export class Judges {
     weather: Weather,
   ) {
     this.spoken = spoken(isLite)
-    this.elections = needlessElections(configuration.raft.electionTimeoutMs, nowMs)
+    this.elections = needlessElections(configuration.raft.electionTimeoutMs, nowMs, hasFeature(configuration, 'diskSpikes'))
     const rulesOf = (name: string): GroupRules => {
       const group = configuration.consumerGroups.find(other => other.name === name)
       return group === undefined ? noRules : { ...group, retry: retryPauses }

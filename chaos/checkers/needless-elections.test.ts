@@ -18,3 +18,14 @@ it('an election is let pass until the last faults have had their time, and refus
   nowMs += 1
   expect(elect).toThrow(Violation)
 })
+
+it('where disks are slow at times a leader may hand over, and nobody may ask for votes', () => {
+  let nowMs = 50_000
+  const checker = needlessElections(300, () => nowMs, true)
+  checker.healed()
+  nowMs += 4_000
+  const change = (now: Glance) => (): void =>
+    checker.nodeChanged?.({ id: 2 } as NodeView, undefined as never, now, { ...before, role: 'follower' })
+  expect(change(elected)).not.toThrow()
+  expect(change({ ...before, role: 'preCandidate' })).toThrow(Violation)
+})

@@ -16,7 +16,8 @@ export interface NeedlessElections extends Checker {
 const owedTimeouts = 4
 const owedMs = 2_000
 
-export function needlessElections(electionTimeoutMs: number, nowMs: () => number): NeedlessElections {
+/** `maySlow`: disks of this world are slow at times for good; a leader may hand over because of its own, and that is an election without a pre-vote. */
+export function needlessElections(electionTimeoutMs: number, nowMs: () => number, maySlow = false): NeedlessElections {
   let settledAtMs = Infinity
   return {
     name: 'needless elections',
@@ -30,7 +31,7 @@ export function needlessElections(electionTimeoutMs: number, nowMs: () => number
       if (nowMs() < settledAtMs) return
       if (now.role === 'preCandidate' && before.role !== 'preCandidate')
         throw new Violation('A52', `node ${view.id} asks for votes in term ${now.term}, although all has been well for long`)
-      if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term)) return
+      if (maySlow || now.role !== 'leader' || (before.role === 'leader' && before.term === now.term)) return
       throw new Violation('A52', `node ${view.id} is elected in term ${now.term}, although all has been well for long`)
     },
   }

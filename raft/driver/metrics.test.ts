@@ -11,4 +11,13 @@ describe('durations', () => {
     for (let i = 0; i < 1_024; i++) durations.add(i)
     expect(durations.quantiles()).toEqual({ p50Ms: 512, p99Ms: 1_013 })
   })
+  it('lately are what most of the last eight took: neither a few long ones nor a process that has just started make a disk slow (seed 530003)', () => {
+    const durations = new Durations()
+    for (let i = 0; i < 7; i++) durations.add(400)
+    expect(durations.latelyMs()).toBe(0)
+    for (let i = 0; i < 5; i++) durations.add(1)
+    expect(durations.latelyMs()).toBe(1)
+    for (let i = 0; i < 4; i++) durations.add(300 + i)
+    expect(durations.latelyMs()).toBe(300)
+  })
 })

@@ -54,6 +54,7 @@ export function createMetrics(): DriverMetrics {
 }
 
 const samplesMax = 1_024
+const latelyCount = 8
 
 /** How long the last flushes took: a ring of about a thousand samples. */
 export class Durations {
@@ -68,12 +69,11 @@ export class Durations {
     this.#count++
   }
 
-  /** Mean of the last eight; 0 without any. */
+  /** The middle of the last eight: what most of them took. 0 while there are fewer: a process that has just started knows little of its disk. */
   latelyMs(): number {
-    const count = Math.min(this.#count, 8)
-    let sum = 0
-    for (let i = 1; i <= count; i++) sum += this.#samples[(this.#count - i) % samplesMax] ?? 0
-    return count === 0 ? 0 : sum / count
+    if (this.#count < latelyCount) return 0
+    const latest = Array.from({ length: latelyCount }, (_, i) => this.#samples[(this.#count - 1 - i) % samplesMax] ?? 0)
+    return latest.sort((left, right) => left - right)[latelyCount >> 1] ?? 0
   }
 
   /** Of the samples kept, in ms; 0 without any. */
