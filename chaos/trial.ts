@@ -24,6 +24,7 @@ export interface TrialParts {
   readonly hosts: readonly Host[]
   readonly ledger: Ledger
   readonly judges: Judges
+  acknowledged(value: Value, place: { readonly queueId: number; readonly offset: number }): void
   say(text: string): void
 }
 
@@ -94,7 +95,7 @@ export class Trial {
             `all is well, and a send through ${host.name} ends as ${answer?.kind === 'refused' ? answer.code : outcome.kind}`,
           )
         ledger.ok(value, place)
-        this.#parts.judges.appended.acknowledged(value, place)
+        this.#parts.acknowledged(value, place)
         this.#sendMs.push(scheduler.nowMs - beganMs)
         this.#await(value, place, scheduler.nowMs, done)
       },

@@ -31,7 +31,7 @@ import { SimRandom } from './sim/random.ts'
 import { Scheduler } from './sim/scheduler.ts'
 import { Trace } from './trace.ts'
 import { withTraps } from './trap.ts'
-import { Trial } from './trial.ts'
+import { Trial, type TrialParts } from './trial.ts'
 import { Violation } from './violation.ts'
 import { Watch } from './watch.ts'
 import { Weather } from './weather.ts'
@@ -342,7 +342,9 @@ class World implements ClientWorld {
       tries: done => {
         const { configuration, scheduler, random, gateways: hosts, ledger } = this
         const say = (text: string): void => this.trace.say('trial', text)
-        new Trial({ configuration, scheduler, random: random.stream('trial'), hosts, ledger, judges: this.#judges, say }, done).start()
+        const acknowledged: TrialParts['acknowledged'] = (value, place) => this.acknowledged(value, place)
+        const parts = { configuration, scheduler, random: random.stream('trial'), hosts, ledger, judges: this.#judges, acknowledged, say }
+        new Trial(parts, done).start()
       },
       quiets: () => {
         for (const consumer of this.#consumers) consumer.stop()

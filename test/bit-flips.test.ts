@@ -16,7 +16,9 @@ import { until } from './support/cluster.ts'
 import { FileGroup, freePorts, memberNumbers, type MemberNumber } from './support/file-group.ts'
 
 const runs = Number(process.env.RAFTMQ_BIT_FLIPS ?? 6)
-const seed = process.env.RAFTMQ_BIT_FLIP_SEED === undefined ? {} : { seed: Number(process.env.RAFTMQ_BIT_FLIP_SEED) }
+/** The same flips in every ordinary run; others in each longer one. */
+const named = process.env.RAFTMQ_BIT_FLIP_SEED ?? (process.env.RAFTMQ_BIT_FLIPS === undefined ? '1' : undefined)
+const seed = named === undefined ? {} : { seed: Number(named) }
 
 interface Filled {
   readonly directory: string
