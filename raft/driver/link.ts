@@ -44,6 +44,11 @@ export interface LinkOwner {
   closed(link: Link, reason: string, wasOpen: boolean): void
 }
 
+/** Any frame may take so long… */
+const frameMsMax = 3_000
+/** … and a longer one as long as its bytes come this fast. */
+const frameBytesPerSecondMin = 32 * 1024
+
 export class Link {
   /** Known from the start of a link we dialled, from the hello of one we accepted. */
   peer: NodeId | undefined
@@ -57,6 +62,8 @@ export class Link {
   #sinceMs: number
   #heardMs: number
   #pingedMs: number
+  /** Since when the start of a frame has waited for its end. */
+  #heldSinceMs: number | undefined
   #connection: Connection | undefined
   #out: Uint8Array[] = []
   #outBytes = 0
@@ -110,7 +117,10 @@ export class Link {
     if (this.#state === 'closed') return
     this.#heardMs = this.#owner.nowMs()
     this.#owner.metrics.bytesIn += chunk.length
+    const { framesIn } = this.#owner.metrics
     const fault = this.#reader.push(chunk)
+    if (this.#reader.heldBytes === 0) this.#heldSinceMs = undefined
+    else if (this.#heldSinceMs === undefined || this.#owner.metrics.framesIn !== framesIn) this.#heldSinceMs = this.#heardMs
     if (fault === undefined) return
     if (fault !== 'stopped') this.#owner.metrics.framesCorrupt++
     this.close(`unreadable: ${fault}`)
@@ -139,6 +149,16 @@ export class Link {
     this.#owner.metrics.bytesOut += this.#outBytes
     this.#dropOut()
     this.#connection?.write(out)
+  }
+
+  /**
+   * A frame whose end comes too slowly: its length was damaged on the way, so that it swallows one frame after the other, and what is said over this link
+   * reaches nobody before megabytes of it have come.
+   */
+  isStuck(nowMs: number): boolean {
+    if (this.#heldSinceMs === undefined) return false
+    const heldForMs = nowMs - this.#heldSinceMs
+    return heldForMs > frameMsMax && this.#reader.heldBytes < (heldForMs * frameBytesPerSecondMin) / 1_000
   }
 
   /** Asks whether anybody is there, after this long without a word and not more often than that. */

@@ -504,6 +504,7 @@ export class Transport implements LinkOwner {
     if (link === undefined || link.isClosed) return
     if (link.isOpen) {
       if (nowMs - link.heardMs > silenceMsMax) link.close('silent')
+      else if (link.isStuck(nowMs)) link.close('a frame that does not end')
       else link.maybePing(nowMs, pingAfterMs)
     } else if (nowMs - link.sinceMs > greetingMsMax) link.close('no answer to our hello')
   }
