@@ -89,6 +89,11 @@ export class Trial {
       outcome => {
         const { answer } = outcome.kind === 'answer' ? outcome : { answer: undefined }
         const place = answer?.kind === 'sent' ? answer.entries[0] : undefined
+        // A disk that is slow at times may hold a node up for as long as a send waits, while all is well.
+        if (place === undefined && answer?.kind === 'refused' && answer.code === 'proxyTimeout' && configuration.disk.spikeShare > 0) {
+          ledger.unknown(value)
+          return done()
+        }
         if (place === undefined)
           throw new Violation(
             'A53',
