@@ -17,7 +17,7 @@ export const electionMutants: readonly Mutant[] = [
         replace: `  if (isLeaseAlive`,
       },
     ],
-    expected: ['I5', 'A1', 'A47'],
+    expected: ['I5', 'A1', 'A47', 'I9', 'I10', 'I17'],
     profile: 'elections',
   },
   {
@@ -26,7 +26,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/node-state.ts',
     find: 'after: node.durability.hardState, message }',
     replace: `after: message.kind === 'voteReply' ? (0 as typeof node.durability.hardState) : node.durability.hardState, message }`,
-    expected: ['I1', 'I12', 'A46'],
+    expected: ['I1', 'I12', 'A46', 'I9', 'I10', 'I17'],
     profile: 'elections',
   },
   {
@@ -35,7 +35,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/node-state.ts',
     find: 'after: node.durability.hardState, message }',
     replace: `after: message.kind === 'vote' ? (0 as typeof node.durability.hardState) : node.durability.hardState, message }`,
-    expected: ['I12', 'A46', 'assertion:I12-vote-request-ungated'],
+    expected: ['I12', 'A46', 'assertion:I12-vote-request-ungated', 'I9', 'I10', 'I17'],
     profile: 'elections',
   },
   {
@@ -45,7 +45,7 @@ export const electionMutants: readonly Mutant[] = [
     find: '  changeRole(node, newFollower(leaderId, nextElectionDeadline(node)), reason)\n}\n\n/** What a leader owes',
     replace:
       '  node.votedFor = undefined\n  changeRole(node, newFollower(leaderId, nextElectionDeadline(node)), reason)\n}\n\n/** What a leader owes',
-    expected: ['I2', 'A46'],
+    expected: ['I2', 'A46', 'I9', 'I10', 'I17'],
     profile: 'elections',
   },
   {
@@ -54,7 +54,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/core.ts',
     find: `if (message.term < node.term) return refuse(node, 'R-03-stale-reply')`,
     replace: `if (message.term < node.term && message.kind !== 'voteReply') return refuse(node, 'R-03-stale-reply')`,
-    expected: ['I1', 'A46'],
+    expected: ['I1', 'A46', 'I9', 'I10', 'I17'],
     profile: 'elections',
     open: 'survives 6 seeds so far',
   },
@@ -64,7 +64,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/ids.ts',
     find: 'return a.term === b.term ? a.index - b.index : a.term - b.term',
     replace: 'return a.index === b.index ? a.term - b.term : a.index - b.index',
-    expected: ['I5', 'A1', 'A47'],
+    expected: ['I5', 'A1', 'A47', 'I9', 'I10', 'I17'],
     profile: 'rewrites',
   },
   {
@@ -134,7 +134,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/quorum.ts',
     find: 'return Math.floor(voters / 2) + 1',
     replace: 'return Math.max(1, Math.floor(voters / 2))',
-    expected: ['I1', 'I12', 'A46', 'A47', 'I5'],
+    expected: ['I1', 'I12', 'A46', 'A47', 'I5', 'I9', 'I10', 'I17'],
   },
   {
     id: 'M03',
@@ -145,7 +145,7 @@ export const electionMutants: readonly Mutant[] = [
 `,
     replace: `: nextElectionDeadline(node)), reason)
 `,
-    expected: ['I12', 'A46', 'A48'],
+    expected: ['I12', 'A46', 'A48', 'I9', 'I10', 'I17'],
     profile: 'elections',
   },
   {
@@ -154,7 +154,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/election.ts',
     find: '  node.round++\n',
     replace: '  node.round++\n  startTerm(node)\n',
-    expected: ['A52'],
+    expected: ['A52', 'I9', 'I10', 'I17'],
   },
   {
     id: 'M18',
@@ -162,7 +162,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/leading.ts',
     find: '  if (!hearsMajority(node, leader)) {',
     replace: '  if (!hearsMajority(node, leader) && nowMs < 0) {',
-    expected: ['A53', 'A52', 'I18'],
+    expected: ['A53', 'A52', 'I18', 'I9', 'I10', 'I17'],
   },
   {
     id: 'M26',
@@ -179,7 +179,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/node-state.ts',
     find: 'return node.nowMs + node.config.electionTimeoutMs * (1 + node.jitter)',
     replace: 'return node.nowMs + node.config.electionTimeoutMs',
-    expected: ['A51', 'A52'],
+    expected: ['A51', 'A52', 'I9', 'I10', 'I17'],
     open: 'the transcripts draw their own jitter; an auditor of how long elections take is missing',
   },
   {
@@ -188,7 +188,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/election.ts',
     find: `role.kind !== 'preCandidate' || reply.round !== role.round`,
     replace: `role.kind !== 'preCandidate'`,
-    expected: ['A52'],
+    expected: ['A52', 'I9', 'I10', 'I17'],
     open: 'an answer to an earlier round is mostly right in the next one as well',
   },
   {
@@ -215,7 +215,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/election.ts',
     find: `  if (reply.granted) return maybeLead(node, role)`,
     replace: `  role.ballots[slot] = 'granted'\n  if (role.ballots[slot] === 'granted') return maybeLead(node, role)`,
-    expected: ['I1', 'A46', 'I5'],
+    expected: ['I1', 'A46', 'I5', 'I9', 'I10', 'I17'],
     profile: 'elections',
   },
   {
@@ -224,7 +224,7 @@ export const electionMutants: readonly Mutant[] = [
     file: 'raft/core/election.ts',
     find: `  if (node.votedFor !== undefined && node.votedFor !== from) return 'R-06-voted-for-another'\n`,
     replace: '',
-    expected: ['I1', 'A46', 'I2'],
+    expected: ['I1', 'A46', 'I2', 'I9', 'I10', 'I17'],
     profile: 'elections',
   },
   {
@@ -235,7 +235,7 @@ export const electionMutants: readonly Mutant[] = [
     replace: `  const { ownSlot } = node.members
   if (ownSlot !== undefined) role.ballots[ownSlot] = 'granted'
   if (!isVoteWon(electorate, role.ballots)) return`,
-    expected: ['assertion:leads-before-durable', 'I12'],
+    expected: ['assertion:leads-before-durable', 'I12', 'I9', 'I10', 'I17'],
     profile: 'elections',
     open: 'survives 3 seeds so far',
   },
@@ -248,7 +248,7 @@ export const electionMutants: readonly Mutant[] = [
 `,
     replace: `function whyNoVote(node: NodeState, from: NodeId, request: Vote): Refusal | undefined {
 `,
-    expected: ['I1', 'A46', 'A52'],
+    expected: ['I1', 'A46', 'A52', 'I9', 'I10', 'I17'],
     profile: 'elections',
     open: 'survives 3 seeds so far',
   },
@@ -274,6 +274,6 @@ export const electionMutants: readonly Mutant[] = [
         replace: 'import { createProposals }',
       },
     ],
-    expected: ['assertion:I19-proposals-without-leading'],
+    expected: ['assertion:I19-proposals-without-leading', 'I9', 'I10', 'I17'],
   },
 ]
