@@ -18,7 +18,7 @@ export const storageMutants: readonly Mutant[] = [
     file: 'src/storage/record.ts',
     find: "=== view.getUint32(position + at.bodyCrc, true) ? undefined : 'bodyCrc'",
     replace: '=== view.getUint32(position + at.bodyCrc, true) ? undefined : undefined',
-    expected: ['A47', 'A6', 'A5', 'halted', 'I12'],
+    expected: ['A47', 'A6', 'A5', 'halted', 'I12', 'I17'],
     profile: 'power',
   },
   {
