@@ -114,12 +114,13 @@ describe('a data directory', () => {
   it('that says nothing of itself, from a build before, is believed', () => {
     const { group, followers } = settled('older build')
     const older = mustExist(followers[0], 'follower')
+    const { directory } = older
     group.kill(older.id)
     older.directory = ''
     group.start(older.id)
     group.run(1_000)
     expect(older.applied).toHaveLength(20)
-    expect(boundIn(older)[older.id - 1]).toBeDefined()
+    expect(boundIn(older)[older.id - 1]).toBe(directory)
   })
 
   it('of a number that was added is not the one that an earlier process of it told', () => {

@@ -87,12 +87,17 @@ describe('a record', () => {
     expect(check(noBodyCrc, chainOrigin)).toBe('bodyCrc')
   })
 
-  it('is refused with any bit flipped', () => {
+  it.each([
+    ['headerCrc', 'the header or its checksum', 0, 44],
+    ['format', 'the zero behind it', 44, 48],
+    ['bodyCrc', 'the body', 48, 69],
+  ] as const)('is refused for its %s with any bit of %s flipped', (problem, _, from, to) => {
     const bytes = record(link, Buffer.from('a body of some length'))
-    for (let bit = 0; bit < bytes.length * 8; bit++) {
+    expect(bytes).toHaveLength(69)
+    for (let bit = from * 8; bit < to * 8; bit++) {
       const flipped = bytes.slice()
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
-      expect(check(flipped, link), `bit ${bit}`).toBeDefined()
+      expect(check(flipped, link), `bit ${bit}`).toBe(problem)
     }
   })
 
@@ -129,7 +134,8 @@ describe('a record', () => {
   it('of random bytes is never believed', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 48, maxLength: 120 }), bytes => {
-        expect(check(bytes, chainOrigin)).toBeDefined()
+        const isZero = bytes.subarray(0, recordHeaderBytes).every(byte => byte === 0)
+        expect(check(bytes, chainOrigin)).toBe(isZero ? 'end' : 'headerCrc')
       }),
     )
   })

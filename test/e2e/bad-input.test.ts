@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mustExist } from '../../src/platform/assert.ts'
 import type { BadRequest, Handles } from '../support/bad-request-rows.ts'
 import { badRequests } from '../support/bad-requests.ts'
 import { clusterWithTopics, type LocalCluster } from '../support/cluster.ts'
@@ -86,9 +87,7 @@ describe('a bad request', () => {
   })
 
   it.each(rows.map(row => [row.what, row] as const))('%s', (_, row) => {
-    const result = results.get(row)
-    expect(result).toBeDefined()
-    if (result === undefined) return
+    const result = mustExist(results.get(row), row.what)
     if ('grpc' in row.expected) {
       expect(row.expected.grpc).toContain(result.grpcStatus)
       expect(result.tookMs).toBeLessThan(2_000)

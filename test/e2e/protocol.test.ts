@@ -140,7 +140,10 @@ describe('telemetry', () => {
       expect(reply.status?.code).toBe(20_000)
       expect(reply.settings?.publishing).toMatchObject({ maxBodySize: 4_194_304, validateMessageType: true })
       expect(reply.settings?.publishing?.topics?.[0]).toMatchObject({ name: 'any', resourceNamespace: 'space' })
-      expect(reply.settings?.backoffPolicy?.exponentialBackoff).toBeTruthy()
+      expect(reply.settings?.backoffPolicy).toMatchObject({
+        maxAttempts: 3,
+        exponentialBackoff: { initial: { seconds: 0, nanos: 10_000_000 }, max: { seconds: 1, nanos: 0 }, multiplier: 2 },
+      })
     }
     // The machine that runs this may be busy with other tests.
     expect(Math.min(...tookMs)).toBeLessThan(100)
