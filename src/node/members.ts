@@ -8,11 +8,12 @@ import {
   parseAddress,
   type Member,
   type MembershipAt,
+  type MembershipView,
 } from '../../raft/index.ts'
 import type { BrokerNodeInfo } from '../broker/broker.ts'
 import { mustExist } from '../platform/assert.ts'
 import type { StateMachine } from '../state/machine.ts'
-import type { MemberSettings, NodeSettings } from './broker-node.ts'
+import { mustFindSelf, type MemberSettings, type NodeSettings } from './node-settings.ts'
 
 /**
  * Who is in the group by the state; by the configuration while no entry says it. Only who votes is a door for
@@ -48,4 +49,13 @@ export function membershipsOf(machine: StateMachine, inLog: readonly MembershipA
 /** A member as the log knows it. */
 export function memberFrom({ id, name, peerAddress, clientAddress }: MemberSettings): Member {
   return { id: nodeId(id), name, address: formatAddress(peerAddress), clientAddress: formatAddress(clientAddress) }
+}
+
+/** A node that has come out of the group, or back into it, says so. */
+export function membershipNews(view: MembershipView, config: NodeSettings): string {
+  if (view.isOtherDirectory)
+    return `${config.dataDirectory} is not the data directory that votes as node ${config.number}: taking no part; with that directory lost, let this one in: raftmq cluster member replace ${mustFindSelf(config).name}`
+  if (view.isRemoved)
+    return 'this node was removed from the group: it starts no election and may be stopped; to come back it is added as a member again'
+  return 'this node belongs to the group again'
 }
