@@ -25,7 +25,8 @@ export function runTest(directory: string, id: string, test: NamedTest): Promise
   const wanted = test.name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const args = [vitest, 'run', test.file, '-t', wanted, '--reporter=json', `--outputFile=${reportPath}`]
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { cwd: directory, timeout: timeoutMs }, (_error, _output, errors) => {
+    execFile(process.execPath, args, { cwd: directory, timeout: timeoutMs }, (error, _output, errors) => {
+      if (error?.killed === true) return reject(new Error(`${id}: ${test.file} did not end within ${timeoutMs / 1_000} s`))
       const report = existsSync(reportPath) ? (JSON.parse(readFileSync(reportPath, 'utf8')) as Report) : undefined
       const result = report?.testResults.flatMap(file => file.assertionResults).find(({ fullName }) => fullName === test.name)
       if (result === undefined || (result.status !== 'failed' && result.status !== 'passed'))
