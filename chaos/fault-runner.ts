@@ -2,7 +2,7 @@
 import type { Auditor } from './audit.ts'
 import { faultCatalog, type FaultKind } from './faults/catalog.ts'
 import type { FaultPowers, LinkWeather, Target, Undo } from './faults/fault.ts'
-import { hostName } from './host.ts'
+import { hostName } from './start-node.ts'
 import type { PlanItem } from './schedule.ts'
 import type { LinkProfile, SimNetwork } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'

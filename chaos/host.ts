@@ -2,58 +2,25 @@
  * One machine of the simulated group: its disk, its clocks and its place in the network outlive the processes that run on it. Each process life
  * is the production BrokerNode on seams that die with it. Here a node is started, crashed, stopped and paused; why and when is the world's business.
  */
-import { createHash } from 'node:crypto'
-import { nodeId, type RaftTraceEvent } from '../raft/index.ts'
+import { nodeId } from '../raft/index.ts'
 import type { Disk } from '../src/platform/disk.ts'
 import { installSnapshot } from '../src/storage/snapshot/install.ts'
-import { BrokerNode } from '../src/node/broker-node.ts'
-import type { BrokerNodeOptions, MemberSettings, NodeSettings } from '../src/node/node-settings.ts'
+import type { BrokerNode } from '../src/node/broker-node.ts'
+import type { BrokerNodeOptions } from '../src/node/node-settings.ts'
 import { StateHalt } from '../src/state/machine.ts'
-import { newestLevel } from '../src/state/feature-level.ts'
-import type { ProposeOutcome } from '../src/broker/outcome.ts'
 import type { FoundAtStart, NodeView } from './checkers/checker.ts'
-import type { ProposalName } from './checkers/fates.ts'
-import { hasFeature, type WorldConfiguration } from './configuration.ts'
+import { hasFeature } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
+import type { HostWorld } from './host-world.ts'
 import type { CheckpointDisk } from './sim/checkpoint-store.ts'
 import type { MachineClock } from './sim/clock.ts'
 import type { DiskOperation } from './sim/disk-file.ts'
-import type { DiskLatency, SimulatedDisk } from './sim/disk.ts'
-import type { SimNetwork } from './sim/network.ts'
-import type { SimRandom } from './sim/random.ts'
-import type { Scheduler, SimProcess } from './sim/scheduler.ts'
+import type { SimulatedDisk } from './sim/disk.ts'
+import type { SimProcess } from './sim/scheduler.ts'
+import { dataDirectory, diskLatency, hostName, slower, startNode, type ProcessClock } from './start-node.ts'
 import { DiskLog } from './true-log.ts'
 import { DiskVote, slotPositions } from './true-vote.ts'
-import { tapped, type Said } from './wire-tap.ts'
 import type { Gateway, GatewayLife } from './workloads/rpc.ts'
-
-/** What all machines share. */
-export interface HostWorld {
-  readonly configuration: WorldConfiguration
-  readonly scheduler: Scheduler
-  readonly network: SimNetwork
-  readonly random: SimRandom
-  readonly gateways: readonly Host[]
-  say(who: string, text: string): void
-  /** A process life has begun, before any of its events ran. */
-  started(host: Host): void
-  /** A process life has ended. */
-  left(): void
-  /** A start tells what it found. */
-  noted(host: Host, sentence: string): void
-  /** Raft tells what it does. */
-  traced(host: Host, event: RaftTraceEvent): void
-  /** Something is done to a machine. */
-  troubled(): void
-  /** A node has told whoever proposed this how it ended. */
-  fate(host: Host, proposal: ProposalName, outcome: ProposeOutcome): void
-  /** A message leaves for a peer. */
-  said(host: Host, message: Said): void
-  /** The calendar clock of a machine is about to jump, or has jumped. */
-  clockMoves(): void
-  /** A node says that it must stop. */
-  fatal(host: Host, error: Error): void
-}
 
 export interface HostParts {
   readonly disk: SimulatedDisk
@@ -61,22 +28,8 @@ export interface HostParts {
   readonly clock: MachineClock
 }
 
-export const dataDirectory = '/data'
-const peerPort = 9_000
-const clientPort = 8_000
 /** For the target to catch up. */
 const handOverPatienceMs = 2_000
-
-export function hostName(id: number): string {
-  return `node-${id}`
-}
-
-function member(id: number): MemberSettings {
-  const host = hostName(id)
-  return { id, name: host, clientAddress: { host, port: clientPort }, peerAddress: { host, port: peerPort } }
-}
-
-type ProcessClock = ReturnType<MachineClock['forProcess']>
 
 interface Life extends GatewayLife {
   readonly node: BrokerNode
@@ -195,7 +148,12 @@ export class Host implements NodeView, Gateway, Target {
   #begin(process: SimProcess, clock: ProcessClock, disk: Disk, checkpoint: BrokerNodeOptions['checkpoint']): void {
     let node: BrokerNode
     try {
-      node = this.#startNode(process, clock, disk, checkpoint, this.#world.random.stream('node', this.id, this.#lives))
+      node = startNode(
+        this.#world,
+        this,
+        { process, clock, disk, checkpoint, random: this.#world.random.stream('node', this.id, this.#lives) },
+        () => this.#restart(process),
+      )
     } catch (error) {
       process.kill()
       if (!(error instanceof StateHalt)) throw error
@@ -377,69 +335,4 @@ export class Host implements NodeView, Gateway, Target {
     this.#world.network.processDied(process)
     this.start()
   }
-
-  #startNode(
-    process: SimProcess,
-    clock: ProcessClock,
-    disk: Disk,
-    checkpoint: BrokerNodeOptions['checkpoint'],
-    random: SimRandom,
-  ): BrokerNode {
-    const { configuration, network } = this.#world
-    const { raft, log, catchUp } = configuration
-    const node: BrokerNode = BrokerNode.start({
-      config: {
-        number: this.id,
-        clusterName: 'simulated',
-        members: Array.from({ length: configuration.nodes }, (_, i) => member(i + 1)),
-        peerListen: member(this.id).peerAddress,
-        dataDirectory,
-        segmentBytes: log.segmentBytes,
-        // A snapshot is not to be needed here: what a member lacks is kept as long as a seed takes.
-        ...(log.retention === undefined ? {} : { retention: { ...log.retention, followerGraceMs: 3_600_000, disk: diskNeverFull } }),
-        chunkLogBytes: log.chunkBytes,
-        heartbeatMs: raft.heartbeatIntervalMs,
-        electionTimeoutMs: raft.electionTimeoutMs,
-        inflightBytesMax: 16 * 1024 * 1024,
-        upgrade: { levelMax: this.isOldBuild ? newestLevel - 1 : newestLevel, finalize: 'auto' },
-        catchUp,
-        replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax, ...poolsOf(raft.poolBytesMax) },
-      },
-      seams: {
-        clock,
-        random,
-        disk,
-        network: tapped(network.forProcess(process, this.name), message => this.#world.said(this, message)),
-      },
-      checkpoint,
-      digestLarge: (bytes, done) => {
-        const digest = createHash('md5').update(bytes).digest()
-        clock.soon(() => done(digest))
-      },
-      note: sentence => this.#world.noted(this, sentence),
-      trace: event => this.#world.traced(this, event),
-      proposalTrace: (sequence, outcome) => {
-        const { incarnation } = node.raft.core.inspect()
-        this.#world.fate(this, { node: this.id, incarnation, sequence }, outcome)
-      },
-      onInstall: () => clock.soon(() => this.#restart(process)),
-      onFatal: error => this.#world.fatal(this, error),
-    })
-    return node
-  }
-}
-
-function poolsOf(bytesMax = 0): NodeSettings['replication'] {
-  return bytesMax === 0 ? {} : { unwrittenBytesMax: bytesMax, uncommittedBytesMax: bytesMax, unappliedBytesMax: bytesMax }
-}
-
-const diskNeverFull = { cleanAt: 1, forceCleanAt: 1, refuseAt: 1, freeBytesMin: 0 }
-
-/** How long a machine's disk takes in this seed. */
-export function diskLatency({ disk }: WorldConfiguration): DiskLatency {
-  return { writeMs: disk.syncMs / 20, syncMs: disk.syncMs, spikePpm: Math.round(disk.spikeShare * 1e6), spikeMs: disk.spikeMs }
-}
-
-function slower(latency: DiskLatency, factor: number): DiskLatency {
-  return { ...latency, writeMs: latency.writeMs * factor, syncMs: latency.syncMs * factor }
 }
