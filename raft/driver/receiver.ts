@@ -18,12 +18,12 @@ import type { Repairer } from './repairer.ts'
 import type { Transport } from './transport.ts'
 
 export interface ReceiverOptions {
-  readonly core: RaftCore
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: LogStorage
-  readonly app: RaftApp
-  readonly transport: Transport
+  readonly core: Pick<RaftCore, 'step'>
+  readonly clock: Pick<Clock, 'nowMs'>
+  readonly random: Pick<Random, 'next'>
+  readonly log: Pick<LogStorage, 'checkBlock'>
+  readonly app: Pick<RaftApp, 'peerConnected' | 'peerDisconnected' | 'peerFrame'>
+  readonly transport: Pick<Transport, 'closeLink'>
   readonly trace: RaftTrace | undefined
   readonly repairer: Repairer | undefined
 }

@@ -204,6 +204,22 @@ test('what a deposed leader had only for itself is sent again to the new one', (
   expect(kinds(a, 'own')).toEqual(['applied'])
 })
 
+test('a leader that leads again takes what it had appended in its earlier term, and lost', () => {
+  const { group, clock, a, b } = threeGateways()
+  group.isCommitHeld = true
+  a.propose('own')
+  b.propose('other')
+  clock.advance(5)
+  expect(group.log.length).toBe(2)
+  group.elect(undefined, 0)
+  clock.advance(50)
+  group.elect(1)
+  group.releaseCommit()
+  clock.advance(1_500)
+  expect([...b.taken].sort()).toEqual(['other', 'own'])
+  expect([kinds(a, 'own'), kinds(b, 'other')]).toEqual([['applied'], ['applied']])
+})
+
 test("a leader's own word is not sent again once it leads no more", () => {
   const { group, clock, a, b } = threeGateways()
   group.isCommitHeld = true
@@ -236,6 +252,30 @@ test('a frame that names another term is refused whole', () => {
   expect(group.log.length).toBe(0)
   expect(offer(gate, 2, { ...frame, term: a.node.term })).toEqual([])
   expect(group.log.length).toBe(1)
+})
+
+test('a frame that does not follow the last one taken is refused, and so is all that follows until a new run', () => {
+  const { group, a } = threeGateways()
+  group.isCommitHeld = true
+  const gate = new ProposalGate(a.node, codec)
+  const frameOf = (sequence: number, previousSequence: number, run: number): ProposalsFrame => {
+    const made = barrierOf({ node: 2, incarnation: 1, sequence, sentAtMs: 1 })
+    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+    return {
+      kind: 'proposals',
+      term: a.node.term,
+      incarnation: 1,
+      run,
+      isRestart: previousSequence === 0,
+      previousSequence,
+      bodies: [body],
+    }
+  }
+  expect(offer(gate, 2, frameOf(1, 0, 1))).toEqual([])
+  expect(offer(gate, 2, frameOf(3, 2, 1))).toEqual(['gap 3'])
+  expect(offer(gate, 2, frameOf(2, 1, 1))).toEqual(['gap 2'])
+  expect(offer(gate, 2, frameOf(2, 0, 2))).toEqual([])
+  expect(group.log.map(entry => parse(entry.body).sequence)).toEqual([1, 2])
 })
 
 test('a body whose checksum does not hold, or of another sender, is refused', () => {

@@ -32,6 +32,16 @@ test('other message groups of the same queue go on', () => {
   expect(offsets(replica.pop('walkers', 'steps', { client: hash(2) }))).toEqual([1, 3])
 })
 
+test('hundreds of message groups in one queue hold none of each other up', () => {
+  const replica = aFifo()
+  const count = 400
+  for (let g = 1; g <= count; g++) replica.run(fifoSend('steps', g, [undefined]))
+  const taken: number[] = []
+  for (let batch = offsets(replica.pop('walkers', 'steps')); batch.length > 0; batch = offsets(replica.pop('walkers', 'steps')))
+    taken.push(...batch)
+  expect(taken).toEqual(Array.from({ length: count }, (_, i) => i))
+})
+
 test('on expiry the same unfinished messages come again, in order, and no other before them', () => {
   const replica = aFifo()
   replica.run(fifoSend('steps', 1, [1, 2, 3, 4]))

@@ -332,6 +332,21 @@ describe('a truncation', () => {
     expect(rig.disk.operations).toBe(operations)
   })
 
+  it('of what was flushed: what takes its place is written only when it has been flushed itself', () => {
+    const rig = new StorageRig(27)
+    const opened = rig.open()
+    append(opened, 1, 10, 200)
+    rig.flush(opened)
+    opened.log.truncateFrom(index(4))
+    append(opened, 2, 7, 200)
+    expect(opened.log.status().writtenIndex).toBe(3)
+    opened.log.noteDurable(index(10))
+    rig.settle()
+    expect(opened.hardState.mark).toBe(3)
+    rig.flush(opened)
+    expect(opened.log.status().writtenIndex).toBe(10)
+  })
+
   it('while a flush is under way: the end of that flush does not vouch for the rewrite', () => {
     const rig = new StorageRig(26)
     const opened = rig.open()

@@ -117,8 +117,11 @@ export const brokerMutants: readonly Mutant[] = [
     file: 'src/broker/proposal-gate.ts',
     find: '      this.#sessions.clear()\n',
     replace: '',
-    expected: ['A51', 'A53', 'rule6'],
-    open: 'not hunted yet',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'a leader that leads again takes what it had appended in its earlier term, and lost',
+    },
   },
   {
     id: 'Y08',
@@ -126,8 +129,11 @@ export const brokerMutants: readonly Mutant[] = [
     file: 'src/broker/proposal-gate.ts',
     find: '  return frame.run === session.run && frame.previousSequence === session.sequence\n',
     replace: '  return frame.run === session.run\n',
-    expected: ['A51', 'A53', 'rule6'],
-    open: 'not hunted yet',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'a frame that does not follow the last one taken is refused, and so is all that follows until a new run',
+    },
   },
   {
     id: 'Y09',
@@ -191,8 +197,11 @@ export const brokerMutants: readonly Mutant[] = [
     file: 'src/broker/receive.ts',
     find: '    confirm: () => end(deliveries.length),\n',
     replace: '    confirm: () => undefined,\n',
-    expected: ['rule14'],
-    open: 'not hunted yet',
+    expected: [],
+    test: {
+      file: 'src/broker/receive.test.ts',
+      name: 'a confirmed delivery stays when its gateway goes down, an unconfirmed one comes back at once',
+    },
   },
   {
     id: 'Y15',
@@ -201,7 +210,7 @@ export const brokerMutants: readonly Mutant[] = [
     find: 'const downAfterMs = 2_000\n',
     replace: 'const downAfterMs = 20\n',
     expected: ['rule16'],
-    open: 'heartbeats are answered in time, so nobody is ever called down: 20 ms is measured from the last answer',
+    open: 'nobody is called down in calm: the run ends before a node that is wrongly called down must be up again',
   },
   {
     id: 'Y16',
@@ -218,8 +227,8 @@ export const brokerMutants: readonly Mutant[] = [
     file: 'src/broker/node-watch.ts',
     find: 'const upAfterMs = 5_000\n',
     replace: 'const upAfterMs = 5_000_000\n',
-    expected: ['rule16'],
-    open: 'not called up again within the run: the trial ends too early',
+    expected: [],
+    test: { file: 'src/broker/route.test.ts', name: 'a dead node leaves every route within 3 s, and comes back after 5 s of being well' },
   },
   {
     id: 'Y18',

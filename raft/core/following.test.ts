@@ -1,0 +1,90 @@
+/** A follower at the core's own door: sessions that no transcript of a whole cluster gets into its hands. */
+import { expect, test } from 'vitest'
+import { groupOf } from '../test/members.ts'
+import type { RaftConfig } from './config.ts'
+import { RaftCore } from './core.ts'
+import { EntryKind } from './entry.ts'
+import type { LogIndex, NodeId, Session, Term } from './ids.ts'
+import { checkCore } from './invariants.ts'
+import type { Message } from './message.ts'
+import { makeSession } from './session.ts'
+
+const config: RaftConfig = {
+  id: 1 as NodeId,
+  first: groupOf(1, 2, 3),
+  heartbeatIntervalMs: 50,
+  electionTimeoutMs: 300,
+  earlyElectionSpreadMs: 40,
+  sliceBytesMax: 1_000,
+  inflightSlicesMax: 4,
+  inflightBytesMax: 4_000,
+  unwrittenBytesMax: 100_000,
+  uncommittedBytesMax: 100_000,
+  unappliedBytesMax: 100_000,
+  snapshotLagEntries: Infinity,
+  timeLeapMs: 5_000,
+  farewellMs: 10_000,
+}
+
+const index = (n: number) => n as LogIndex
+const term = (n: number) => n as Term
+
+/** The second process of node 1: two entries of term 1 are left, behind them a tail was torn off. */
+function aTornFollower(): RaftCore {
+  const last = { term: term(1), index: index(2) }
+  const recovered = {
+    hardState: { term: term(2), votedFor: undefined },
+    firstIndex: index(1),
+    last,
+    runs: [{ firstIndex: index(1), term: term(1) }],
+    memberships: [],
+    appliedIndex: index(0),
+    lastWallMs: 0,
+    hasTornTail: true,
+    isVoteWithheld: false,
+    isRecovering: false,
+    incarnation: 2,
+  }
+  return new RaftCore(config, recovered, { nowMs: 0, wallMs: 1_000_000, jitter: 0.5 })
+}
+
+function hear(core: RaftCore, message: Message): void {
+  core.step({ kind: 'receive', nowMs: 0, from: 2 as NodeId, message })
+  checkCore(core)
+}
+
+function sync(core: RaftCore): void {
+  core.step({ kind: 'durable', nowMs: 0, epoch: core.inspect().durability.taken })
+  checkCore(core)
+}
+
+/** Entry 3, the first of the leader's own term; entries behind it may be committed, with the help of what node 1 said before it died. */
+function anAppend(session: Session): Message {
+  const slice = {
+    prev: { term: term(1), index: index(2) },
+    lastIndex: index(3),
+    runs: [{ firstIndex: index(3), term: term(2) }],
+    memberships: [],
+    bytes: 100,
+    lastWallMs: 0,
+    ticket: EntryKind.noop,
+  }
+  return { kind: 'append', term: term(2), session, slice, commitIndex: index(2) }
+}
+
+function aHeartbeat(session: Session): Message {
+  return { kind: 'heartbeat', term: term(2), session, commitIndex: index(0), clusterTimeMs: undefined, round: 1 }
+}
+
+test('what a session verified that named no process of ours restores no trust when one begins that does', () => {
+  const core = aTornFollower()
+  hear(core, anAppend(makeSession(0, 1)))
+  hear(core, aHeartbeat(makeSession(2, 2)))
+  sync(core)
+  expect(core.inspect().logTrust).toBe('torn')
+  expect(
+    core.output.messages.filter(({ kind }) => kind === 'message').map(out => (out.kind === 'message' ? out.message.kind : '')),
+  ).toEqual(['heartbeatReply'])
+  hear(core, anAppend(makeSession(2, 2)))
+  expect(core.inspect().logTrust).toBe('whole')
+})
