@@ -1,9 +1,21 @@
 /** The mutants. A change of the product that moves one of the texts fails chaos/mutants/mutants.test.ts: then the mutant moves with it. */
 import { brokerMutants } from './list/broker.ts'
+import { deliveryMutants, levelMutants } from './list/deliveries.ts'
+import { gatewayMutants } from './list/gateways.ts'
+import { boundMutants, readMutants, transferMutants } from './list/handing-over.ts'
+import { linkMutants } from './list/links.ts'
+import { memberMutants } from './list/members.ts'
+import { membershipMutants } from './list/membership.ts'
 import { electionMutants } from './list/raft.ts'
+import { repairMutants } from './list/repair.ts'
 import { driverMutants, replicationMutants } from './list/replication.ts'
+import { retentionMutants } from './list/retention.ts'
+import { rotMutants } from './list/rot.ts'
+import { sessionMutants } from './list/sessions.ts'
+import { snapshotMutants } from './list/snapshots.ts'
 import { stateMutants } from './list/state.ts'
 import { storageMutants } from './list/storage.ts'
+import { trimMutants } from './list/trimming.ts'
 import type { Mutant } from './mutant.ts'
 
 export const mutants: readonly Mutant[] = [
@@ -13,4 +25,19 @@ export const mutants: readonly Mutant[] = [
   ...storageMutants,
   ...stateMutants,
   ...brokerMutants,
+  ...membershipMutants,
+  ...memberMutants,
+  ...transferMutants,
+  ...readMutants,
+  ...boundMutants,
+  ...snapshotMutants,
+  ...trimMutants,
+  ...retentionMutants,
+  ...rotMutants,
+  ...repairMutants,
+  ...deliveryMutants,
+  ...sessionMutants,
+  ...levelMutants,
+  ...gatewayMutants,
+  ...linkMutants,
 ]

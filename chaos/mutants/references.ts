@@ -15,9 +15,7 @@ const waits = (feature: string): Answer => ({ kind: 'waits', for: feature })
 const elsewhere = (where: string): Answer => ({ kind: 'elsewhere', where })
 const impossible = (because: string): Answer => ({ kind: 'impossible', because })
 
-const membership = waits('mutants of membership, once it runs in the world')
 const snapshots = waits('mutants of snapshots, once they are installed in the world')
-const reads = waits('ReadIndex; until then every certain read is an entry of the log (src/broker/barrier.ts)')
 const delays = waits('delayed messages')
 const transactions = waits('transactional messages')
 const rot = waits('faults of the disk that damage what was synced, or fail')
@@ -53,16 +51,16 @@ export const references: Readonly<Record<string, Answer>> = {
   R25: by('R25'),
   R26: by('R26'),
   R27: by('R27'),
-  R28: membership,
-  R29: membership,
-  R30: membership,
-  R31: snapshots,
-  R32: snapshots,
-  R33: membership,
-  R34: membership,
-  R35: membership,
-  R36: reads,
-  R37: reads,
+  R28: by('N09'),
+  R29: by('N10'),
+  R30: by('N11', 'N12'),
+  R31: by('N35'),
+  R32: by('N214'),
+  R33: by('N04', 'N36'),
+  R34: by('N24'),
+  R35: by('N15'),
+  R36: by('N121'),
+  R37: by('N122', 'N123'),
   R38: by('R38', 'M33', 'X40', 'X54'),
   R39: rot,
   R40: rot,
@@ -81,13 +79,13 @@ export const references: Readonly<Record<string, Answer>> = {
   M13: by('M13'),
   M14: impossible('there are no leases for reads'),
   M15: impossible('there are no leases for reads'),
-  M16: reads,
+  M16: by('N124'),
   M17: by('M17'),
   M18: by('M18'),
-  M19: membership,
-  M20: membership,
-  M21: membership,
-  M22: membership,
+  M19: by('N09', 'N32'),
+  M20: by('N11', 'N14'),
+  M21: by('N20', 'N30'),
+  M22: by('N04'),
   M23: snapshots,
   M24: snapshots,
   M25: snapshots,

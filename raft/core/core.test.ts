@@ -144,6 +144,27 @@ test('a leader that falls within a turn takes its unsent appends back', () => {
   expect(core.output.outcomes.map(outcome => outcome.kind)).toEqual(['appended', 'unknown'])
 })
 
+test('what is about to leave for a member is taken back when the member is dropped in the same turn', () => {
+  const membership = { ...groupOf(1, 2, 3, 4), voters: [1, 2, 3] as NodeId[], leaving: [4] as NodeId[] }
+  const recovered = {
+    hardState: { term: 1 as Term, votedFor: undefined },
+    last: { term: 1 as Term, index: 1 as LogIndex },
+    runs: [{ firstIndex: 1 as LogIndex, term: 1 as Term }],
+    memberships: [{ index: 1 as LogIndex, membership }],
+  }
+  const core = aLeader({ farewellMs: 10 }, recovered)
+  sync(core)
+  drain(core)
+  for (const peer of [2, 3, 4]) accept(core, peer)
+  drain(core)
+  propose(core, 1)
+  expect(appends(core).map(append => append.to)).toEqual([2, 3, 4])
+  core.step({ kind: 'tick', nowMs: 20, wallMs: 1_000_020, jitter: 0.5 })
+  expect(core.inspect().members.peers.map(peer => peer.id)).toEqual([2, 3])
+  expect(appends(core).map(append => append.to)).toEqual([2, 3])
+  drain(core)
+})
+
 test('an append that no connection took is not forgotten: the next heartbeat that is answered brings it back', () => {
   const core = aLeader()
   drain(core)

@@ -8,6 +8,9 @@ import { groupOf } from '../test/members.ts'
 
 const index = (n: number) => n as LogIndex
 
+/** From none to all, evenly: a double of fast-check is mostly next to nothing. */
+const aShare = fc.integer({ min: 0, max: 8 }).map(eighths => eighths / 8)
+
 /** A log as a plain list: the membership of each entry that is one. */
 class DumbLog {
   readonly entries: (Membership | undefined)[] = []
@@ -28,7 +31,7 @@ test('what is in force anywhere in the log is what walking back through its entr
     fc.record({ kind: fc.constant('append' as const), membership: group }),
     fc.record({ kind: fc.constant('fill' as const), count: fc.integer({ min: 1, max: 3 }) }),
     fc.record({ kind: fc.constant('truncate' as const), back: fc.nat(4) }),
-    fc.record({ kind: fc.constant('compact' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
+    fc.record({ kind: fc.constant('compact' as const), share: aShare }),
   )
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), steps => {

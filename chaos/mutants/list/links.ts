@@ -1,0 +1,53 @@
+/** Mutants of the links between nodes: who is let in, what a closed connection means, what the log learns of addresses and directories. */
+import type { Mutant } from '../mutant.ts'
+
+export const linkMutants: readonly Mutant[] = [
+  {
+    id: 'N530',
+    what: 'another data directory under a member’s number is let in',
+    file: 'raft/driver/transport.ts',
+    find: '    if (stranger !== undefined) return stranger\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'chaos/sim/directories.test.ts',
+      name: 'a data directory that is another one is refused by everybody: no link, no vote, no entry; and its node is told why',
+    },
+  },
+  {
+    id: 'N532',
+    what: 'a hello of an earlier process takes the place of the living one’s link',
+    file: 'raft/driver/transport.ts',
+    find: '    if (hello.incarnation < (peer.incarnation ?? 0) && isAlive(peer)) return',
+    replace: '    if (hello.incarnation < 0 && isAlive(peer)) return',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-links.test.ts',
+      name: 'the links of a Raft node do not take the word of an earlier process while the present one is connected',
+    },
+  },
+  {
+    id: 'N535',
+    what: 'a removed node is not told so when it greets',
+    file: 'raft/driver/transport.ts',
+    find: '    if (this.#events.isKnownRemoved(from, hello.membershipIndex)) {\n',
+    replace: '    if (this.#events.isKnownRemoved(from, Infinity)) {\n',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-members.test.ts',
+      name: 'members on simulated seams a node that was away while it was removed is told by whoever it greets, and parks; added again it is back',
+    },
+  },
+  {
+    id: 'N536',
+    what: 'a reset of both links counts as the death of a process',
+    file: 'raft/driver/transport.ts',
+    find: '    if (!(control.isOurs ? control : data).wasRefused) return\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-links.test.ts',
+      name: 'the links of a Raft node tell no death after a reset, a pause, a partition or the loss of a whole host',
+    },
+  },
+]

@@ -1,0 +1,156 @@
+/** Mutants of retention: what is given up, what is carried forward first, whom the log waits for, and what a filling disk brings. */
+import type { Mutant } from '../mutant.ts'
+
+export const retentionMutants: readonly Mutant[] = [
+  {
+    id: 'N255',
+    what: 'what is committed and not applied yet counts as needed by nobody',
+    file: 'src/broker/retention-watch.ts',
+    find: 'Math.min(round.queueIndex, round.throughIndex + 1, this.#followerIndex(round) + 1)',
+    replace: 'Math.min(round.queueIndex, this.#followerIndex(round) + 1)',
+    expected: [],
+    test: {
+      file: 'test/retention-watch.test.ts',
+      name: 'keeps a segment whose last entry is committed and not applied: it may be the first message of an empty queue',
+    },
+  },
+  {
+    id: 'N267',
+    what: 'a carried message is new again: its age begins with the carry',
+    file: 'src/state/carried.ts',
+    find: '  const slot = { queue, offset, logIndex: state.logIndex, ordinal, tagHash, messageGroup, storedAtMs, queueKiB, mark: newMark() }\n',
+    replace:
+      '  void storedAtMs\n  const slot = { queue, offset, logIndex: state.logIndex, ordinal, tagHash, messageGroup, storedAtMs: state.registers.row.wallMs, queueKiB, mark: newMark() }\n',
+    expected: [],
+    test: {
+      file: 'src/state/retention.test.ts',
+      name: 'a carried message is delivered from where it stands now, with the offset and time that it had',
+    },
+  },
+  {
+    id: 'N268',
+    what: 'a trim takes what is in flight though nobody said that it must go',
+    file: 'src/state/retention.ts',
+    find: 'rows.getU64(cursor.rows.head, RowField.offset) < forcedBelow) {',
+    replace: 'rows.getU64(cursor.rows.head, RowField.offset) < Math.max(offset, forcedBelow)) {',
+    expected: [],
+    test: { file: 'src/state/retention.test.ts', name: 'a trim leaves what is in flight: it may still be acknowledged, or come again' },
+  },
+  {
+    id: 'N269',
+    what: 'a trim moves a queue’s beginning back',
+    file: 'src/state/retention.ts',
+    find: '  if (offset > queue.first) {\n',
+    replace: '  if (offset !== queue.first) {\n',
+    expected: [],
+    test: {
+      file: 'src/state/retention.test.ts',
+      name: 'a trim never goes back, never beyond the end, and means nobody by a topic that is gone',
+    },
+  },
+  {
+    id: 'N270',
+    what: 'a trim beyond the end of a queue takes offsets that nobody was given yet',
+    file: 'src/state/retention.ts',
+    find: 'trimQueue(state, queue, Math.min(offset, queue.next), forcedBelow, budget - 1)',
+    replace: 'trimQueue(state, queue, offset, forcedBelow, budget - 1)',
+    expected: [],
+    test: {
+      file: 'src/state/retention.test.ts',
+      name: 'a trim never goes back, never beyond the end, and means nobody by a topic that is gone',
+    },
+  },
+  {
+    id: 'N271',
+    what: 'messages that a group had not visited vanish uncounted when a trim passes over them',
+    file: 'src/state/cursors.ts',
+    find: '  place.trimmed += skipped\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/state/retention.test.ts',
+      name: 'a trim moves who had not come so far to the first message left, and counts what was passed over',
+    },
+  },
+  {
+    id: 'N272',
+    what: 'the log is given up beyond the entry that says so',
+    file: 'src/state/retention.ts',
+    find: '  const index = Math.min(command.index, state.logIndex)\n',
+    replace: '  const index = command.index\n',
+    expected: [],
+    test: {
+      file: 'src/state/retention.test.ts',
+      name: 'the log is given up to an index that only rises, and never beyond the entry that says so',
+    },
+  },
+  {
+    id: 'N273',
+    what: 'where the log begins goes back',
+    file: 'src/state/retention.ts',
+    find: '  if (index <= row.logFirst) return done\n',
+    replace: '  if (index === row.logFirst) return done\n',
+    expected: [],
+    test: {
+      file: 'src/state/retention.test.ts',
+      name: 'the log is given up to an index that only rises, and never beyond the entry that says so',
+    },
+  },
+  {
+    id: 'N275',
+    what: 'a disk that is nearly full takes messages until it is full',
+    file: 'src/broker/disk-watch.ts',
+    find: `  return space.freeBytes < freeMin ? 'refuse' : level\n`,
+    replace: `  return space.freeBytes < freeMin && level !== 'ok' ? 'refuse' : level\n`,
+    expected: [],
+    test: {
+      file: 'src/broker/disk-watch.test.ts',
+      name: 'the level of a disk is refuse when less is free than must be, whatever the share',
+    },
+  },
+  {
+    id: 'N276',
+    what: 'a level flickers: it is left where it begins',
+    file: 'src/broker/disk-watch.ts',
+    find: '(isHeld ? hysteresis : 0)',
+    replace: '(isHeld ? 0 : 0)',
+    expected: [],
+    test: {
+      file: 'src/broker/disk-watch.test.ts',
+      name: 'the level of a disk is left a point below where it began, so that it does not flicker',
+    },
+  },
+  {
+    id: 'N277',
+    what: 'force clean begins where clean begins',
+    file: 'src/broker/disk-watch.ts',
+    find: 'force: limits.forceCleanAt',
+    replace: 'force: limits.cleanAt',
+    expected: [],
+    test: {
+      file: 'src/broker/disk-watch.test.ts',
+      name: 'the level of a disk is left a point below where it began, so that it does not flicker',
+    },
+  },
+  {
+    id: 'N278',
+    what: 'one full disk of three stops the whole group',
+    file: 'src/broker/disk-alarm.ts',
+    find: '(full.length * 2 > nodes.length ? full[0] : undefined)',
+    replace: '(full.length > 0 ? full[0] : undefined)',
+    expected: [],
+    test: { file: 'src/broker/disk-watch.test.ts', name: 'the alarm lets a minority of full disks stop nobody, and a majority everybody' },
+  },
+  {
+    id: 'N279',
+    what: 'the full disk of the leader stops nobody',
+    file: 'src/broker/disk-alarm.ts',
+    find: '    const worst = leader ?? (',
+    replace: '    const worst = (leader === -1 ? leader : undefined) ?? (',
+    expected: [],
+    test: {
+      file: 'src/broker/disk-watch.test.ts',
+      name: 'the alarm refuses sends while the leader’s disk is full, with the code that makes clients wait, and lifts by itself',
+    },
+  },
+]
