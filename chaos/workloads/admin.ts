@@ -1,6 +1,6 @@
 /** What an operator does before the clients come: creates the topics and the consumer groups, and does not give up. */
 import type { Refusal } from '../../src/broker/refusal.ts'
-import type { GroupEnsuredAnswer, TopicCreatedAnswer } from '../../src/broker/requests.ts'
+import type { GroupEnsuredAnswer, TopicCreatedAnswer } from '../../src/broker/admin-requests.ts'
 import type { SimRandom } from '../sim/random.ts'
 import type { ClientWorld } from './client-world.ts'
 import { call, type ServerSide } from './rpc.ts'

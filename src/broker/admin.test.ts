@@ -12,7 +12,7 @@ import type {
   TopicCreatedAnswer,
   TopicDeletedAnswer,
   TopicsAnswer,
-} from './requests.ts'
+} from './admin-requests.ts'
 
 test('a topic that one node creates another shows at once', () => {
   const world = new FakeWorld()

@@ -18,14 +18,14 @@ import type {
   GroupsAnswer,
   GroupSummary,
   ListRequest,
-  Reply,
   TopicAnswer,
   TopicCreatedAnswer,
   TopicDeletedAnswer,
   TopicNameRequest,
   TopicsAnswer,
   TopicSummary,
-} from './requests.ts'
+} from './admin-requests.ts'
+import type { Reply } from './requests.ts'
 import type { GroupView, TopicView } from './state-view.ts'
 
 export function createTopic(broker: Broker, request: CreateTopicRequest, reply: Reply<TopicCreatedAnswer>): void {

@@ -1,6 +1,6 @@
 /** The cluster on one screen, from what this node knows: answered at once, also without a leader. */
 import type { Broker } from './broker.ts'
-import type { ClusterNode, ClusterStatusAnswer } from './requests.ts'
+import type { ClusterNode, ClusterStatusAnswer } from './reports.ts'
 
 export function clusterStatus(broker: Broker): ClusterStatusAnswer {
   const { raft, view, clusterName, node } = broker

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { finalizeUpgrade } from './finalize-upgrade.ts'
-import type { UpgradeFinalizedAnswer } from './requests.ts'
+import type { UpgradeFinalizedAnswer } from './admin-requests.ts'
 import { codeOf, FakeWorld, type FakeWorldOptions } from './testing/fake-world.ts'
 
 /** A group with a topic whose members have all been started as the next build. */

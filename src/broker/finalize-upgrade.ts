@@ -7,7 +7,8 @@ import type { Broker } from './broker.ts'
 import { afterBarrier, proposeForReply } from './propose.ts'
 import type { BrokerRaft } from './raft-view.ts'
 import { refuse } from './refusal.ts'
-import type { FinalizeRequest, Reply, UpgradeFinalizedAnswer } from './requests.ts'
+import type { FinalizeRequest, UpgradeFinalizedAnswer } from './admin-requests.ts'
+import type { Reply } from './requests.ts'
 
 export type LevelOutlook =
   /** Every member is here; all support `level`, and those in `heldBackBy` no more than that. */

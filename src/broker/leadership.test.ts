@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { mustExist } from '../platform/assert.ts'
 import type { Refusal } from './refusal.ts'
-import type { LeaderTransferredAnswer } from './requests.ts'
+import type { LeaderTransferredAnswer } from './admin-requests.ts'
 import { FakeWorld, type FakeWorldOptions } from './testing/fake-world.ts'
 
 type Heard = { answer: LeaderTransferredAnswer | Refusal | undefined }

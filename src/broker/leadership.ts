@@ -11,7 +11,8 @@ import type { Deadline, Deadlines } from './deadlines.ts'
 import { encodeWish } from './peer-frame.ts'
 import type { BrokerRaft, FollowerHealth } from './raft-view.ts'
 import { refuse, type Refusal } from './refusal.ts'
-import type { LeaderTransferredAnswer, Reply, TransferLeaderRequest } from './requests.ts'
+import type { LeaderTransferredAnswer, TransferLeaderRequest } from './admin-requests.ts'
+import type { Reply } from './requests.ts'
 
 export interface LeadershipOptions {
   readonly node: number

@@ -4,7 +4,7 @@ import { Members } from './members.ts'
 import { decodePeerFrame } from './peer-frame.ts'
 import type { ChangeOutcome } from './raft-view.ts'
 import type { Refusal } from './refusal.ts'
-import type { MembersChangedAnswer, MembersWish } from './requests.ts'
+import type { MembersChangedAnswer, MembersWish } from './admin-requests.ts'
 import { FakeClock } from './testing/fake-clock.ts'
 
 const wish: MembersWish = { kind: 'replace', add: [], remove: [2] }

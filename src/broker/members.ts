@@ -7,7 +7,8 @@ import type { Deadline, Deadlines } from './deadlines.ts'
 import { encodeWish } from './peer-frame.ts'
 import type { BrokerRaft } from './raft-view.ts'
 import { refuse, type Refusal } from './refusal.ts'
-import type { ChangeMembersRequest, MembersChangedAnswer, MembersWish, Reply } from './requests.ts'
+import type { ChangeMembersRequest, MembersChangedAnswer, MembersWish } from './admin-requests.ts'
+import type { Reply } from './requests.ts'
 
 export interface MembersOptions {
   readonly node: number

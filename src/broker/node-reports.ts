@@ -2,7 +2,7 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Deadlines } from './deadlines.ts'
 import { encodeReport } from './peer-frame.ts'
-import type { NodeReport } from './requests.ts'
+import type { NodeReport } from './reports.ts'
 
 export interface NodeReportsOptions {
   readonly node: number

@@ -1,6 +1,6 @@
 /** What this floor needs of RaftNode, and how a RaftNode gives it. */
 import type { ProposerRaft } from './proposer.ts'
-import type { MembersView, MembersWish } from './requests.ts'
+import type { MembersView, MembersWish } from './admin-requests.ts'
 
 /** A follower as the leader sees it. */
 export interface FollowerHealth {

@@ -9,7 +9,7 @@
  * While it fetches, the node stays a member like any other. What is installed is decided in the last moment, by the core (`judgeSnapshot`).
  */
 import type { BulkApp, BulkLink, EntryId, NodeId, SnapshotVerdict } from '../../raft/index.ts'
-import type { FetchReport } from '../broker/requests.ts'
+import type { FetchReport } from '../broker/reports.ts'
 import { crc32c } from '../platform/bytes.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'

@@ -4,7 +4,7 @@
  */
 import type { RaftNodeStatus } from '../../raft/index.ts'
 import type { DiskWatch } from '../broker/disk-watch.ts'
-import type { NodeReport, RecoveredReport } from '../broker/requests.ts'
+import type { NodeReport, RecoveredReport } from '../broker/reports.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { digestText } from '../state/digest.ts'

@@ -1,6 +1,6 @@
 /** What a node tells of its Raft (raft.md §6.4), from one call of `RaftNode.status`: plain numbers and short texts that survive JSON. */
 import { phaseOf, type RaftNodeStatus } from '../../raft/index.ts'
-import type { FetchReport, RaftReport } from '../broker/requests.ts'
+import type { FetchReport, RaftReport } from '../broker/reports.ts'
 
 /** Told in a report; there are some forty codes in all. */
 export const refusalsToldMax = 12

@@ -11,7 +11,7 @@ import {
 } from '../../raft/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { BrokerRaft, FollowerHealth } from '../broker/raft-view.ts'
-import type { MembersView, MembersWish, MemberView } from '../broker/requests.ts'
+import type { MembersView, MembersWish, MemberView } from '../broker/admin-requests.ts'
 
 /** The same leader, or the one that it is handing over to, takes them a little later: nothing to begin anew for. */
 function isPassing(reason: RejectReason): boolean {

@@ -7,7 +7,7 @@ import { crc32cOf } from '../../platform/bytes.ts'
 import { oldestLevel } from '../../state/feature-level.ts'
 import type { Body } from '../peer-frame.ts'
 import type { BrokerRaft, ChangeOutcome, FollowerHealth } from '../raft-view.ts'
-import type { MembersView, MembersWish, MemberView } from '../requests.ts'
+import type { MembersView, MembersWish, MemberView } from '../admin-requests.ts'
 import type { FakeClock } from './fake-clock.ts'
 
 export interface FakeEntry {

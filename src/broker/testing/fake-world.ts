@@ -12,16 +12,9 @@ import { FakeGroup, type FakeNode } from './fake-group.ts'
 import { md5 } from '../hash.ts'
 import { receive } from '../receive.ts'
 import type { Refusal } from '../refusal.ts'
-import type {
-  NodeReport,
-  OutgoingMessage,
-  ReceivedBatch,
-  ReceiveHandle,
-  ReceiveRequest,
-  SendAnswer,
-  SendRequest,
-  TopicCreatedAnswer,
-} from '../requests.ts'
+import type { TopicCreatedAnswer } from '../admin-requests.ts'
+import type { NodeReport } from '../reports.ts'
+import type { OutgoingMessage, ReceivedBatch, ReceiveHandle, ReceiveRequest, SendAnswer, SendRequest } from '../requests.ts'
 import { send } from '../send.ts'
 
 export interface FakeGateway {

@@ -1,7 +1,8 @@
 /** Topics, consumer groups and their settings: ours and raftmq.v1's. */
 import { raftmq } from '#proto/raftmq-v1.js'
 import { refuse, type Refusal } from '../../broker/refusal.ts'
-import type { ClusterNode, GroupSummary, TopicSummary } from '../../broker/requests.ts'
+import type { GroupSummary, TopicSummary } from '../../broker/admin-requests.ts'
+import type { ClusterNode } from '../../broker/reports.ts'
 import type { GroupSettings, RetryPolicy, StartPosition, TopicType } from '../../state/command.ts'
 import { raftDetailOf } from './raft-detail.ts'
 import { defaultSettings } from '../../state/groups.ts'

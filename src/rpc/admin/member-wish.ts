@@ -2,7 +2,7 @@
 import { raftmq } from '#proto/raftmq-v1.js'
 import { parseAddress } from '../../../raft/index.ts'
 import { refuse, type Refusal } from '../../broker/refusal.ts'
-import type { MemberInfo, MembersView, MembersWish, MemberView } from '../../broker/requests.ts'
+import type { MemberInfo, MembersView, MembersWish, MemberView } from '../../broker/admin-requests.ts'
 
 type Wire = raftmq.v1.Member.$Properties
 

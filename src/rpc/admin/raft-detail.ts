@@ -1,6 +1,6 @@
 /** A node's report of its Raft as raftmq.v1 tells it. */
 import type { raftmq } from '#proto/raftmq-v1.js'
-import type { RaftReport } from '../../broker/requests.ts'
+import type { RaftReport } from '../../broker/reports.ts'
 
 export function raftDetailOf(report: RaftReport): raftmq.v1.RaftDetail.$Properties {
   const { votedFor, cursors, epochs, sinceLeaderMs, membership, transfer, peers, fetch, damage, failure, ...same } = report
