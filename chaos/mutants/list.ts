@@ -1,8 +1,9 @@
 /** The mutants. A change of the product that moves one of the texts fails chaos/mutants/mutants.test.ts: then the mutant moves with it. */
+import { boundMutants } from './list/bounds.ts'
 import { brokerMutants } from './list/broker.ts'
 import { deliveryMutants, levelMutants } from './list/deliveries.ts'
 import { gatewayMutants } from './list/gateways.ts'
-import { boundMutants, readMutants, transferMutants } from './list/handing-over.ts'
+import { readMutants, transferMutants } from './list/handing-over.ts'
 import { linkMutants } from './list/links.ts'
 import { memberMutants } from './list/members.ts'
 import { membershipMutants } from './list/membership.ts'

@@ -1,4 +1,4 @@
-/** Mutants of leadership transfer, of reads, and of the bounds on what a leader takes on. */
+/** Mutants of leadership transfer and of reads. */
 import type { Mutant } from '../mutant.ts'
 
 export const transferMutants: readonly Mutant[] = [
@@ -103,7 +103,7 @@ export const transferMutants: readonly Mutant[] = [
     find: `  return role.kind !== 'leader' || (role.transfer?.to === from && role.transfer.phase === 'told')\n`,
     replace: `  return role.kind !== 'leader' || from > 0\n`,
     expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'transfer-target-must-have-all.txt' },
+    test: { file: 'raft/test/scenario.test.ts', name: 'transfer-names-one.txt' },
   },
   {
     id: 'N110',
@@ -135,6 +135,39 @@ export const transferMutants: readonly Mutant[] = [
     expected: [],
     test: { file: 'raft/test/scenario.test.ts', name: 'transfer-deadline.txt' },
   },
+  {
+    id: 'N115',
+    what: 'a second hand-over takes the place of the first, whose asker never hears of it',
+    file: 'raft/core/transfer.ts',
+    find: `  return role.transfer === undefined ? undefined : 'inProgress'\n`,
+    replace: `  return role.transfer === undefined || node.nowMs >= 0 ? undefined : 'inProgress'\n`,
+    expected: [],
+    test: {
+      file: 'raft/test/paper/leadership-transfer.test.ts',
+      name: 'leadership goes to a voter of the group, to one at a time, and not to who has it',
+    },
+  },
+  {
+    id: 'N116',
+    what: 'a leader that was deposed by its own target says that the hand-over failed',
+    file: 'raft/core/node-state.ts',
+    find: `    node.output.transfers.push(transfer.phase === 'told' ? { kind: 'handedOver', to }`,
+    replace: `    node.output.transfers.push(transfer.phase === 'catchingUp' ? { kind: 'handedOver', to }`,
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'transfer-leadership.txt' },
+  },
+  {
+    id: 'N117',
+    what: 'the votes for a hand-over are asked for like any others: every lease refuses them',
+    file: 'raft/core/election.ts',
+    find: `{ kind: 'vote', term: node.term, last, isTransfer }`,
+    replace: `{ kind: 'vote', term: node.term, last, isTransfer: false && isTransfer }`,
+    expected: [],
+    test: {
+      file: 'raft/test/paper/leadership-transfer.test.ts',
+      name: 'thesis 3.10, 4.2.3: who is told to take over is heard though the others hear of their leader',
+    },
+  },
 ]
 
 export const readMutants: readonly Mutant[] = [
@@ -157,7 +190,7 @@ export const readMutants: readonly Mutant[] = [
     find: 'round: leader.round + 1 }',
     replace: 'round: leader.round }',
     expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'read-batched-on-heartbeats.txt' },
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-late-answers.txt' },
   },
   {
     id: 'N123',
@@ -178,7 +211,7 @@ export const readMutants: readonly Mutant[] = [
     find: '  const round = reachedByQuorum(node, leader, leader.round, answeredRoundOf)\n',
     replace: '  const round = Math.max(leader.round, reachedByQuorum(node, leader, leader.round, answeredRoundOf))\n',
     expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'read-lost-question.txt' },
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-not-by-a-deposed-leader.txt' },
   },
   {
     id: 'N125',
@@ -190,13 +223,40 @@ export const readMutants: readonly Mutant[] = [
     test: { file: 'raft/test/paper/client-interaction.test.ts', name: 'thesis 6.4: who was deposed without knowing it answers no read' },
   },
   {
+    id: 'N126',
+    what: 'an answer to an earlier read ends the present one',
+    file: 'raft/core/reads.ts',
+    find: '  if (reply.incarnation !== node.incarnation || reply.read !== role.read?.ticket) return refuse',
+    replace: '  if (reply.incarnation !== node.incarnation || role.read === undefined) return refuse',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-foreign-answers.txt' },
+  },
+  {
+    id: 'N127',
+    what: 'an answer to a read of an earlier process ends one of this process',
+    file: 'raft/core/reads.ts',
+    find: '  if (reply.incarnation !== node.incarnation || reply.read !== role.read?.ticket) return refuse',
+    replace: '  if (reply.read !== role.read?.ticket) return refuse',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-foreign-answers.txt' },
+  },
+  {
+    id: 'N128',
+    what: 'a follower takes an index from a leader that is not its own any more',
+    file: 'raft/core/reads.ts',
+    find: `  if (role.kind !== 'follower' || role.leaderId !== from) return refuse(node, 'R-45-read-not-open')\n`,
+    replace: `  if (role.kind !== 'follower' || from < 1) return refuse(node, 'R-45-read-not-open')\n`,
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-foreign-answers.txt' },
+  },
+  {
     id: 'N129',
     what: 'a voter that has forgotten its votes confirms that its leader still leads',
     file: 'raft/core/following.ts',
     find: `node.voteWithheldAt === undefined && node.logTrust === 'whole' ? request.round : 0`,
     replace: `node.voteWithheldAt === undefined || node.logTrust === 'whole' ? request.round : request.round`,
     expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'votes-wait-for-disk.txt' },
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-not-confirmed-by-the-forgetful.txt' },
   },
   {
     id: 'N130',
@@ -215,6 +275,24 @@ export const readMutants: readonly Mutant[] = [
     replace: '  if (nowMs >= read.giveUpMs && read.ticket < 0) {\n',
     expected: [],
     test: { file: 'raft/test/scenario.test.ts', name: 'read-ends.txt' },
+  },
+  {
+    id: 'N132',
+    what: 'a question that was overtaken on its way takes the place of the newer one',
+    file: 'raft/core/reads.ts',
+    find: '(incarnation === known.incarnation && read <= known.read)',
+    replace: '(incarnation === known.incarnation && read === known.read)',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-late-answers.txt' },
+  },
+  {
+    id: 'N133',
+    what: 'a deposed leader answers a question with its own commit index',
+    file: 'raft/core/reads.ts',
+    find: `    answer(node, from, request, undefined)\n    return refuse(node, 'R-44-read-not-leading')\n`,
+    replace: `    answer(node, from, request, node.commitIndex)\n    return refuse(node, 'R-44-read-not-leading')\n`,
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'read-asked-of-a-former-leader.txt' },
   },
   {
     id: 'N134',
@@ -245,74 +323,5 @@ export const readMutants: readonly Mutant[] = [
     replace: '  const { read } = role',
     expected: [],
     test: { file: 'raft/test/scenario.test.ts', name: 'read-released-by-a-smaller-group.txt' },
-  },
-]
-
-export const boundMutants: readonly Mutant[] = [
-  {
-    id: 'N141',
-    what: 'what is committed and not applied bounds nothing',
-    file: 'raft/driver/admission.ts',
-    find: 'return Math.max(0, log.bytesBehind(appliedIndex) - log.bytesBehind(commitIndex))',
-    replace: 'return Math.max(0, log.bytesBehind(appliedIndex) - log.bytesBehind(appliedIndex) + 0 * commitIndex)',
-    expected: [],
-    test: { file: 'raft/driver/admission.test.ts', name: 'what a leader takes on is bounded: apply does not keep up' },
-  },
-  {
-    id: 'N142',
-    what: 'what waits for our own disk bounds nothing',
-    file: 'raft/driver/admission.ts',
-    find: '        return waitingBytes() + log.bytesBehind(durability.durableIndex)\n',
-    replace: '        return waitingBytes() + 0 * log.bytesBehind(durability.durableIndex)\n',
-    expected: [],
-    test: { file: 'raft/driver/admission.test.ts', name: 'what a leader takes on is bounded: a full pool that is over its bound already' },
-  },
-  {
-    id: 'N143',
-    what: 'what waits for a turn is not in the pool of what is not committed',
-    file: 'raft/driver/admission.ts',
-    find: '        return waitingBytes() + uncommitted.used\n',
-    replace: '        return uncommitted.used\n',
-    expected: [],
-    test: { file: 'raft/driver/admission.test.ts', name: 'what a leader takes on is told in numbers, with what was refused' },
-  },
-  {
-    id: 'N144',
-    what: 'a proposal that is larger than a pool is refused for ever, even by an empty one',
-    file: 'raft/driver/admission.ts',
-    find: '      if (used === 0 || used + bytes <= this.#bytesMaxOf(pool)) continue\n',
-    replace: '      if (used + bytes <= this.#bytesMaxOf(pool)) continue\n',
-    expected: [],
-    test: {
-      file: 'raft/driver/admission.test.ts',
-      name: 'what a leader takes on is one proposal of any size, when nothing else is under way',
-    },
-  },
-  {
-    id: 'N145',
-    what: 'a committed proposal gives back less than it took',
-    file: 'raft/core/proposals.ts',
-    find: '  releaseBytes(pool, proposals.bytes[proposals.start] ?? 0)\n',
-    replace: '  releaseBytes(pool, Math.floor((proposals.bytes[proposals.start] ?? 0) / 2))\n',
-    expected: [],
-    test: { file: 'raft/core/proposals.test.ts', name: 'ten thousand proposals in a ring that must grow end once each, in order' },
-  },
-  {
-    id: 'N146',
-    what: 'a proposal of many entries ends when its first is committed',
-    file: 'raft/core/proposals.ts',
-    find: '    if (first + count - 1 > commitIndex) return\n',
-    replace: '    if (first > commitIndex) return\n',
-    expected: [],
-    test: { file: 'raft/core/proposals.test.ts', name: 'a proposal of several entries is committed only as a whole' },
-  },
-  {
-    id: 'N149',
-    what: 'reads are taken without a bound',
-    file: 'raft/driver/reads.ts',
-    find: '    if (this.#count >= readsMax) return false\n',
-    replace: '    if (this.#count < 0 && readsMax > 0) return false\n',
-    expected: [],
-    test: { file: 'raft/driver/reads.test.ts', name: 'over the bound nothing is taken, and said so at once' },
   },
 ]

@@ -50,4 +50,25 @@ export const linkMutants: readonly Mutant[] = [
       name: 'the links of a Raft node tell no death after a reset, a pause, a partition or the loss of a whole host',
     },
   },
+  {
+    id: 'N537',
+    what: 'strangers may knock without a bound',
+    file: 'raft/driver/transport.ts',
+    find: '    if (this.#strangers.size > strangersMax || this.#isStopped) link',
+    replace: '    if (this.#strangers.size > strangersMax * 1e6 || this.#isStopped) link',
+    expected: [],
+    test: { file: 'chaos/sim/raft-links.test.ts', name: 'the links of a Raft node stay few, however many strangers knock' },
+  },
+  {
+    id: 'N538',
+    what: 'a member’s new address is never written into the log',
+    file: 'raft/driver/membership-watch.ts',
+    find: '      return this.#options.wish(',
+    replace: '      if (said.address !== known.address) return\n      return this.#options.wish(',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-members.test.ts',
+      name: 'members on simulated seams a member that comes back at another address is found under its number, and the log learns the address',
+    },
+  },
 ]

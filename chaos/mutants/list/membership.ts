@@ -43,7 +43,7 @@ export const membershipMutants: readonly Mutant[] = [
     find: '  members.electorate = electorateOf(membership)\n',
     replace: '  members.electorate = electorateOf({ voters: membership.members.map(({ id }) => id), outgoing: membership.outgoing })\n',
     expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'member-needed-after-its-removal.txt' },
+    test: { file: 'raft/test/scenario.test.ts', name: 'member-learner-votes.txt' },
   },
   {
     id: 'N05',
@@ -77,6 +77,15 @@ export const membershipMutants: readonly Mutant[] = [
       file: 'raft/test/paper/membership-changes.test.ts',
       name: 'thesis 4.2.1: a learner becomes a voter after a round that took less than an election timeout, and no sooner',
     },
+  },
+  {
+    id: 'N08',
+    what: 'a learner that fell silent after it had caught up is made a voter',
+    file: 'raft/core/changing.ts',
+    find: '  return progress.isCaughtUp && node.nowMs - progress.contactMs < node.config.electionTimeoutMs\n',
+    replace: '  return progress.isCaughtUp\n',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'member-silent-learner.txt' },
   },
   {
     id: 'N09',
@@ -239,7 +248,7 @@ export const membershipMutants: readonly Mutant[] = [
     find: '    leader.peers.push(known ?? createProgress(',
     replace: '    void known\n    leader.peers.push(createProgress(',
     expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'candidate-forgets-unsynced-term.txt' },
+    test: { file: 'raft/test/scenario.test.ts', name: 'member-add.txt' },
   },
   {
     id: 'N31',
@@ -260,6 +269,18 @@ export const membershipMutants: readonly Mutant[] = [
     test: {
       file: 'raft/test/paper/membership-changes.test.ts',
       name: 'thesis 4.1: a second change is refused until the first is finished',
+    },
+  },
+  {
+    id: 'N35',
+    what: 'compaction keeps the newest membership only, not the one that was in force there',
+    file: 'raft/core/members.ts',
+    find: '  while ((history[1]?.index ?? Infinity) <= index) history.shift()\n',
+    replace: '  if ((history[0]?.index ?? Infinity) <= index) history.splice(0, history.length - 1)\n',
+    expected: [],
+    test: {
+      file: 'raft/core/members.test.ts',
+      name: 'what is in force anywhere in the log is what walking back through its entries finds, whatever is cut off at either end',
     },
   },
 ]
