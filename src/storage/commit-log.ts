@@ -5,12 +5,12 @@
  *   memory                          [ slab ][ slab ][ slab · · ]      older entries are read back block by block
  *   cursors              on disk: writtenIndex ↑      ↑ plannedIndex (being written)   ↑ last
  *
- * This file is the log in memory and the plan of each flush; log-writer.ts is its hand on the disk, recovery.ts its beginning.
+ * This file is the log in memory and the plan of each flush; log-look.ts looks into it, log-writer.ts is its hand on the disk, recovery.ts its beginning.
  * Invariants: writtenIndex ≤ plannedIndex ≤ last index; all above writtenIndex is in slabs; a truncation lowers all of them at once, so that the
  * end of an older write never vouches for a newer entry of the same index (B125–B127).
  * It never waits, never asks a clock but for housekeeping, and never reads from disk what is not written.
  */
-import { decodeMembership, EntryKind, UnreadableEntry } from '../../raft/index.ts'
+import { EntryKind } from '../../raft/index.ts'
 import type {
   BlockCheck,
   EntryBody,
@@ -31,21 +31,34 @@ import { BlockReader } from './block-reader.ts'
 import type { Holes } from './holes.ts'
 import { checkBlockBytes, walkBlock } from './block-check.ts'
 import type { BaseMembership } from './log-base.ts'
+import {
+  bytesBehind,
+  cutPosition,
+  entryAt,
+  filesThrough,
+  firstIndexOf,
+  linkAt,
+  markAt,
+  membershipsIn,
+  placeOf,
+  readableLinkAt,
+  readBlock,
+} from './log-look.ts'
+import type { HeldLog, LogFile } from './log-look.ts'
 import { LogWriter } from './log-writer.ts'
 import type { DurableMarks, FlushDone } from './log-writer.ts'
 import { planWrites } from './flush-plan.ts'
 import type { FlushPlan, TruncationPlan } from './flush-plan.ts'
-import type { DurableMark } from './hard-state.ts'
+import { LogBeginning } from './log-beginning.ts'
 import type { LogLimits } from './log-limits.ts'
-import { chainId, linkOf, recordBodyBytes, recordHeaderBytes, recordKind, recordTerm, recordWallMs, writeRecordHeader } from './record.ts'
+import { chainId, recordHeaderBytes, recordKind, writeRecordHeader } from './record.ts'
 import type { ChainLink } from './record.ts'
 import type { RecoveredLog } from './recovery.ts'
-import { Segment, segmentHeaderBytes } from './segment.ts'
+import { Segment } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import type { Slab } from './slab.ts'
-import { StorageError } from './storage-error.ts'
 import { TailCache } from './tail-cache.ts'
-import { dropRuns, noteTerm, sliceRuns, termAt, truncateRuns } from './term-runs.ts'
+import { noteTerm, sliceRuns, truncateRuns } from './term-runs.ts'
 
 export interface CommitLogOptions {
   readonly disk: Disk
@@ -86,8 +99,9 @@ export class CommitLog implements LogStorage {
   readonly #holes: Holes
   readonly #segments: Segment[]
   readonly #runs: TermRun[]
-  #baseMembership: BaseMembership | undefined
-  #last: ChainLink
+  readonly #beginning: LogBeginning
+  /** All of it, for looking into it. */
+  readonly #held: HeldLog
   /** A flush has taken up everything up to here. */
   #plannedIndex: number
   /** On disk up to here. */
@@ -110,28 +124,28 @@ export class CommitLog implements LogStorage {
     this.#marks = marks
     this.#segments = recovered.segments
     this.#runs = recovered.runs
-    this.#last = recovered.last
-    this.#baseMembership = recovered.baseMembership
     this.#plannedIndex = recovered.last.index
     this.#writtenIndex = recovered.last.index
     this.#blocks = new BlockReader(files, limits.blockCacheBytesMax, options.holes.rotFound)
     this.#tail = new TailCache(limits.slabBytes)
+    this.#held = { segments: this.#segments, runs: this.#runs, tail: this.#tail, blocks: this.#blocks, last: recovered.last }
     const sealedRuns = (sealed: Segment, next: Segment): readonly TermRun[] | undefined =>
       this.#segments.includes(next) ? sliceRuns(this.#runs, sealed.firstIndex, sealed.lastIndex) : undefined
     this.#writer = new LogWriter({
       ...{ disk, directory: files.directory, directoryId, files, marks, sealedRuns, limits },
       poisoned: error => clock.soon(() => this.#whenPoisoned?.(error)),
     })
+    this.#beginning = new LogBeginning({ held: this.#held, files, writer: this.#writer, holes: options.holes }, recovered.baseMembership)
     if (options.isWhole) this.#resume(recovered)
   }
 
   /** The log as it is after the repair of what was rotten at the start. Nothing was appended before. */
   adopt(found: RecoveredLog): void {
-    assert(!this.hasUnflushed && this.#tail.bytes === 0, 'adopt-after-append', this.#last.index)
+    assert(!this.hasUnflushed && this.#tail.bytes === 0, 'adopt-after-append', this.#held.last.index)
     this.#segments.splice(0, Infinity, ...found.segments)
     this.#runs.splice(0, Infinity, ...found.runs)
-    this.#last = found.last
-    this.#baseMembership = found.baseMembership ?? this.#baseMembership
+    this.#held.last = found.last
+    this.#beginning.adopt(found.baseMembership)
     this.#plannedIndex = this.#writtenIndex = found.last.index
     this.#blocks.clear()
     this.#files.closeAll()
@@ -150,7 +164,7 @@ export class CommitLog implements LogStorage {
 
   /** What the last record of a segment is, as the next one or the end of the log says. */
   sealOf(segment: Segment): ChainLink {
-    return this.#segments[this.#segments.indexOf(segment) + 1]?.prev ?? this.#last
+    return this.#segments[this.#segments.indexOf(segment) + 1]?.prev ?? this.#held.last
   }
 
   get segments(): readonly Segment[] {
@@ -168,11 +182,11 @@ export class CommitLog implements LogStorage {
   }
 
   get firstIndex(): LogIndex {
-    return (this.#segments[0]?.firstIndex ?? this.#last.index + 1) as LogIndex
+    return firstIndexOf(this.#held)
   }
 
   get lastId(): EntryId {
-    return chainId(this.#last)
+    return chainId(this.#held.last)
   }
 
   get termRuns(): readonly TermRun[] {
@@ -181,22 +195,16 @@ export class CommitLog implements LogStorage {
 
   /** Cluster time of the last entry. */
   get lastWallMs(): number {
-    return this.#last.wallMs
+    return this.#held.last.wallMs
   }
 
   /** Its config entries, decoded; and the last one that was trimmed away. */
   memberships(): MembershipAt[] {
-    const base = this.#baseMembership
-    const kept = this.#segments.flatMap(({ configs }) => configs.map(index => ({ index, body: this.entry(index as LogIndex).body })))
-    return (base === undefined ? kept : [base, ...kept]).map(({ index, body }) => {
-      const decoded = decodeMembership(body)
-      if (decoded.kind === 'bad') throw new StorageError(`entry ${index} holds no membership: ${decoded.problem}`, this.#files.directory)
-      return { index: index as LogIndex, membership: decoded.membership }
-    })
+    return membershipsIn(this.#held, this.#beginning.membership, this.#files.directory)
   }
 
   get hasUnflushed(): boolean {
-    return this.#mustTruncate || this.#plannedIndex < this.#last.index
+    return this.#mustTruncate || this.#plannedIndex < this.#held.last.index
   }
 
   recordBytes(bodyBytes: number): number {
@@ -205,10 +213,10 @@ export class CommitLog implements LogStorage {
 
   appendOwn(stamp: { term: Term; firstIndex: LogIndex; kind: EntryKind; wallMs: number }, bodies: readonly EntryBody[]): void {
     const { term, kind, wallMs } = stamp
-    assert(stamp.firstIndex === this.#last.index + 1, 'append-gap', stamp.firstIndex, this.#last.index)
-    assert(term >= this.#last.term, 'append-term-falls', term, this.#last.term)
+    assert(stamp.firstIndex === this.#held.last.index + 1, 'append-gap', stamp.firstIndex, this.#held.last.index)
+    assert(term >= this.#held.last.term, 'append-term-falls', term, this.#held.last.term)
     for (const body of bodies) {
-      const index = this.#last.index + 1
+      const index = this.#held.last.index + 1
       const slab = this.#roomFor(index, recordHeaderBytes + body.bytes)
       const { bytes, view, used } = slab
       let position = used + recordHeaderBytes
@@ -218,154 +226,78 @@ export class CommitLog implements LogStorage {
         position += part.length
       }
       assert(position === used + recordHeaderBytes + body.bytes, 'body-length', position - used, body.bytes)
-      const fields = { length: body.bytes, kind, term, index, wallMs, prevCrc: this.#last.headerCrc, bodyCrc: body.crc }
+      const fields = { length: body.bytes, kind, term, index, wallMs, prevCrc: this.#held.last.headerCrc, bodyCrc: body.crc }
       const headerCrc = writeRecordHeader(bytes, view, used, fields)
       this.#added(slab, { index, term, headerCrc, wallMs }, recordHeaderBytes + body.bytes, kind === EntryKind.config)
     }
   }
 
   checkBlock(prev: EntryId, bytes: Uint8Array): BlockCheck {
-    const known = this.#readableLinkAt(prev.index)
+    const known = readableLinkAt(this.#held, prev.index)
     return checkBlockBytes(prev, known?.term === prev.term ? known.headerCrc : undefined, bytes)
   }
 
   appendBlock(block: RecordBlock, fromIndex: LogIndex): void {
-    assert(fromIndex === this.#last.index + 1, 'append-block-gap', fromIndex, this.#last.index)
+    assert(fromIndex === this.#held.last.index + 1, 'append-block-gap', fromIndex, this.#held.last.index)
     assert(block.prev.index < fromIndex, 'append-block-late', block.prev.index, fromIndex)
     const source = block.buffers.length === 1 ? mustExist(block.buffers[0], 'block-buffer') : Buffer.concat(block.buffers)
     assert(source.length === block.bytes, 'block-bytes', source.length, block.bytes)
     walkBlock(source, (position, size, link, prevCrc) => {
       if (link.index < fromIndex) return
-      assert(link.index === this.#last.index + 1, 'block-index', link.index, this.#last.index)
-      assert(prevCrc === this.#last.headerCrc, 'block-chain', link.index)
-      assert(link.term >= this.#last.term, 'block-term', link.term, this.#last.term)
+      assert(link.index === this.#held.last.index + 1, 'block-index', link.index, this.#held.last.index)
+      assert(prevCrc === this.#held.last.headerCrc, 'block-chain', link.index)
+      assert(link.term >= this.#held.last.term, 'block-term', link.term, this.#held.last.term)
       const record = source.subarray(position, position + size)
       const slab = this.#roomFor(link.index, size, record)
       // A large record keeps the memory that it came in; small ones are copied, so that they do not keep a whole frame each.
       if (slab.bytes !== record) slab.bytes.set(record, slab.used)
       this.#added(slab, link, size, recordKind(viewOf(source), position) === EntryKind.config)
     })
-    assert(this.#last.index === block.lastIndex, 'block-last', this.#last.index, block.lastIndex)
+    assert(this.#held.last.index === block.lastIndex, 'block-last', this.#held.last.index, block.lastIndex)
   }
 
   truncateFrom(index: LogIndex): void {
-    if (index > this.#last.index) return
+    if (index > this.#held.last.index) return
     assert(index >= this.firstIndex, 'truncate-below-log', index, this.firstIndex)
-    const place = this.#placeOf(index)
+    const place = placeOf(this.#held, index)
     const position = place.filePosition + place.startOf(index)
-    const link = mustExist(this.#linkAt(index - 1), 'truncate-link', index)
+    const link = mustExist(linkAt(this.#held, index - 1), 'truncate-link', index)
     this.#dropSegmentsBehind(index)
     if (place.segment.firstIndex < index || place.segment === this.#segments[0]) place.segment.truncate(index, position)
     truncateRuns(this.#runs, index)
     this.#tail.truncate(index)
     this.#blocks.truncate(index)
     this.#holes.truncate(index)
-    this.#last = link
+    this.#held.last = link
     if (index <= this.#plannedIndex) this.#mustTruncate = true
     this.#plannedIndex = Math.min(this.#plannedIndex, link.index)
     this.#writtenIndex = Math.min(this.#writtenIndex, link.index)
   }
 
   trimTo(index: LogIndex): void {
-    const count = this.#segments.findIndex((segment, i) => !this.#mayGo(segment, this.#segments[i + 1], index))
-    if (count <= 0) return
-    const base = mustExist(this.#segments[count], 'segment-kept').prev
-    const config = this.#segments
-      .slice(0, count)
-      .findLast(({ configs }) => configs.length > 0)
-      ?.configs.at(-1)
-    if (config !== undefined) {
-      const body = this.#readableBody(config)
-      // It has rotted: it stays until it is mended.
-      if (body === undefined) return
-      this.#baseMembership = { index: config, body }
-    }
-    const gone = this.#segments.splice(0, count)
-    for (const segment of gone) this.#files.close(segment)
-    dropRuns(this.#runs, base.index)
-    this.#tail.dropBelow(base.index + 1)
-    this.#blocks.dropBelow(base.index + 1)
-    this.#holes.dropBelow(base.index + 1)
-    this.#writer.removeLater(gone, { link: base, membership: this.#baseMembership })
+    this.#beginning.trimTo(index, this.#writtenIndex)
   }
 
   /** Of the last config entry that was trimmed away. */
   get baseMembership(): BaseMembership | undefined {
-    return this.#baseMembership
+    return this.#beginning.membership
   }
 
   /** The state knows a membership whose entry is gone: the next trim puts it on record, where builds before did not, or both copies had rotted. */
-  knowMembership({ index, body }: BaseMembership): void {
-    if (index >= this.firstIndex || index <= (this.#baseMembership?.index ?? 0)) return
-    this.#baseMembership = { index, body: body.slice() }
-  }
-
-  #readableBody(index: number): Uint8Array | undefined {
-    try {
-      return this.entry(index as LogIndex).body.slice()
-    } catch (error) {
-      if (error instanceof UnreadableEntry) return undefined
-      throw error
-    }
-  }
-
-  /** A whole segment below `index`, on disk to its end, with its successor beside it. */
-  #mayGo(segment: Segment, next: Segment | undefined, index: number): boolean {
-    return next?.isOnDisk === true && segment.lastIndex < index && next.prev.index <= this.#writtenIndex
+  knowMembership(known: BaseMembership): void {
+    this.#beginning.know(known)
   }
 
   readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined {
-    const end = Math.min(lastIndex, this.#last.index)
-    if (fromIndex < this.firstIndex || fromIndex > end) return undefined
-    const prev = this.#idBefore(fromIndex)
-    const buffers: Uint8Array[] = []
-    let bytes = 0
-    let index: number = fromIndex
-    let lastWallMs = 0
-    while (index <= end) {
-      const place = this.#placeOf(index)
-      const start = place.startOf(index)
-      const through = Math.min(end, place.lastWithin(index, bytesMax - bytes))
-      const stop = place.endOf(through)
-      if (buffers.length > 0 && bytes + stop - start > bytesMax) break
-      buffers.push(place.bytes.subarray(start, stop))
-      bytes += stop - start
-      lastWallMs = recordWallMs(place.view, place.startOf(through))
-      index = through + 1
-      if (through < place.lastIndex) break
-    }
-    const last = (index - 1) as LogIndex
-    return { prev, lastIndex: last, runs: sliceRuns(this.#runs, fromIndex, last), bytes, lastWallMs, buffers }
+    return readBlock(this.#held, fromIndex, lastIndex, bytesMax)
   }
 
   bytesBehind(index: LogIndex): number {
-    if (index >= this.#last.index) return 0
-    const next = index + 1
-    let bytes = 0
-    for (let i = this.#segments.length - 1; i >= 0; i--) {
-      const segment = mustExist(this.#segments[i], 'segment')
-      if (segment.firstIndex > next) {
-        bytes += segment.endPosition - segmentHeaderBytes
-        continue
-      }
-      const slab = this.#tail.find(next)
-      return bytes + segment.endPosition - (slab === undefined ? segment.positionNear(next) : slab.filePosition + slab.startOf(next))
-    }
-    return bytes
+    return bytesBehind(this.#held, index)
   }
 
   entry(index: LogIndex): StoredEntry {
-    const place = this.#placeOf(index)
-    const { view } = place
-    const start = place.startOf(index)
-    const bodyStart = start + recordHeaderBytes
-    return {
-      index,
-      term: recordTerm(view, start) as Term,
-      kind: recordKind(view, start),
-      wallMs: recordWallMs(view, start),
-      body: place.bytes.subarray(bodyStart, bodyStart + recordBodyBytes(view, start)),
-    }
+    return entryAt(this.#held, index)
   }
 
   whenPoisoned(failed: (error: Error) => void): void {
@@ -396,24 +328,19 @@ export class CommitLog implements LogStorage {
   }
 
   /** The files that hold the entries up to `index`, which is on disk: how many bytes of each, and the checksum that its first record follows. */
-  filesThrough(index: number): readonly { readonly name: string; readonly bytes: number; readonly prevCrc: number }[] {
+  filesThrough(index: number): readonly LogFile[] {
     assert(index <= this.#writtenIndex, 'files-through-unwritten', index, this.#writtenIndex)
-    return this.#segments
-      .filter(segment => segment.firstIndex <= index)
-      .map(segment => {
-        const bytes = segment.lastIndex <= index ? segment.endPosition : this.#cutPosition(segment, index)
-        return { name: segment.name, bytes, prevCrc: segment.prev.headerCrc }
-      })
+    return filesThrough(this.#held, index)
   }
 
   noteDurable(index: LogIndex): void {
-    this.#marks.noteDurable(this.#markAt(Math.min(index, this.#writtenIndex)), this.#flushedBytes)
+    this.#marks.noteDurable(markAt(this.#held, Math.min(index, this.#writtenIndex)), this.#flushedBytes)
   }
 
   status(): CommitLogStatus {
     return {
       firstIndex: this.firstIndex,
-      lastIndex: this.#last.index,
+      lastIndex: this.#held.last.index,
       writtenIndex: this.#writtenIndex,
       segments: this.#segments.length,
       openFiles: this.#files.openCount,
@@ -433,7 +360,7 @@ export class CommitLog implements LogStorage {
   close(done: () => void): void {
     this.#idleTimer?.cancel()
     this.#writer.quiesce(() => {
-      if (this.#writer.poison === undefined) this.#marks.noteDurable(this.#markAt(this.#writtenIndex), this.#flushedBytes)
+      if (this.#writer.poison === undefined) this.#marks.noteDurable(markAt(this.#held, this.#writtenIndex), this.#flushedBytes)
       this.#files.closeAll()
       done()
     })
@@ -445,17 +372,17 @@ export class CommitLog implements LogStorage {
     if (this.#mustTruncate) {
       const lastIndex = this.#plannedIndex
       const segment = mustExist(this.#segments.findLast(one => one.firstIndex <= lastIndex) ?? this.#segments[0], 'truncation-segment')
-      const position = this.#cutPosition(segment, lastIndex)
+      const position = cutPosition(this.#held, segment, lastIndex)
       truncation = {
         segment,
         position,
-        mark: this.#markAt(lastIndex),
+        mark: markAt(this.#held, lastIndex),
         removed: this.#removed.splice(0).sort((a, b) => a.firstIndex - b.firstIndex),
       }
       this.#mustTruncate = false
     }
     const writes = planWrites(this.#tail.slabs, this.#plannedIndex)
-    this.#plannedIndex = this.#last.index
+    this.#plannedIndex = this.#held.last.index
     return { truncation, writes }
   }
 
@@ -463,17 +390,10 @@ export class CommitLog implements LogStorage {
   #maybeNoteBeginning(): void {
     const segment = this.#segments.at(-1)
     if (segment === undefined || this.#writtenIndex < segment.firstIndex) return
-    const position = this.#cutPosition(segment, this.#writtenIndex)
+    const position = cutPosition(this.#held, segment, this.#writtenIndex)
     if (!this.#writer.isNoteDue(segment, position)) return
-    const last = mustExist(this.#linkAt(this.#writtenIndex), 'written-link', this.#writtenIndex)
+    const last = mustExist(linkAt(this.#held, this.#writtenIndex), 'written-link', this.#writtenIndex)
     this.#writer.noteBeginning(segment, { last, position }, sliceRuns(this.#runs, segment.firstIndex, this.#writtenIndex))
-  }
-
-  /** Where the entry after `lastIndex` begins, or would begin, in this segment. */
-  #cutPosition(segment: Segment, lastIndex: number): number {
-    if (lastIndex < segment.firstIndex) return segmentHeaderBytes
-    const place = this.#placeOf(lastIndex)
-    return place.filePosition + place.endOf(lastIndex)
   }
 
   /** Segments without an entry below `index` go, the very first one excepted. */
@@ -496,71 +416,19 @@ export class CommitLog implements LogStorage {
     segment.endPosition += size
     segment.lastIndex = link.index
     noteTerm(this.#runs, link.index, link.term)
-    this.#last = link
+    this.#held.last = link
     this.#appends++
   }
 
-  /** A record never spans segments; a segment that is empty takes one of any size. */
-  /** Where the next record goes; `memory` that holds it already, if that may stay. */
+  /** Where the next record goes: it never spans segments, an empty one takes any size. `memory` that holds it already, if that may stay. */
   #roomFor(index: number, size: number, memory?: Uint8Array): Slab {
     let segment = this.#segments.at(-1)
     const isFull = segment !== undefined && !segment.isEmpty && segment.endPosition + size > this.#limits.segmentBytes
     if (segment === undefined || isFull) {
-      segment = new Segment(this.#last, false)
+      segment = new Segment(this.#held.last, false)
       this.#segments.push(segment)
     }
     return this.#tail.roomFor(segment, index, size, memory)
-  }
-
-  /** Memory that holds an entry of the log. */
-  #placeOf(index: number): Slab {
-    assert(index >= this.firstIndex, 'entry-below-log', index, this.firstIndex)
-    assert(index <= this.#last.index, 'entry-above-log', index, this.#last.index)
-    return this.#tail.find(index) ?? this.#blocks.blockOf(this.#segmentOf(index), index)
-  }
-
-  #segmentOf(index: number): Segment {
-    const segments = this.#segments
-    let low = 0
-    let high = segments.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1
-      if (mustExist(segments[middle], 'segment').firstIndex <= index) low = middle
-      else high = middle - 1
-    }
-    return mustExist(segments[low], 'segment-of', index)
-  }
-
-  /** The link of an entry of this log, or of the place before its first; undefined for any other. */
-  #linkAt(index: number): ChainLink | undefined {
-    if (index === this.#last.index) return this.#last
-    const first = this.#segments[0]
-    if (first === undefined || index < first.prev.index || index > this.#last.index) return undefined
-    if (index === first.prev.index) return first.prev
-    const place = this.#placeOf(index)
-    return linkOf(place.view, place.startOf(index))
-  }
-
-  /** A link that has rotted can't be compared; the block still proves itself. */
-  #readableLinkAt(index: number): ChainLink | undefined {
-    try {
-      return this.#linkAt(index)
-    } catch (error) {
-      if (error instanceof UnreadableEntry) return undefined
-      throw error
-    }
-  }
-
-  #markAt(index: number): DurableMark {
-    const link = index === 0 ? undefined : this.#readableLinkAt(index)
-    return { index, link: link === undefined ? undefined : { term: link.term, headerCrc: link.headerCrc } }
-  }
-
-  #idBefore(index: number): EntryId {
-    const before = (index - 1) as LogIndex
-    const term = termAt(this.#runs, before)
-    if (term !== undefined) return { term, index: before }
-    return mustExist(this.#segments[0], 'first-segment').prevId
   }
 
   #watchIdle(): void {

@@ -88,8 +88,8 @@ export const rotMutants: readonly Mutant[] = [
     id: 'N329',
     what: 'the durable mark passes what is on disk',
     file: 'src/storage/commit-log.ts',
-    find: '    this.#marks.noteDurable(this.#markAt(Math.min(index, this.#writtenIndex)), this.#flushedBytes)\n',
-    replace: '    this.#marks.noteDurable(this.#markAt(Math.max(index, this.#last.index)), this.#flushedBytes)\n',
+    find: '    this.#marks.noteDurable(markAt(this.#held, Math.min(index, this.#writtenIndex)), this.#flushedBytes)\n',
+    replace: '    this.#marks.noteDurable(markAt(this.#held, Math.max(index, this.#held.last.index)), this.#flushedBytes)\n',
     expected: [],
     test: {
       file: 'test/storage/hard-state.test.ts',
