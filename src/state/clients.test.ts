@@ -129,3 +129,41 @@ test('a client that pops and is never announced is connected to the node that pr
     { consumerGroup: 'readers', topic: 'orders', autoRenew: true, isConfirmed: true },
   ])
 })
+
+test('a repeated receive never shortens the time that its messages stay invisible', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  replica.pop('readers', 'orders', { attempt: hash(5), invisibleMs: 60_000 })
+  replica.take('readers', 'orders', { attempt: hash(5), invisibleMs: 10_000 })
+  replica.pass(59_999)
+  expect(replica.pop('readers', 'orders', { client: hash(2) })).toEqual([])
+  replica.pass(1)
+  expect(replica.pop('readers', 'orders', { client: hash(2) })).toHaveLength(1)
+})
+
+test('a client that said goodbye and came again has its ten seconds when its connection breaks', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  const tell = (change: 'connected' | 'disconnected' | 'terminated'): void => {
+    replica.run({ kind: 'clientsChanged', changes: [{ client: hash(1), change }] })
+  }
+  replica.take('readers', 'orders', { autoRenew: true })
+  tell('terminated')
+  tell('connected')
+  tell('disconnected')
+  replica.pass(9_999)
+  expect(replica.pop('readers', 'orders', { client: hash(2) })).toEqual([])
+  replica.pass(1)
+  expect(replica.pop('readers', 'orders', { client: hash(2) })).toHaveLength(1)
+})
+
+test('a client of a node that went down and appears nowhere is gone after ten seconds', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  replica.take('readers', 'orders', { autoRenew: true }, 2)
+  replica.run({ kind: 'nodeChanged', node: 2, isUp: false })
+  replica.pass(9_999)
+  expect(replica.pop('readers', 'orders', { client: hash(2) })).toEqual([])
+  replica.pass(1)
+  expect(replica.pop('readers', 'orders', { client: hash(2) })).toHaveLength(1)
+})

@@ -37,6 +37,8 @@ test('a raise to a level that the group has, or had, changes nothing', () => {
   const replica = withTopic()
   replica.run({ kind: 'raiseLevel', level: 2 })
   replica.run({ kind: 'raiseLevel', level: 1 })
+  expect(replica.machine.featureLevel).toBe(2)
+  expect(comesBackAfter(replica, 300)).toBe(true)
   replica.run({ kind: 'raiseLevel', level: 2 })
   expect(replica.machine.featureLevel).toBe(2)
 })

@@ -147,6 +147,50 @@ describe('a carried message', () => {
     sound(replica)
   })
 
+  it('that is carried once more stands where it was carried to last', () => {
+    const replica = withMessages(2)
+    replica.take('readers', 'orders', { max: 1 })
+    trim(replica, 2)
+    carry(replica, 0)
+    carry(replica, 0)
+    expect(replica.machine.retention.slot(topicId, queueId, at(0)).logIndex).toBe(replica.machine.appliedIndex)
+    sound(replica)
+  })
+
+  it('comes to each group that has not finished it, from where it stands now, whatever the queue gives up later', () => {
+    const replica = withMessages(3)
+    replica.run(group('others', ['orders']))
+    const mine = replica.take('readers', 'orders', { max: 2 })
+    replica.take('others', 'orders', { max: 2 })
+    trim(replica, 2)
+    carry(replica, 0, 1)
+    const index = replica.machine.appliedIndex
+    trim(replica, 3)
+    replica.ack(...mine.map(({ ref }) => ref))
+    replica.pass(31_000)
+    const again = replica.take('others', 'orders')
+    expect(again.map(({ logIndex, ordinal }) => ({ logIndex, ordinal }))).toEqual([
+      { logIndex: index, ordinal: 0 },
+      { logIndex: index, ordinal: 1 },
+    ])
+    sound(replica)
+  })
+
+  it('is remembered no longer than somebody needs it, also when it was settled on its way', () => {
+    const replica = withMessages(2)
+    const mine = replica.take('readers', 'orders', { max: 1 })
+    trim(replica, 2)
+    replica.ack(...mine.map(({ ref }) => ref))
+    const checkpoints = new MemoryCheckpoints()
+    const rows = (): number => {
+      checkpoints.save(replica.machine.takeCheckpoint())
+      return checkpoints.size
+    }
+    const before = rows()
+    carry(replica, 0, 1)
+    expect(rows()).toBe(before)
+  })
+
   it('is left where it was when it was settled meanwhile', () => {
     const replica = withMessages(2)
     const mine = replica.take('readers', 'orders', { max: 1 })

@@ -161,3 +161,21 @@ test('a deleted topic with many rows is cleared away a bounded piece with each e
   replica.pass(0)
   expect(replica.machine.nextDeadlineMs).toBeUndefined()
 })
+
+test('a handle of a deleted topic is stale at once, also while its rows are still being cleared away', () => {
+  const replica = withTopic()
+  replica.run(send('orders', new Array<undefined>(400).fill(undefined)))
+  const taken = Array.from({ length: 12 }, () => replica.take('readers', 'orders', { max: 32 })).flat()
+  replica.run({ kind: 'deleteTopic', topic: 'orders' })
+  const last = taken.at(-1)
+  if (last === undefined) throw new Error('nothing came')
+  expect(replica.ack(last.ref)).toEqual(['staleHandle'])
+  expect(replica.machine.sizes().rows).toBeGreaterThan(0)
+})
+
+test('ids that differ in their last bits alone are two messages', () => {
+  const replica = withTopic()
+  const key = (high: number) => ({ a: { low: 1, high: 2 }, b: { low: 3, high } })
+  const told = [4, 5].map(high => replica.run(send('orders', [], { messages: [message(7, { dedupeKey: key(high) })] })))
+  expect(told).toMatchObject([{ messages: [{ isDuplicate: false }] }, { messages: [{ isDuplicate: false }] }])
+})

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { retryDelayMs } from './groups.ts'
 import { group, hash, Replica, send, sound, withTopic } from './testing/replica.ts'
 
 test('an expired delivery comes again with the next attempt and another handle; the old handle is stale', () => {
@@ -119,4 +120,60 @@ test('a changed invisible time keeps the handle, and 0 makes the message visible
   expect(replica.settle([{ kind: 'changeInvisible', ref: first.ref, invisibleMs: 0, suspend: false }])).toEqual(['ok'])
   expect(replica.pop('readers', 'orders')).toMatchObject([{ attempt: 2 }])
   expect(replica.ack(first.ref)).toEqual(['staleHandle'])
+})
+
+test('each attempt waits as long as its group says, after the last step as long as that', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  for (const delayMs of [10_000, 30_000, 30_000]) {
+    const [delivery] = replica.take('readers', 'orders', { autoRenew: true })
+    if (delivery === undefined) throw new Error('nothing came')
+    replica.settle([{ kind: 'changeInvisible', ref: delivery.ref, invisibleMs: 5, suspend: false }])
+    replica.pass(delayMs - 1)
+    expect(replica.pop('readers', 'orders')).toEqual([])
+    replica.pass(1)
+  }
+  expect(replica.pop('readers', 'orders')).toMatchObject([{ attempt: 4 }])
+})
+
+test('an exponential back-off ends at its maximum', () => {
+  const retry = { kind: 'exponential', initialMs: 1_000, maxMs: 5_000, multiplier: 3 } as const
+  expect([1, 2, 3, 4, 100].map(attempt => retryDelayMs(retry, attempt))).toEqual([1_000, 3_000, 5_000, 5_000, 5_000])
+})
+
+test('a message that was suspended once is counted when it is refused after that', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  for (const suspend of [true, false]) {
+    const [delivery] = replica.take('readers', 'orders')
+    if (delivery === undefined) throw new Error('nothing came')
+    expect(delivery.attempt).toBe(1)
+    replica.settle([{ kind: 'changeInvisible', ref: delivery.ref, invisibleMs: 5, suspend }])
+    if (!suspend) replica.settle([{ kind: 'changeInvisible', ref: delivery.ref, invisibleMs: 10, suspend }])
+    replica.pass(10)
+  }
+  expect(replica.pop('readers', 'orders')).toMatchObject([{ attempt: 2 }])
+})
+
+test('only the gateway that has a delivery in hands confirms or releases it', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  const [delivery] = replica.pop('readers', 'orders', {}, 2)
+  if (delivery === undefined) throw new Error('nothing came')
+  const { ref } = delivery
+  expect(replica.settle([{ kind: 'release', ref }], 1)).toEqual(['staleHandle'])
+  expect(replica.settle([{ kind: 'confirm', ref }], 1)).toEqual(['staleHandle'])
+  expect(replica.settle([{ kind: 'release', ref }], 2)).toEqual(['ok'])
+  expect(replica.pop('readers', 'orders')).toHaveLength(1)
+})
+
+test('the time of a dead letter is that of its death', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  replica.wallMs += 3_600_000
+  const deliveries = replica.take('readers', 'orders')
+  replica.settle(deliveries.map(({ ref }) => ({ kind: 'deadLetter', ref })))
+  const topicId = replica.machine.topic('%DLQ%readers')?.topicId
+  if (topicId === undefined) throw new Error('no dead letters')
+  expect(replica.machine.retention.slot(topicId, 0 as never, 0 as never).storedAtMs).toBe(replica.wallMs)
 })

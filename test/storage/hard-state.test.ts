@@ -218,6 +218,19 @@ describe('the hard state', () => {
   })
 })
 
+describe('the second of its two writes', () => {
+  it.each(['write', 'sync'] as const)('that fails at its %s is told like the first', operation => {
+    const rig = new StorageRig('second-slot')
+    const opened = rig.open()
+    rig.settle()
+    const errors: (string | undefined)[] = []
+    opened.hardState.save({ term: 1 as Term, votedFor: 2 }, error => errors.push(error?.message))
+    rig.disk.failNext({ operation, pathPart: 'hard-state', code: 'EIO' })
+    rig.settle()
+    expect(errors).toEqual([expect.stringMatching(/hard-state: writing term and vote failed \(EIO: /)])
+  })
+})
+
 describe('the durable mark', () => {
   it('is kept a second after it was told, and not for every flush', () => {
     const rig = new StorageRig('second')

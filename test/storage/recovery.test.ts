@@ -7,7 +7,7 @@ import { encodeVersion } from '../../src/storage/data-directory.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
 import { recoveryTable } from '../../src/storage/recovery-verdict.ts'
-import { segmentHeaderBytes, segmentName } from '../../src/storage/segment.ts'
+import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes, segmentName } from '../../src/storage/segment.ts'
 import { decodeSidecar } from '../../src/storage/sidecar.ts'
 import { StorageError } from '../../src/storage/storage-error.ts'
 import { append, rigDirectory, rigIdentity, StorageRig } from './rig.ts'
@@ -265,6 +265,11 @@ describe('recovery finds', () => {
     overwrite(rig, last, 0, bytes)
     edit(rig, disk => disk.rename(last, last.replace('86.log', '87.log')))
     expect(() => rig.open()).toThrow(/its header is that of a segment beginning with entry 86; the file was renamed or copied/)
+    edit(rig, disk => disk.rename(last.replace('86.log', '87.log'), last))
+    const header = decodeSegmentHeader(bytes.slice(0, segmentHeaderBytes))
+    if (header.kind === 'bad') throw new Error(header.problem)
+    overwrite(rig, last, 0, encodeSegmentHeader(header.prev, new Uint8Array(16).fill(9)))
+    expect(() => rig.open()).toThrow(`${last}: the segment belongs to another data directory`)
   })
 
   it('a damaged or unfitting sidecar: scans instead, with the same result', () => {

@@ -7,14 +7,17 @@ import { append, rigDirectory, StorageRig } from './rig.ts'
 
 const limits = logLimits(8 * 1024, { slabBytes: 1_024, tailBytesMax: 2_048, tailBytesIdle: 1_024 })
 
-function scrubbed(seed: string): { rig: StorageRig; opened: OpenedLog; scrubber: Scrubber; notes: string[]; failures: Error[] } {
+function scrubbed(
+  seed: string,
+  { bytesPerSecond = 1 << 20, term = 1 } = {},
+): { rig: StorageRig; opened: OpenedLog; scrubber: Scrubber; notes: string[]; failures: Error[] } {
   const rig = new StorageRig(seed, limits)
   const notes: string[] = []
   const failures: Error[] = []
   const options = rig.openOptions()
   const { disk, clock } = options
   const opened = openLog({ ...options, limits, hasPeers: true, note: sentence => void notes.push(sentence) })
-  append(opened, 1, 150, 200)
+  append(opened, term, 150, 200)
   rig.flush(opened)
   rig.settle()
   const { log, directoryId, holes } = opened
@@ -26,7 +29,7 @@ function scrubbed(seed: string): { rig: StorageRig; opened: OpenedLog; scrubber:
     directoryId,
     log,
     rotFound: holes.rotFound,
-    bytesPerSecond: 1 << 20,
+    bytesPerSecond,
     note,
     failed: error => failures.push(error),
   })
@@ -50,6 +53,22 @@ describe('the scrubber', () => {
     expect(scrubber.status().bytesRead).toBeLessThan(30 * 1_024)
     rig.settle(1_000)
     expect(scrubber.status().bytesRead).toBeGreaterThan(150 * 200)
+  })
+
+  it('takes as long as its rate says, not as long as the disk', () => {
+    const { rig, scrubber } = scrubbed('slow', { bytesPerSecond: 4 * 1_024 })
+    rig.settle(63_000)
+    expect(scrubber.status().bytesRead).toBeLessThan(20 * 1_024)
+    rig.settle(10_000)
+    expect(scrubber.status().bytesRead).toBeGreaterThan(150 * 200)
+  })
+
+  it('looks at the segment that is being written too', () => {
+    const { rig, opened } = scrubbed('open')
+    const path = rig.disk.files().findLast(name => /\/\d+\.log$/.test(name)) ?? ''
+    rig.disk.flipBit(path, 700, 2)
+    rig.settle(90_000)
+    expect(opened.repair.wanted?.fromIndex).toBe(opened.log.segmentSpans().at(-1)?.firstIndex)
   })
 
   it('finds a flipped bit anywhere in the records, and asks for those entries', () => {
@@ -101,6 +120,18 @@ describe('the scrubber', () => {
     expect(opened.repair.wanted).toBeUndefined()
     expect(rig.disk.contentOf(path)).toEqual(before)
     expect(notes.at(-1)).toMatch(/are whole again, from a peer/)
+  })
+
+  it('takes no records of another history, though they are whole, and as many bytes', () => {
+    const { rig, opened } = scrubbed('history')
+    const other = scrubbed('history', { term: 2 }).opened
+    const [path = ''] = rig.disk.files().filter(name => name.endsWith('.log'))
+    rig.disk.flipBit(path, 3_000, 5)
+    rig.settle(90_000)
+    const wanted = opened.repair.wanted ?? { fromIndex: 0, lastIndex: 0 }
+    const block = other.log.readBlock(wanted.fromIndex as LogIndex, wanted.lastIndex as LogIndex, Infinity)
+    expect(opened.repair.supply(wanted.fromIndex, Buffer.concat(block?.buffers ?? []), 1_000)).toBe('refused')
+    expect(opened.repair.wanted).toEqual(wanted)
   })
 
   it('tells at once of a disk that does not read any more, and stops', () => {

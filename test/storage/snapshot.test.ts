@@ -216,6 +216,49 @@ describe('a snapshot', () => {
     expect(rig.disk.operations).toBe(syncs)
   })
 
+  it('takes the place of a longer log, whose mark says nothing of it', () => {
+    const source = aLeader('longer')
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('longer')
+    const own = rig.open()
+    append(own, 2, 120)
+    rig.flush(own)
+    own.log.noteDurable(150 as LogIndex)
+    rig.settle()
+    expect(own.hardState.record.mark).toBe(150)
+    fetchAll(rig, taken.manifest, contents(source.rig, taken))
+    install(rig, checkpoints)
+    checkInstalled(rig, source.opened)
+  })
+
+  it('ends where it says, whatever was fetched before of a longer one', () => {
+    const source = aLeader('shorter')
+    const { rig: leader, opened } = source
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('shorter')
+    const pieces = Math.floor(contents(leader, taken).reduce((sum, file) => sum + file.length, 0) / 1_000)
+    fetchAll(rig, taken.manifest, contents(leader, taken), pieces)
+    const log = opened.log.filesThrough(60).map(({ name, bytes, prevCrc }) => ({ kind: 'log' as const, name, bytes, tag: `${prevCrc}` }))
+    const manifest = { ...taken.manifest, index: 60, files: [mustExist(taken.manifest.files[0], 'state'), ...log] }
+    fetchAll(rig, manifest, contents(leader, { ...taken, manifest }))
+    install(rig, checkpoints)
+    expect(rig.open().log.lastId).toEqual({ term: 3, index: 60 })
+  })
+
+  it('whose rows could not be saved is still there for the next start', () => {
+    const source = aLeader('unsaved')
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('unsaved')
+    fetchAll(rig, taken.manifest, contents(source.rig, taken))
+    const { disk, clock } = rig.openOptions()
+    const save = (_: CheckpointWrite, done: (error: Error) => void): void => done(new Error('no room'))
+    let told: Error | undefined
+    installSnapshot({ disk, clock, dataDirectory: rigDirectory, identity: rigIdentity, store: { save } }, error => (told = error))
+    expect(told?.message).toBe('no room')
+    expect(install(rig, checkpoints)?.checkpoint?.rows).toHaveLength(rows.length)
+    checkInstalled(rig, source.opened)
+  })
+
   it('taken by an earlier process is found again; what is not whole is removed', () => {
     const source = aLeader('found')
     const { rig } = source
