@@ -3,6 +3,18 @@ import type { Mutant } from '../mutant.ts'
 
 export const repairMutants: readonly Mutant[] = [
   {
+    id: 'N313',
+    what: 'a hole found in use is filled with whatever has its size',
+    file: 'src/storage/holes.ts',
+    find: '    if (expected !== crc) return this.#startOver(hole)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/scrubber.test.ts',
+      name: 'the scrubber takes no records of another history, though they are whole, and as many bytes',
+    },
+  },
+  {
     id: 'N317',
     what: 'the scrubber reads each round only what it has not read before',
     file: 'src/storage/scrubber.ts',

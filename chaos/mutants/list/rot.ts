@@ -15,6 +15,18 @@ export const rotMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N306',
+    what: 'segments of another data directory are read as if they were ours',
+    file: 'src/storage/recovery.ts',
+    find: '  if (!options.directoryId.every((byte, i) => byte === header.directoryId[i])) {\n',
+    replace: '  if (options.directoryId.length === 0) {\n',
+    expected: [],
+    test: {
+      file: 'test/storage/recovery.test.ts',
+      name: 'recovery finds a damaged segment header, a renamed segment, a segment of another directory',
+    },
+  },
+  {
     id: 'N322',
     what: 'a hard state is told when it stands in one slot',
     file: 'src/storage/hard-state.ts',
