@@ -7,6 +7,7 @@ import { conservation } from './checkers/conservation.ts'
 import { clusterTime, type ClusterTimeChecker } from './checkers/cluster-time.ts'
 import { committedEntries } from './checkers/committed-entries.ts'
 import { coreInvariants } from './checkers/core-invariants.ts'
+import { deadLettersKept } from './checkers/dead-letters-kept.ts'
 import { deliveries, type Deliveries, type GroupRules } from './checkers/deliveries.ts'
 import { digests } from './checkers/digests.ts'
 import { Drained } from './checkers/drained.ts'
@@ -97,6 +98,7 @@ export class Judges {
       leaderCompleteness(this.reference),
       committedEntries(this.reference),
       this.appended,
+      deadLettersKept(this.reference.machine, configuration.consumerGroups),
       this.deliveries,
       leftBehind(rulesOf, this.deliveries, this.reference),
       ...heavy,

@@ -58,7 +58,12 @@ export function trust(reference: ReferenceReplica, views: readonly NodeView[]): 
       const said = views.map(other => grants.get(`${other.id}/${now.term}`))
       const full = said.filter(isFull => isFull === true).length
       if (full > views.length / 2 || said.every(isFull => isFull !== undefined)) return
-      throw new Violation('I17', `node ${view.id} leads term ${now.term} by ${full} full votes of ${views.length}, and not by those of all`)
+      const given = said.filter(isFull => isFull !== undefined).length
+      // By fewer votes than a majority, whatever each is worth, is another mistake.
+      throw new Violation(
+        given > views.length / 2 ? 'I17' : 'I1',
+        `node ${view.id} leads term ${now.term} by ${full} full votes of ${views.length}, and not by those of all`,
+      )
     },
     said(view, message) {
       const { node } = view

@@ -52,6 +52,20 @@ test('a dead node leaves every route within 3 s, and comes back after 5 s of bei
   expect(names(back)).toEqual(['n1', 'n2', 'n3'])
 })
 
+test('a node that is not heard for a second and a half, again and again, stays in every route', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  for (let i = 0; i < 3; i++) {
+    world.group.setSilent(3, true)
+    world.clock.advance(1_500)
+    world.group.setSilent(3, false)
+    world.clock.advance(500)
+    const heard = [1, 2, 3].map(id => route(world, id))
+    world.clock.advance(1)
+    expect(heard.map(names)).toEqual([1, 2, 3].map(() => ['n1', 'n2', 'n3']))
+  }
+})
+
 test('a leader that is lost leaves the routes 2 s after it was lost, however long the election took', () => {
   const world = new FakeWorld()
   world.createTopic('t')

@@ -262,7 +262,6 @@ export const storageMutants: readonly Mutant[] = [
 `,
     expected: ['I13', 'I12', 'A1'],
     profile: 'power',
-    open: 'one of about ten seeds shows it',
   },
   {
     id: 'X55',
