@@ -1,0 +1,206 @@
+/**
+ * How long does apply stand still while a snapshot is taken? A store on disk holds so much state; a state machine applies sends at a steady rate, and its
+ * checkpoints go into the same store, as in a node. First for some seconds with nothing else going on, then while a snapshot of everything is written.
+ * Reported: the longest time between two turns of the loop in each part, beyond the pause between turns.
+ *
+ *     npm run bench:snapshot -- [--megabytes 1024] [--rate 2000] [--directory .] [-o json]
+ *
+ * All that it writes is removed at the end.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { realDisk } from '../src/platform/disk.ts'
+import { encodeCommand } from '../src/state/command-codec.ts'
+import type { Command, SendMessage } from '../src/state/command.ts'
+import { entryKinds, StateMachine } from '../src/state/machine.ts'
+import { MemoryQueueIndex } from '../src/state/memory-queue-index.ts'
+import { takeSnapshot } from '../src/storage/snapshot/take-snapshot.ts'
+import { openStateStore, type StateStore } from '../src/storage/state-store.ts'
+
+const MB = 1e6
+const turnMs = 1
+const checkpointEveryMs = 300
+const warmMs = 5_000
+const quietMs = 10_000
+const valueBytes = 100
+const keyBytes = 12
+const rowsPerSave = 20_000
+
+export interface SnapshotReport {
+  readonly kind: 'snapshot'
+  readonly stateMegabytes: number
+  readonly rows: number
+  readonly appliedPerSecond: number
+  readonly takenSeconds: number
+  /** Longest pause of the loop while nothing else went on. */
+  readonly quietPauseMs: number
+  /** Longest pause while the snapshot was taken. */
+  readonly pauseMs: number
+}
+
+const message: SendMessage = {
+  dedupeKey: undefined,
+  fingerprint: { low: 1, high: 1 },
+  tagHash: 0,
+  bodyMd5: new Uint8Array(16),
+  systemPropertiesStart: 0,
+  systemPropertiesEnd: 0,
+  bytes: new Uint8Array(1_024),
+}
+
+/** Applies sends at a rate, saves what they changed, and remembers the longest time that it was kept from it. */
+class Node {
+  readonly #machine = new StateMachine({ index: new MemoryQueueIndex() })
+  readonly #store: StateStore
+  readonly #perSecond: number
+  #number: number
+  #index = 0
+  #isSaving = false
+  #timer: NodeJS.Timeout | undefined
+  #savedMs = 0
+  applied = 0
+  longestMs = 0
+
+  constructor(store: StateStore, lastNumber: number, perSecond: number) {
+    this.#store = store
+    this.#number = lastNumber
+    this.#perSecond = perSecond
+    this.#apply({ kind: 'createTopic', topic: 'bench', type: 'normal', queueCount: 8 })
+  }
+
+  get index(): number {
+    return this.#index
+  }
+
+  start(): void {
+    const beganMs = performance.now()
+    let lastMs = beganMs
+    const turn = (): void => {
+      const nowMs = performance.now()
+      this.longestMs = Math.max(this.longestMs, nowMs - lastMs - turnMs)
+      lastMs = nowMs
+      const due = Math.floor(((nowMs - beganMs) * this.#perSecond) / 1_000)
+      while (this.applied < due) {
+        this.applied++
+        this.#apply({ kind: 'send', topic: 'bench', messageType: 1, messageGroup: undefined, messages: [message] })
+      }
+      if (nowMs - this.#savedMs >= checkpointEveryMs) this.#save()
+      this.#timer = setTimeout(turn, turnMs)
+    }
+    turn()
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer)
+    while (this.#isSaving) await sleep(10)
+  }
+
+  /** Runs `begin` when no save is under way. */
+  async whenSaved(begin: () => void): Promise<void> {
+    while (this.#isSaving) await sleep(1)
+    begin()
+  }
+
+  #apply(command: Command): void {
+    const wallMs = Date.now()
+    const { parts } = encodeCommand({ node: 1, incarnation: 1, sequence: ++this.#index, sentAtMs: wallMs }, command)
+    this.#machine.apply({ index: this.#index, term: 1, kind: entryKinds.data, wallMs, body: Buffer.concat(parts) })
+  }
+
+  #save(): void {
+    if (this.#isSaving) return
+    this.#isSaving = true
+    this.#store.save({ ...this.#machine.takeCheckpoint(), number: ++this.#number }, error => {
+      if (error !== undefined) throw error
+      this.#isSaving = false
+      this.#savedMs = performance.now()
+    })
+  }
+}
+
+/** Rows of no meaning, under keys that the machine does not use. Returns the number of the last save. */
+async function fill(store: StateStore, rows: number): Promise<number> {
+  const digest = new StateMachine({ index: new MemoryQueueIndex() }).digest()
+  let number = 0
+  for (let first = 0; first < rows; first += rowsPerSave) {
+    const puts = Array.from({ length: Math.min(rowsPerSave, rows - first) }, (_, i) => {
+      const key = new Uint8Array(keyBytes).fill(0xff)
+      new DataView(key.buffer).setUint32(keyBytes - 4, first + i)
+      // Not to be compressed away.
+      return { key, value: crypto.getRandomValues(new Uint8Array(valueBytes)) }
+    })
+    await new Promise<void>((done, failed) => {
+      const batch = { number: ++number, appliedIndex: number, digest, puts, deletes: [] }
+      store.save(batch, error => (error === undefined ? done() : failed(error)))
+    })
+  }
+  return number
+}
+
+function snapshotOf(store: StateStore, directory: string, node: Node): Promise<void> {
+  const manifest = {
+    format: 1 as const,
+    term: 1,
+    index: node.index,
+    lastWallMs: Date.now(),
+    digest: new StateMachine({ index: new MemoryQueueIndex() }).digest(),
+    membership: '',
+    files: [{ kind: 'state' as const, name: 'state', bytes: 0, tag: 'bench' }],
+  }
+  return new Promise((done, failed) => {
+    void node.whenSaved(() =>
+      takeSnapshot(realDisk, directory, { manifest, rows: store.rows(), copies: [] }, error =>
+        error === undefined ? done() : failed(error),
+      ),
+    )
+  })
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise(done => setTimeout(done, ms))
+}
+
+async function measure(directory: string, megabytes: number, perSecond: number): Promise<SnapshotReport> {
+  const { store } = await openStateStore(realDisk, join(directory, 'state'))
+  const rows = Math.ceil((megabytes * MB) / (valueBytes + keyBytes))
+  const lastNumber = await fill(store, rows)
+  console.error('the store is filled')
+  const node = new Node(store, lastNumber, perSecond)
+  node.start()
+  await sleep(warmMs)
+  node.longestMs = 0
+  await sleep(quietMs)
+  const quietPauseMs = node.longestMs
+  node.longestMs = 0
+  const [appliedBefore, beganMs] = [node.applied, performance.now()]
+  realDisk.makeDirectory(join(directory, 'snapshots'))
+  await snapshotOf(store, join(directory, 'snapshots'), node)
+  const takenSeconds = (performance.now() - beganMs) / 1_000
+  const pauseMs = node.longestMs
+  const appliedPerSecond = Math.round((node.applied - appliedBefore) / takenSeconds)
+  await node.stop()
+  await store.close()
+  return { kind: 'snapshot', stateMegabytes: megabytes, rows, appliedPerSecond, takenSeconds, quietPauseMs, pauseMs }
+}
+
+const { values } = parseArgs({
+  options: {
+    megabytes: { type: 'string', default: '1024' },
+    rate: { type: 'string', default: '2000' },
+    directory: { type: 'string', default: '.' },
+    output: { type: 'string', short: 'o', default: 'text' },
+  },
+})
+const directory = mkdtempSync(join(values.directory, 'bench-snapshot-'))
+try {
+  const report = await measure(directory, Number(values.megabytes), Number(values.rate))
+  if (values.output === 'json') console.log(JSON.stringify(report))
+  else
+    console.log(
+      `${report.stateMegabytes} MB of state in ${report.rows} rows, ${report.appliedPerSecond} entries a second applied meanwhile: snapshot in ` +
+        `${report.takenSeconds.toFixed(1)} s, longest pause ${report.pauseMs.toFixed(1)} ms (without it ${report.quietPauseMs.toFixed(1)} ms)`,
+    )
+} finally {
+  rmSync(directory, { recursive: true, force: true })
+}
