@@ -1,5 +1,5 @@
 /**
- * Catching up by files. One half serves, the other fetches; they talk over a bulk link of their own that the fetcher opens (raft/driver/bulk.ts).
+ * Catching up by files: the half that fetches; the one that serves is snapshot-server.ts. They talk over a bulk link of their own that the fetcher opens (raft/driver/bulk.ts).
  *
  *   fetcher   ask ──▶ manifest (or `wait`, while the snapshot is being taken) ──▶ read, read, read … (a window of pieces) ──▶ all here: judged, installed
  *   server        ◀── a piece for each read, with its checksum, no faster than `bytesPerSecond`; `gone` when the snapshot is not there any more
@@ -13,11 +13,13 @@ import type { FetchReport } from '../broker/reports.ts'
 import { crc32c } from '../platform/bytes.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
-import { decodeManifest, encodeManifest, withoutLog } from '../storage/snapshot/manifest.ts'
+import { decodeManifest, withoutLog } from '../storage/snapshot/manifest.ts'
 import type { SnapshotManifest } from '../storage/snapshot/manifest.ts'
 import { Staging } from '../storage/snapshot/staging.ts'
 import type { WantedPiece } from '../storage/snapshot/staging.ts'
+import { decodeBulkFrame, encodeBulkFrame, placeKey, windowPieces, type BulkHeader } from './bulk-frame.ts'
 import type { SnapshotSource } from './snapshot-source.ts'
+import { SnapshotServer } from './snapshot-server.ts'
 
 export interface CatchUpOptions {
   readonly clock: Clock
@@ -59,23 +61,9 @@ export const defaultCatchUp: CatchUpSettings = {
   syncBytes: 64 * MiB,
 }
 
-type Header =
-  | { readonly kind: 'ask' }
-  | { readonly kind: 'wait' }
-  | { readonly kind: 'manifest' }
-  | { readonly kind: 'gone' }
-  | { readonly kind: 'read'; readonly index: number; readonly file: number; readonly position: number; readonly bytes: number }
-  | { readonly kind: 'piece'; readonly index: number; readonly file: number; readonly position: number; readonly crc: number }
-
-type ReadHeader = Extract<Header, { kind: 'read' }>
-
 const pieceBytesByDefault = 256 * 1024
-const windowPieces = 32
-/** Of all who fetch here: a member and its latest connection, for the largest group. */
-const readsMax = 8 * windowPieces
 const waitMs = 200
 const patienceMs = 1_000
-const noBytes = new Uint8Array(0)
 
 interface Fetch {
   readonly from: NodeId
@@ -95,18 +83,18 @@ export class CatchUp implements BulkApp {
   readonly #options: CatchUpOptions
   #fetch: Fetch | undefined
   #isStopped = false
-  /** The moment from which on the server may send again. */
-  #sendFromMs = 0
-  /** What was asked of the server and waits for that moment. What the rate allows is spent when it is sent: who has gone costs nobody anything. */
-  readonly #reads: { readonly link: BulkLink; readonly want: ReadHeader }[] = []
-  #isServing = false
+  readonly #server: SnapshotServer
 
   constructor(options: CatchUpOptions) {
     this.#options = options
+    const { clock, source, bytesPerSecond, raft } = options
+    const send = (link: BulkLink, buffers: readonly Uint8Array[]): void => void raft.sendBulk(link, buffers)
+    this.#server = new SnapshotServer({ clock, source, bytesPerSecond, pieceBytes: this.#pieceBytes, send })
   }
 
   stop(): void {
     this.#isStopped = true
+    this.#server.stop()
     this.#fetch?.timer?.cancel()
     if (this.#fetch?.isWriting === false) this.#fetch.staging?.close()
     this.#fetch = undefined
@@ -151,11 +139,11 @@ export class CatchUp implements BulkApp {
 
   bulkFrame(link: BulkLink, bytes: Uint8Array): void {
     if (this.#isStopped) return
-    const frame = decode(bytes)
+    const frame = decodeBulkFrame(bytes)
     if (frame === undefined) return link.close('a frame of files that makes no sense')
     const { header, payload } = frame
-    if (header.kind === 'ask') return this.#onAsk(link)
-    if (header.kind === 'read') return this.#onRead(link, header)
+    if (header.kind === 'ask') return this.#server.onAsk(link)
+    if (header.kind === 'read') return this.#server.onRead(link, header)
     const fetch = this.#fetch
     if (fetch?.link !== link) return
     if (header.kind === 'manifest') return this.#onManifest(fetch, payload)
@@ -168,51 +156,6 @@ export class CatchUp implements BulkApp {
     fetch.arrived.set(placeKey(header), payload)
     this.#takeNext(fetch)
   }
-
-  // The half that serves.
-
-  #onAsk(link: BulkLink): void {
-    const taken = this.#options.source.present()
-    if (taken === undefined) this.#send(link, { kind: 'wait' })
-    else this.#send(link, { kind: 'manifest' }, encodeManifest(taken.manifest))
-  }
-
-  #onRead(link: BulkLink, want: ReadHeader): void {
-    // Asked again by somebody who has lost patience: it will come.
-    if (
-      this.#reads.some(waiting => waiting.link === link && placeKey(waiting.want) === placeKey(want) && waiting.want.index === want.index)
-    )
-      return
-    if (this.#reads.length >= readsMax) return
-    this.#reads.push({ link, want })
-    this.#serve()
-  }
-
-  #serve(): void {
-    if (this.#isServing || this.#isStopped) return
-    const { clock, bytesPerSecond } = this.#options
-    for (let next = this.#reads[0]; next !== undefined; next = this.#reads[0]) {
-      const { link, want } = next
-      const nowMs = clock.nowMs()
-      if (link.isOpen && this.#sendFromMs - nowMs >= 1) {
-        this.#isServing = true
-        clock.setTimer(this.#sendFromMs - nowMs, () => {
-          this.#isServing = false
-          this.#serve()
-        })
-        return
-      }
-      this.#reads.shift()
-      if (!link.isOpen) continue
-      const bytesMax = Math.min(want.bytes, this.#pieceBytes)
-      this.#sendFromMs = Math.max(nowMs, this.#sendFromMs) + (bytesMax * 1000) / bytesPerSecond
-      const bytes = this.#options.source.read(want.index, want.file, want.position, bytesMax)
-      if (bytes === undefined) this.#send(link, { kind: 'gone' })
-      else this.#send(link, { kind: 'piece', index: want.index, file: want.file, position: want.position, crc: crc32c(bytes) }, bytes)
-    }
-  }
-
-  // The half that fetches.
 
   #onManifest(fetch: Fetch, bytes: Uint8Array): void {
     const { disk, dataDirectory, syncBytes, note } = this.#options
@@ -323,28 +266,7 @@ export class CatchUp implements BulkApp {
     return this.#options.pieceBytes ?? pieceBytesByDefault
   }
 
-  #send(link: BulkLink, header: Header, payload: Uint8Array = noBytes): void {
-    const text = Buffer.from(JSON.stringify(header))
-    const head = new Uint8Array(2 + text.length)
-    head[0] = text.length & 0xff
-    head[1] = text.length >> 8
-    head.set(text, 2)
-    this.#options.raft.sendBulk(link, payload.length === 0 ? [head] : [head, payload])
-  }
-}
-
-function placeKey(place: { readonly file: number; readonly position: number }): string {
-  return `${place.file}/${place.position}`
-}
-
-function decode(bytes: Uint8Array): { readonly header: Header; readonly payload: Uint8Array } | undefined {
-  const end = 2 + (bytes[0] ?? 0) + (bytes[1] ?? 0) * 256
-  if (end > bytes.length || end === 2) return undefined
-  try {
-    const header = JSON.parse(Buffer.from(bytes.subarray(2, end)).toString('utf8')) as Header
-    return { header, payload: bytes.subarray(end) }
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
+  #send(link: BulkLink, header: BulkHeader): void {
+    this.#options.raft.sendBulk(link, encodeBulkFrame(header))
   }
 }

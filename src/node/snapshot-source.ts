@@ -3,22 +3,24 @@
  * Taking one stops nothing: the state is read from the store's own snapshot of the last checkpoint, the log and the sealed index are named in place.
  */
 import { UnreadableEntry, type StoredEntry } from '../../raft/index.ts'
+import { mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { CheckpointStore } from '../state/store.ts'
 import type { CommitLog } from '../storage/commit-log.ts'
 import type { QueueIndexFiles } from '../storage/queue-index.ts'
 import { encodeBaseMembership, type SnapshotFile } from '../storage/snapshot/manifest.ts'
-import { findSnapshot, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
+import { StateCheck } from '../storage/snapshot/state-check.ts'
+import { findSnapshot, removeTree, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
 import { isDiskError, isNoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
 import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 
 export interface SnapshotSourceOptions {
   readonly disk: Disk
   readonly dataDirectory: string
-  readonly log: CommitLog
-  readonly index: QueueIndexFiles
+  readonly log: Pick<CommitLog, 'firstIndex' | 'entry' | 'filesThrough' | 'baseMembership'>
+  readonly index: Pick<QueueIndexFiles, 'files'>
   readonly store: CheckpointStore
-  readonly checkpointer: Checkpointer
+  readonly checkpointer: Pick<Checkpointer, 'whenSaved'>
   readonly appliedIndex: () => number
   /** Tells the state files of one process from those of another. */
   readonly origin: string
@@ -34,7 +36,7 @@ export class SnapshotSource {
   #taken: TakenSnapshot | undefined
   #isTaking = false
   #isStopped = false
-  #open: { readonly path: string; readonly file: DiskFile } | undefined
+  #open: { readonly path: string; readonly file: DiskFile; readonly check: StateCheck | undefined } | undefined
 
   constructor(options: SnapshotSourceOptions) {
     this.#options = options
@@ -57,9 +59,13 @@ export class SnapshotSource {
     if (file === undefined || this.#isStopped || position >= file.bytes) return undefined
     const path = this.#pathOf(file)
     const bytes = new Uint8Array(Math.min(bytesMax, file.bytes - position))
-    const opened = this.#use(path)
+    const opened = this.#use(path, file)
     if (opened === undefined) return undefined
-    return opened.readSync(bytes, position) === bytes.length ? bytes : undefined
+    if (opened.check?.isWhole(position, position + bytes.length) === false) {
+      this.#throwAway()
+      return undefined
+    }
+    return opened.file.readSync(bytes, position) === bytes.length ? bytes : undefined
   }
 
   stop(): void {
@@ -89,14 +95,25 @@ export class SnapshotSource {
     return isCopied ? `${this.#taken?.directory ?? this.#directory}/${file.name}` : `${dataDirectory}/queue-index/${file.name}`
   }
 
-  #use(path: string): DiskFile | undefined {
-    if (this.#open?.path === path) return this.#open.file
+  #use(path: string, { kind, bytes }: SnapshotFile): { readonly file: DiskFile; readonly check: StateCheck | undefined } | undefined {
+    if (this.#open?.path === path) return this.#open
     this.#open?.file.close()
     this.#open = undefined
     if (!this.#options.disk.exists(path)) return undefined
     const file = this.#options.disk.open(path, { create: false })
-    this.#open = { path, file }
-    return file
+    this.#open = { path, file, check: kind === 'state' ? new StateCheck(file, bytes) : undefined }
+    return this.#open
+  }
+
+  /** Its state has rotted on our disk: whoever fetches it is told that it is gone, and the next who asks has another one taken. */
+  #throwAway(): void {
+    const { disk, note } = this.#options
+    const { manifest, directory } = mustExist(this.#taken, 'rotten-snapshot')
+    note(`the snapshot at entry ${manifest.index} has rotted on this disk; thrown away, another one is taken when it is needed`)
+    this.#open?.file.close()
+    this.#open = undefined
+    this.#taken = undefined
+    removeTree(disk, directory)
   }
 
   /** Segments, and what spares the receiver from reading the sealed ones at every start. */

@@ -31,20 +31,38 @@ export function encodeRows(rows: readonly StateRow[]): Uint8Array {
   return block
 }
 
+/** Where the block that begins at `position` ends, as its head says; undefined when no block of this file can end there. */
+export function blockEnd(file: DiskFile, position: number, fileBytes: number): number | undefined {
+  const head = new Uint8Array(headBytes)
+  if (file.readSync(head, position) < headBytes) return undefined
+  const length = viewOf(head).getUint32(0, true)
+  const end = position + headBytes + length
+  return length > blockBytesMax || end > fileBytes ? undefined : end
+}
+
+/** The block from `begin` up to `end` is as it was written. */
+export function isBlockWhole(file: DiskFile, begin: number, end: number): boolean {
+  return readBlock(file, begin, end) !== undefined
+}
+
 /** All rows; undefined when the file is not whole. The rows are views of memory of their own. */
 export function readRows(file: DiskFile, fileBytes: number): StateRow[] | undefined {
   const rows: StateRow[] = []
-  const head = new Uint8Array(headBytes)
   for (let position = 0; position < fileBytes;) {
-    if (file.readSync(head, position) < headBytes) return undefined
-    const length = viewOf(head).getUint32(0, true)
-    if (length > blockBytesMax || position + headBytes + length > fileBytes) return undefined
-    const block = new Uint8Array(length)
-    if (file.readSync(block, position + headBytes) < length) return undefined
-    if (crc32c(block) !== viewOf(head).getUint32(4, true) || !takeRows(block, rows)) return undefined
-    position += headBytes + length
+    const end = blockEnd(file, position, fileBytes)
+    const block = end === undefined ? undefined : readBlock(file, position, end)
+    if (end === undefined || block === undefined || !takeRows(block, rows)) return undefined
+    position = end
   }
   return rows
+}
+
+/** Its rows; undefined when they fail their checksum. */
+function readBlock(file: DiskFile, begin: number, end: number): Uint8Array | undefined {
+  const bytes = new Uint8Array(end - begin)
+  if (file.readSync(bytes, begin) < bytes.length) return undefined
+  const block = bytes.subarray(headBytes)
+  return crc32c(block) === viewOf(bytes).getUint32(4, true) ? block : undefined
 }
 
 function takeRows(block: Uint8Array, rows: StateRow[]): boolean {
