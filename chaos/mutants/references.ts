@@ -15,11 +15,8 @@ const waits = (feature: string): Answer => ({ kind: 'waits', for: feature })
 const elsewhere = (where: string): Answer => ({ kind: 'elsewhere', where })
 const impossible = (because: string): Answer => ({ kind: 'impossible', because })
 
-const snapshots = waits('mutants of snapshots, once they are installed in the world')
 const delays = waits('delayed messages')
 const transactions = waits('transactional messages')
-const rot = waits('faults of the disk that damage what was synced, or fail')
-const retention = waits('retention in the world')
 
 export const references: Readonly<Record<string, Answer>> = {
   R01: by('M02'),
@@ -42,7 +39,7 @@ export const references: Readonly<Record<string, Answer>> = {
     'where a leader’s log could differ at or below our commit, leader completeness is broken already; an assertion stands guard',
   ),
   R18: elsewhere('raft/core/log.test.ts: the term of an entry that is not there equals nothing'),
-  R19: snapshots,
+  R19: by('R19'),
   R20: by('M07'),
   R21: by('R21'),
   R22: by('R22'),
@@ -62,8 +59,8 @@ export const references: Readonly<Record<string, Answer>> = {
   R36: by('N121'),
   R37: by('N122', 'N123'),
   R38: by('R38', 'M33', 'X40', 'X54'),
-  R39: rot,
-  R40: rot,
+  R39: by('R39'),
+  R40: by('N301', 'M29', 'M30'),
   M01: by('M01'),
   M02: by('M02'),
   M03: by('M03'),
@@ -86,23 +83,27 @@ export const references: Readonly<Record<string, Answer>> = {
   M20: by('N11', 'N14'),
   M21: by('N20', 'N30'),
   M22: by('N04'),
-  M23: snapshots,
-  M24: snapshots,
-  M25: snapshots,
+  M23: by('M23'),
+  M24: impossible(
+    'a snapshot is installed before anything of the state is opened, in place of all of it: no table of the old state is in memory',
+  ),
+  M25: elsewhere(
+    'test/storage/snapshot.test.ts: a snapshot ends where it says; files are named only up to what is written, an assertion (files-through-unwritten) stands guard',
+  ),
   M26: by('M26'),
   M27: by('M27'),
   M28: by('M28', 'X70', 'X71'),
   M29: by('M29'),
   M30: by('M30'),
-  M31: rot,
-  M32: rot,
+  M31: by('N301'),
+  M32: impossible('a record counts only behind the one before it (its checksum and its index): nothing behind a bad one can be read on'),
   M33: by('M33'),
-  M34: rot,
-  M35: rot,
+  M34: by('R39'),
+  M35: by('R39'),
   M36: by('M36'),
   M37: by('M37'),
-  M38: retention,
-  M39: retention,
+  M38: impossible('ages are measured in cluster time, by the stamps of the log (rules 4 and 9): no time of a file is ever looked at'),
+  M39: by('N226', 'N255'),
   M40: elsewhere(
     'src/storage: a segment or a hard state of another data directory is refused (unit tests); in the world every machine has its own disk',
   ),
@@ -128,7 +129,7 @@ export const references: Readonly<Record<string, Answer>> = {
   M60: transactions,
   M61: transactions,
   M62: transactions,
-  M63: waits('topics that are deleted and made again in the world'),
+  M63: by('X77'),
   M64: by('Y03'),
   M65: by('M65'),
   M66: by('M66', 'X76', 'Y01'),

@@ -40,6 +40,31 @@ export const storageMutants: readonly Mutant[] = [
     expected: ['I12', 'A1'],
   },
   {
+    id: 'R39',
+    what: 'an error of a write or a sync of the log is ignored, and the next one trusted',
+    file: 'src/storage/log-writer.ts',
+    find: '    file.writeAndSync(position, buffers, error => (error === undefined ? next() : finished(error)))\n  }\n\n  /** The segment before',
+    replace:
+      '    file.writeAndSync(position, buffers, error => (error === undefined || position >= 0 ? next() : finished(error)))\n  }\n\n  /** The segment before',
+    expected: [],
+    test: {
+      file: 'test/storage/commit-log.test.ts',
+      name: 'a failing disk (sync of .log) poisons: this flush fails, all later ones too, nothing is tried again',
+    },
+  },
+  {
+    id: 'M23',
+    what: 'an installed snapshot’s state counts as that of the entry before',
+    file: 'src/storage/snapshot/install.ts',
+    find: 'appliedIndex: manifest.index, digest',
+    replace: 'appliedIndex: manifest.index - 1, digest',
+    expected: [],
+    test: {
+      file: 'test/storage/snapshot.test.ts',
+      name: 'a snapshot is taken, fetched and installed: log, rows and term are there, own uncommitted entries are not',
+    },
+  },
+  {
     id: 'M33',
     what: 'the directory is not synced after a new segment got its name',
     file: 'src/storage/log-writer.ts',
