@@ -323,6 +323,7 @@ export class BrokerNode {
       directory,
       directoryId,
       log,
+      index: this.#state.index,
       rotFound: holes.rotFound,
       bytesPerSecond,
       note,

@@ -63,3 +63,42 @@ test('without any checkpoint waits for the first', () => {
   saves[0]?.(undefined)
   expect(told).toEqual([{ appliedIndex: 3, digest }])
 })
+
+test('that finds no room tells it once, deletes nothing of the log, and saves nothing after it', () => {
+  const noRoom = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  const failures: Error[] = []
+  const deleted: number[] = []
+  let saves = 0
+  const machine = {
+    appliedIndex: 5,
+    unsavedRows: 100,
+    digest: () => digest,
+    takeCheckpoint: (): CheckpointBatch => ({ number: 1, appliedIndex: machine.appliedIndex, digest, puts: [], deletes: [] }),
+  }
+  const checkpointer = new Checkpointer({
+    ...notAsked,
+    machine,
+    savedIndex: 5,
+    index: { persist: (_progress, done) => done(undefined) },
+    store: {
+      save: (_batch, done) => {
+        saves++
+        done(noRoom)
+      },
+      rows: () => ({ next: () => undefined, close: () => undefined }),
+    },
+    rowsMax: 10,
+    mayDelete: below => deleted.push(below),
+    fatal: error => failures.push(error),
+  })
+  for (const index of [6, 7, 8]) {
+    machine.appliedIndex = index
+    checkpointer.onApplied()
+  }
+  expect({ failures, deleted, saves, savedIndex: checkpointer.savedIndex }).toEqual({
+    failures: [noRoom],
+    deleted: [],
+    saves: 1,
+    savedIndex: 5,
+  })
+})

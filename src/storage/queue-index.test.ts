@@ -180,6 +180,47 @@ test('a rotten header of a sealed chunk is damage, a rotten block of rows stops 
   }
 })
 
+test('a scrub reads every block of the sealed chunks once, past the cache, and then none', async () => {
+  const index = open(0)
+  await fill(index, 0, 4_000, 100)
+  await settle(index, 4_000)
+  const places: string[] = []
+  let bytes = 0
+  for (let read = index.scrubBlock(); read !== undefined; read = index.scrubBlock(read.next)) {
+    places.push(`${read.next.chunk}/${read.next.block}`)
+    bytes += read.bytes
+  }
+  const sealed = index.files().filter(({ isSealed }) => isSealed)
+  expect(new Set(places.map(place => place.split('/')[0])).size).toBe(sealed.length)
+  expect(new Set(places).size).toBe(places.length)
+  expect(bytes % rowBytes).toBe(0)
+  index.close()
+  expect(index.scrubBlock()).toBeUndefined()
+})
+
+test.each([
+  ['a block of rows', 4_096, /000000000001\.sealed: the block of rows at byte 4096 fails its checksum/],
+  ['its head', 20, /000000000001\.sealed: its header fails its checksum/],
+])('a scrub that finds rot in %s tells it, sets the chunk aside, and reads no further', async (_, position, sentence) => {
+  const first = open(0)
+  await fill(first, 0, 3_000, 100)
+  await settle(first, 3_000)
+  first.close()
+  const told: Error[] = []
+  const opened = openQueueIndex(realDisk, directory, { appliedIndex: 3_000, limits: smallChunks, rotFound: error => told.push(error) })
+  if (opened.kind === 'damaged') throw new Error(opened.reason)
+  const file = path.join(directory, '000000000001.sealed')
+  const bytes = fs.readFileSync(file)
+  bytes.writeUInt8(bytes.readUInt8(position) ^ 1, position)
+  fs.writeFileSync(file, bytes)
+  let reads = 0
+  for (let read = opened.index.scrubBlock(); read !== undefined; read = opened.index.scrubBlock(read.next)) reads++
+  expect(reads).toBe(0)
+  expect(told.map(error => error.message)).toEqual([expect.stringMatching(sentence)])
+  expect(fs.existsSync(file)).toBe(false)
+  opened.index.close()
+})
+
 test('a chunk that is missing is damage', async () => {
   const first = open(0)
   await fill(first, 0, 4_000, 100)

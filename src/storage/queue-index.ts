@@ -21,7 +21,7 @@ import { recoverQueueIndex } from './queue-index-recovery.ts'
 import { PendingRows } from './pending-rows.ts'
 import { ChunkRows, readRow, rowBytes } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
-import { blockBytes, blockRows, readSealedBlock, sealChunk, sealedChunkName } from './sealed-chunk.ts'
+import { blockBytes, blockRows, readSealedBlock, readSealedHead, sealChunk, sealedChunkName } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
 import { IndexRot, innermost, StorageError, whatNext } from './storage-error.ts'
 
@@ -66,6 +66,12 @@ interface SealedRuns {
   readonly endOffsets: number[]
   readonly rowStarts: number[]
   readonly chunks: SealedChunk[]
+}
+
+/** A block of rows of a sealed chunk. */
+export interface IndexPlace {
+  readonly chunk: number
+  readonly block: number
 }
 
 /** Makes one cache key of chunk and block. */
@@ -386,10 +392,37 @@ export class QueueIndexFiles {
     return view
   }
 
-  /** A chunk that has rotted goes: the next start finds that it is missing, and makes the index anew. */
-  #readBlock(file: DiskFile, chunk: SealedChunk, block: number): Uint8Array {
+  /**
+   * Reads one block of a sealed chunk from the disk, whatever the cache has, and with the first one the chunk's head: the one at `place`, or the next
+   * that there is; undefined when there is none. Rot is told as by any read, and then nothing more is read.
+   */
+  scrubBlock(place: IndexPlace = { chunk: 0, block: 0 }): { readonly bytes: number; readonly next: IndexPlace } | undefined {
+    if (this.#rot !== undefined || this.#isClosed) return undefined
+    const chunk = this.#sealed.find(one => one.chunk > place.chunk || (one.chunk === place.chunk && place.block < one.blockCrcs.length))
+    if (chunk === undefined) return undefined
+    const block = chunk.chunk === place.chunk ? place.block : 0
+    const next = { chunk: chunk.chunk, block: block + 1 }
+    const file = this.#disk.open(chunk.path, { create: false })
     try {
-      return readSealedBlock(file, chunk, block)
+      if (block === 0) this.#orRotten(chunk, () => readSealedHead(this.#disk, chunk.path))
+      if (chunk.blockCrcs.length === 0) return { bytes: chunk.rowsPosition, next }
+      return { bytes: this.#readBlock(file, chunk, block).length, next }
+    } catch (error) {
+      if (error instanceof IndexRot) return undefined
+      throw error
+    } finally {
+      file.close()
+    }
+  }
+
+  #readBlock(file: DiskFile, chunk: SealedChunk, block: number): Uint8Array {
+    return this.#orRotten(chunk, () => readSealedBlock(file, chunk, block))
+  }
+
+  /** A chunk that has rotted goes: the next start finds that it is missing, and makes the index anew. */
+  #orRotten<T>(chunk: SealedChunk, read: () => T): T {
+    try {
+      return read()
     } catch (error) {
       if (!(error instanceof IndexRot)) throw error
       if (this.#disk.exists(chunk.path)) {

@@ -1,6 +1,7 @@
 /**
- * Reads the log again, all of it, at leisure: rot is found while there are peers to mend it from, not years later when it is the last copy. Block by block
+ * Reads the log again, all of it, and then the sealed chunks of the queue index, at leisure: rot is found while there are peers to mend it from, not years later when it is the last copy. Block by block
  * through the same checks as any read, at a bounded rate, round after round; what is damaged is told to `holes`, and mended like after any other read.
+ * A rotten chunk of the index is told by the index itself, and the node starts again to make it anew.
  * It reads through the system's page cache: what lies in there hides the disk until it is evicted.
  */
 import { UnreadableEntry } from '../../raft/index.ts'
@@ -9,6 +10,7 @@ import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { BlockReader } from './block-reader.ts'
 import type { RotFound } from './block-reader.ts'
+import type { IndexPlace, QueueIndexFiles } from './queue-index.ts'
 import type { Segment } from './segment.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from './segment.ts'
 import { SegmentFiles } from './segment-files.ts'
@@ -20,6 +22,8 @@ export interface ScrubberOptions {
   readonly directory: string
   readonly directoryId: Uint8Array
   readonly log: { readonly segments: readonly Segment[]; readonly writtenIndex: number }
+  /** Read behind the log, in every round. */
+  readonly index?: Pick<QueueIndexFiles, 'scrubBlock'>
   readonly rotFound: RotFound
   readonly bytesPerSecond: number
   readonly note: (sentence: string) => void
@@ -45,6 +49,8 @@ export class Scrubber {
   #isStopped = false
   /** The next entry to look at. */
   #nextIndex = 0
+  /** The next block of the index to look at. */
+  #place: IndexPlace | undefined
   #roundStartMs: number
   #rounds = 0
   #bytesRead = 0
@@ -77,7 +83,7 @@ export class Scrubber {
     if (this.#isStopped) return
     let bytes: number | undefined
     try {
-      bytes = this.#scrubNext()
+      bytes = this.#scrubNext() ?? this.#scrubIndex()
     } catch (error) {
       return this.#fail(error)
     }
@@ -86,6 +92,7 @@ export class Scrubber {
     this.#files.closeAll()
     this.#rounds++
     this.#nextIndex = 0
+    this.#place = undefined
     const waitMs = Math.max(0, this.#roundStartMs + roundMsMin - clock.nowMs())
     this.#roundStartMs = clock.nowMs() + waitMs
     this.#later(waitMs)
@@ -119,6 +126,15 @@ export class Scrubber {
     const bytes = end.position - begin.position
     this.#bytesRead += bytes
     return bytes
+  }
+
+  /** One block of the queue index, behind the log; undefined when there is none left. */
+  #scrubIndex(): number | undefined {
+    const read = this.#options.index?.scrubBlock(this.#place)
+    if (read === undefined) return undefined
+    this.#place = read.next
+    this.#bytesRead += read.bytes
+    return read.bytes
   }
 
   /** Memory knows what a header must say: one that has rotted is written anew. */
