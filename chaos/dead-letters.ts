@@ -3,22 +3,30 @@ import type { QueueId, QueueOffset } from '../src/state/ids.ts'
 import type { DeadLetterView } from './checkers/deliveries.ts'
 import type { ReferenceReplica } from './reference.ts'
 
+const none = [] as const
+
 export class DeadLetters implements DeadLetterView {
   readonly #reference: ReferenceReplica
   readonly #seen = new Map<string, number>()
+  /** By consumer group. */
+  readonly #topicNames = new Map<string, string>()
 
   constructor(reference: ReferenceReplica) {
     this.#reference = reference
   }
 
   newDeadLetters(consumerGroup: string): readonly { readonly logIndex: number; readonly ordinal: number }[] {
-    const topic = this.#reference.machine.topic(`%DLQ%${consumerGroup}`)
-    if (topic === undefined) return []
+    let name = this.#topicNames.get(consumerGroup)
+    if (name === undefined) this.#topicNames.set(consumerGroup, (name = `%DLQ%${consumerGroup}`))
+    const topic = this.#reference.machine.topic(name)
+    if (topic === undefined) return none
     const { index } = this.#reference
     const news: { readonly logIndex: number; readonly ordinal: number }[] = []
     const queue = 0 as QueueId
     const end = index.length(topic.topicId, queue)
-    for (let offset = this.#seen.get(consumerGroup) ?? 0; offset < end; offset += 1) {
+    const seen = this.#seen.get(consumerGroup) ?? 0
+    if (seen === end) return none
+    for (let offset = seen; offset < end; offset += 1) {
       const { logIndex, ordinal } = index.read(topic.topicId, queue, offset as QueueOffset)
       news.push({ logIndex, ordinal })
     }

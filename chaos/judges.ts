@@ -66,10 +66,8 @@ export class Judges {
   ) {
     this.spoken = spoken(isLite)
     this.elections = needlessElections(configuration.raft.electionTimeoutMs, nowMs, hasFeature(configuration, 'diskSpikes'))
-    const rulesOf = (name: string): GroupRules => {
-      const group = configuration.consumerGroups.find(other => other.name === name)
-      return group === undefined ? noRules : { ...group, retry: retryPauses }
-    }
+    const rules = new Map<string, GroupRules>(configuration.consumerGroups.map(group => [group.name, { ...group, retry: retryPauses }]))
+    const rulesOf = (name: string): GroupRules => rules.get(name) ?? noRules
     this.reference = new ReferenceReplica(defaultLimits)
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.fates = fates()

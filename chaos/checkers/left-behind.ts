@@ -14,10 +14,25 @@ import type { Checker, CommittedRecord } from './checker.ts'
 import type { Deliveries, DeliveryRow, GroupRules } from './deliveries.ts'
 
 interface Message {
+  /** `topicId/queueId/offset`. */
   readonly place: string
   /** Undefined where the group's rules do not ask for it. */
   readonly messageGroup: Hash64 | undefined
   readonly queueId: number
+}
+
+/** A message that a consumer group may still have to do with. */
+interface Pending {
+  /** As deliveries know it. Built once: a pop looks at all that is pending. */
+  readonly key: string
+  readonly message: Message
+}
+
+/** What a consumer group has not settled of a topic, in the order of the log. */
+interface Backlog {
+  /** So many of the topic's messages have come in. */
+  taken: number
+  pending: Pending[]
 }
 
 /** Each entry fires 256 of what is due. */
@@ -26,8 +41,8 @@ const entriesToFire = 3
 export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliveries: Deliveries, reference: ReferenceReplica): Checker {
   /** By topic, in the order of the log. */
   const messages = new Map<number, Message[]>()
-  /** By consumer group and topic: all before this one is done. */
-  const frontiers = new Map<string, number>()
+  /** By consumer group and topic. */
+  const backlogs = new Map<string, Backlog>()
   const highestSequence = new Map<number, number>()
   /** Of the last entries: what was due by the oldest of them has had its time to fire. */
   const recentMs: number[] = []
@@ -46,22 +61,30 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
     const given = new Set(result.deliveries.flat().map(({ ref }) => `${ref.topicId}/${ref.queueId}/${ref.offset}`))
     const { isFifo } = rulesOf(pop.consumerGroup)
     const name = `${consumerGroupId}/${topicId}`
-    let frontier = frontiers.get(name) ?? 0
-    const keyAt = (at: number): string => `${consumerGroupId}/${all[at]?.place ?? ''}`
-    while (frontier < all.length && deliveries.isDoneKey(keyAt(frontier))) frontier += 1
-    frontiers.set(name, frontier)
+    let backlog = backlogs.get(name)
+    if (backlog === undefined) backlogs.set(name, (backlog = { taken: 0, pending: [] }))
+    for (; backlog.taken < all.length; backlog.taken += 1) {
+      const message = all[backlog.taken]
+      if (message !== undefined) backlog.pending.push({ key: `${consumerGroupId}/${message.place}`, message })
+    }
     /** What a line waits for: its first unfinished message, unless another one of it is out. */
     const waiting = new Map<string, { readonly key: string; readonly place: string } | undefined>()
-    for (let at = frontier; at < all.length; at += 1) {
-      const message = all[at]
-      const key = keyAt(at)
-      if (message === undefined || deliveries.isDoneKey(key)) continue
+    let kept = 0
+    for (const pending of backlog.pending) {
+      const { key, message } = pending
+      const row = deliveries.rowOf(key)
+      // Settled once is settled for good: never looked at again.
+      if (row?.isSettled === true) continue
+      backlog.pending[kept] = pending
+      kept += 1
+      if (deliveries.isDoneKey(key)) continue
       const { place, messageGroup, queueId } = message
       const line = isFifo ? `${queueId}/${messageGroup?.high ?? 0}/${messageGroup?.low ?? 0}` : place
-      const isOut = given.has(place) || !isLeft(deliveries.rowOf(key), record.index)
+      const isOut = given.has(place) || !isLeft(row, record.index)
       if (isOut) waiting.set(line, undefined)
       else if (!waiting.has(line)) waiting.set(line, { key, place })
     }
+    backlog.pending.length = kept
     for (const left of waiting.values()) {
       if (left === undefined) continue
       const row = deliveries.rowOf(left.key)

@@ -59,6 +59,8 @@ export class WireEnd implements Connection {
   handlers: ConnectionHandlers | undefined
   readonly #world: WireWorld
   #other: WireEnd | undefined
+  /** From here to there, once it was asked for: a network keeps its links. */
+  #outLink: Link | undefined
   #isOpen = false
   /** Decided; the handlers may not have heard yet. */
   #closing: CloseReason | undefined
@@ -114,7 +116,7 @@ export class WireEnd implements Connection {
     if (chunk.length === 0) return
     this.#world.scheduler.note(crc32c(chunk))
     this.#bytesUnderway += chunk.length
-    const link = this.#world.link(this.host, other.host)
+    const link = (this.#outLink ??= this.#world.link(this.host, other.host))
     const { flipPpm = 0 } = link.profile
     if (flipPpm > 0 && link.random.chance(flipPpm)) flipOneBit(chunk, link.random)
     if (this.#world.isStream) this.#writeStream(link, chunk, other)

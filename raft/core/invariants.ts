@@ -74,8 +74,9 @@ function checkMembers({ members, log, clusterTime }: NodeState): void {
   for (let i = 1; i < history.length; i++) assert((history[i - 1]?.index ?? 0) < (history[i]?.index ?? 0), 'I14-history-order', i)
   assert(current.index <= log.lastIndex, 'I14-beyond-log', current.index, log.lastIndex)
   assert(clusterTime.electorate === electorate, 'I14-clocks-of-others', current.index)
-  const others = current.membership.members.filter(member => member.id !== ownId)
-  assert(others.length === peers.length && others.every((member, i) => member.id === peers[i]?.id), 'I14-peers', current.index)
+  let others = 0
+  for (const { id } of current.membership.members) if (id !== ownId) assert(id === peers[others++]?.id, 'I14-peers', current.index)
+  assert(others === peers.length, 'I14-peers', current.index)
 }
 
 function checkProposals(node: NodeState): void {
