@@ -144,6 +144,27 @@ test('a leader that falls within a turn takes its unsent appends back', () => {
   expect(core.output.outcomes.map(outcome => outcome.kind)).toEqual(['appended', 'unknown'])
 })
 
+test('a node that was mended keeps its reserve: a torn tail, a term that its hard state had lost; and goes by the members of what came back', () => {
+  const first = { index: 1 as LogIndex, membership: groupOf(1, 2, 3) }
+  const second = { index: 7 as LogIndex, membership: groupOf(1, 2) }
+  const core = aCore(
+    {},
+    {
+      hardState: { term: 1 as Term, votedFor: 2 as NodeId },
+      last: { term: 1 as Term, index: 2 as LogIndex },
+      runs: [{ firstIndex: 1 as LogIndex, term: 1 as Term }],
+      memberships: [first],
+      isRecovering: true,
+    },
+  )
+  const runs = [1, 5].map(term => ({ firstIndex: (term === 1 ? 1 : 3) as LogIndex, term: term as Term }))
+  const last = { term: 5 as Term, index: 9 as LogIndex }
+  core.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, last, runs, lastWallMs: 0, hasTornTail: true, memberships: [first, second] })
+  expect(core.inspect()).toMatchObject({ term: 5, votedFor: undefined, voteWithheldAt: 5, logTrust: 'torn' })
+  expect(core.inspect().members.current).toEqual(second)
+  checkCore(core)
+})
+
 test('what is about to leave for a member is taken back when the member is dropped in the same turn', () => {
   const membership = { ...groupOf(1, 2, 3, 4), voters: [1, 2, 3] as NodeId[], leaving: [4] as NodeId[] }
   const recovered = {

@@ -48,6 +48,28 @@ test('a node that leads already, does not exist, or has nobody to hand over to s
   expect(headless.answer).toMatchObject({ code: 'haNotAvailable' })
 })
 
+test('a hand-over that another node won is not told to have come true', () => {
+  const world = new FakeWorld()
+  const heard = transfer(world, 1, 2)
+  world.group.elect(3)
+  world.clock.advance(10)
+  expect(heard.answer).toMatchObject({ code: 'preconditionFailed', hint: 'node 3 leads now, not node 2' })
+})
+
+test('nobody that lags far behind is handed the leadership', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.setSilent(3, true)
+  world.group.node(2).isHeld = true
+  for (let i = 0; i < 1_010; i++) {
+    world.send(1, 't', `m${i}`)
+    world.clock.advance(2)
+  }
+  const heard = transfer(world, 1, undefined)
+  world.clock.advance(10)
+  expect(heard.answer).toMatchObject({ code: 'preconditionFailed', hint: 'no other node is reachable and caught up' })
+})
+
 test('a hand-over that fails is told with its reason, at the node that was asked, and the leader stays', () => {
   const world = new FakeWorld()
   world.group.node(1).transferFailure = 'deadline'

@@ -450,6 +450,44 @@ test('over its bounds the proposer takes nothing', () => {
   expect(b.outcomes.get('z')).toEqual([])
 })
 
+test('what another node or an earlier process of ours has proposed ends none of ours, nor does the word of who does not lead', () => {
+  const { group, clock, b } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x')
+  clock.advance(10)
+  const applied = { sequence: 1, result: { kind: 'done' } } as const
+  b.proposer.onApplied({ ...applied, node: 1, incarnation: 1 }, 1, 0)
+  b.proposer.onApplied({ ...applied, node: 2, incarnation: 0 }, 1, 0)
+  const refused = { kind: 'refused', term: b.node.term, incarnation: 1, run: 1, sequence: 1 } as const
+  b.proposer.onFrameRefused(3, { ...refused, reason: 'broken' })
+  expect(kinds(b, 'x')).toEqual([])
+  const { restarts } = b.proposer.status()
+  b.proposer.onFrameRefused(1, { ...refused, reason: 'gap', run: 0 })
+  expect(b.proposer.status().restarts).toBe(restarts)
+  group.releaseCommit()
+  clock.advance(20)
+  expect(kinds(b, 'x')).toEqual(['applied'])
+})
+
+test('bytes that wait are bounded too', () => {
+  const { group, b } = threeGateways({ pendingBytesMax: 1 })
+  group.elect(undefined)
+  expect(b.propose('x')).toBe(true)
+  expect(b.propose('y')).toBe(false)
+})
+
+test('what an earlier leader has in its log stays unknown, though the next one has no room for it', () => {
+  const { group, clock, b, c } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x', 1_000)
+  clock.advance(10)
+  expect(group.log).toHaveLength(1)
+  c.node.isFull = true
+  group.elect(3, 0)
+  clock.advance(2_000)
+  expect(kinds(b, 'x')).toEqual(['unknown'])
+})
+
 test('a large backlog goes in several frames', () => {
   const { group, clock, b } = threeGateways({ frameBytesMax: 1_000 })
   for (let i = 0; i < 50; i++) b.propose(`m${i}`)

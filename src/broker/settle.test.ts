@@ -75,6 +75,15 @@ test('the handle of a delivery that expired is stale', () => {
   expect(refusalsOf(heard)).toEqual(['invalidReceiptHandle'])
 })
 
+test('a stale handle refuses itself alone, whatever stands beside it', () => {
+  const { world, handles } = received(3)
+  change(world, handles[1] ?? '', 0)
+  world.clock.advance(20)
+  const heard = ackAt(world, 1, handles)
+  world.clock.advance(20)
+  expect(refusalsOf(heard)).toEqual([undefined, 'invalidReceiptHandle', undefined])
+})
+
 test('a node that lags does not call a good handle stale', () => {
   const { world, handles } = received(1)
   world.at(3).node.isHeld = true

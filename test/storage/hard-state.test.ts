@@ -224,7 +224,10 @@ describe('the second of its two writes', () => {
     const opened = rig.open()
     rig.settle()
     const errors: (string | undefined)[] = []
+    const before = rig.disk.operations
     opened.hardState.save({ term: 1 as Term, votedFor: 2 }, error => errors.push(error?.message))
+    // The first slot is written, and synced where the second is to fail at its sync.
+    rig.scheduler.runUntilTrue(() => rig.disk.operations >= before + (operation === 'write' ? 1 : 2), 1_000)
     rig.disk.failNext({ operation, pathPart: 'hard-state', code: 'EIO' })
     rig.settle()
     expect(errors).toEqual([expect.stringMatching(/hard-state: writing term and vote failed \(EIO: /)])

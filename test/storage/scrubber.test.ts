@@ -71,6 +71,17 @@ describe('the scrubber', () => {
     expect(opened.repair.wanted?.fromIndex).toBe(opened.log.segmentSpans().at(-1)?.firstIndex)
   })
 
+  it('forgets what it found where the log is cut off', () => {
+    const { rig, opened } = scrubbed('cut')
+    const path = rig.disk.files().findLast(name => /\/\d+\.log$/.test(name)) ?? ''
+    rig.disk.flipBit(path, 700, 2)
+    rig.settle(90_000)
+    const { wanted } = opened.repair
+    expect(wanted).toBeDefined()
+    opened.log.truncateFrom(((wanted?.fromIndex ?? 0) - 1) as LogIndex)
+    expect(opened.repair.wanted).toBeUndefined()
+  })
+
   it('finds a flipped bit anywhere in the records, and asks for those entries', () => {
     const { opened: sample } = scrubbed('sample')
     const last = sample.log.lastId.index

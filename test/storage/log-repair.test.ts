@@ -1,0 +1,79 @@
+/** A log that is found rotten at a start is mended by proof alone: our own chain, our own mark, or what a peer knows to be committed. */
+import { expect, test } from 'vitest'
+import type { LogIndex } from '../../raft/index.ts'
+import { mustExist } from '../../src/platform/assert.ts'
+import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { recordHeaderBytes } from '../../src/storage/record.ts'
+import { segmentHeaderBytes } from '../../src/storage/segment.ts'
+import { append, StorageRig } from './rig.ts'
+
+const bodyBytes = 400
+const last = 60
+
+/** A log of `last` entries: of term 1, and from `otherFrom` on of term 2. Equal arguments give equal bytes. */
+function aLog(seed: string, otherFrom = Infinity): { rig: StorageRig; opened: OpenedLog; path: string } {
+  const rig = new StorageRig(`repair/${seed}`)
+  const opened = rig.open()
+  append(opened, 1, Math.min(last, otherFrom - 1), bodyBytes)
+  if (otherFrom <= last) append(opened, 2, last - otherFrom + 1, bodyBytes)
+  rig.flush(opened)
+  opened.log.noteDurable(last as LogIndex)
+  rig.settle()
+  return { rig, opened, path: mustExist(rig.disk.files().find(name => name.endsWith('.log')), 'segment') }
+}
+
+/** The record at `index` of the first segment has rotted, and the node starts on it. */
+function rotten(seed: string, index: number): { rig: StorageRig; opened: OpenedLog; path: string; content: () => Uint8Array } {
+  const { rig, path } = aLog(seed)
+  rig.kill()
+  rig.disk.flipBit(path, segmentHeaderBytes + (index - 1) * (recordHeaderBytes + bodyBytes) + 60, 3)
+  // Without its sidecars the whole log is read at a start.
+  const { disk } = rig.openOptions()
+  for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
+  const opened = rig.open({ hasPeers: true })
+  expect(opened.repair.isRecovering).toBe(true)
+  expect(opened.repair.wanted?.fromIndex).toBe(index)
+  return { rig, opened, path, content: () => mustExist(rig.disk.contentOf(path), 'segment').slice() }
+}
+
+function recordsOf(opened: OpenedLog, from: number, through: number): Uint8Array {
+  const block = mustExist(opened.log.readBlock(from as LogIndex, through as LogIndex, Infinity), 'block')
+  expect(block.lastIndex).toBe(through)
+  return Buffer.concat(block.buffers)
+}
+
+test('what our own next record follows is what stood there, and it is there for good', () => {
+  const { rig, opened } = rotten('own', 20)
+  expect(opened.repair.supply(20, recordsOf(aLog('peer').opened, 20, 20), 0)).toBe('mended')
+  rig.cutPower()
+  expect(rig.open().recovered.last).toEqual({ term: 1, index: last })
+})
+
+test('records of another history that nobody knows to be committed are not written, not even up to our mark', () => {
+  const { opened, content } = rotten('other', 20)
+  const other = aLog('peer', 20).opened
+  const before = content()
+  for (let index = 20; index <= last; index++) opened.repair.supply(index, recordsOf(other, index, index), 0)
+  expect(opened.repair.isRecovering).toBe(true)
+  expect(content()).toEqual(before)
+})
+
+test('what our next segment does not follow does not stand before it', () => {
+  const end = mustExist(aLog('spans').opened.log.segmentSpans()[0], 'segment').lastIndex
+  const { opened, content } = rotten('sealed', end)
+  const before = content()
+  expect(opened.repair.supply(end, recordsOf(aLog('peer', end).opened, end, end), 0)).toBe('progress')
+  expect(content()).toEqual(before)
+})
+
+test('a committed record that follows another one than ours ends our log there, and the mark says so', () => {
+  const { rig, opened } = rotten('superseded', 20)
+  const other = aLog('peer', 15).opened
+  expect(opened.repair.supply(20, recordsOf(other, 20, 20), 19)).toBe('refused')
+  expect(opened.repair.isRecovering).toBe(true)
+  expect(opened.repair.supply(20, recordsOf(other, 20, 20), 20)).toBe('mended')
+  rig.cutPower()
+  const again = rig.open()
+  expect(again.recovered.last).toEqual({ term: 1, index: 19 })
+  expect(again.recovered.hasTornTail).toBe(true)
+})
