@@ -48,6 +48,18 @@ export const gatewayMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N506',
+    what: 'what the leader had no room for is called refused though an earlier run sent it too',
+    file: 'src/broker/proposer.ts',
+    find: '      if (pending.sequence < fromSequence || pending.firstRun !== this.#run) continue\n',
+    replace: '      if (pending.sequence < fromSequence) continue\n',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'what an earlier leader has in its log stays unknown, though the next one has no room for it',
+    },
+  },
+  {
     id: 'N509',
     what: 'a proposal that stalls is never sent again',
     file: 'src/broker/proposer.ts',
@@ -55,6 +67,15 @@ export const gatewayMutants: readonly Mutant[] = [
     replace: '        this.#stallMs = Math.min(this.#stallMs * 2, this.#limits.stallMs * 8)\n',
     expected: [],
     test: { file: 'src/broker/proposer.test.ts', name: 'a lost frame that nothing follows is sent again after half a second' },
+  },
+  {
+    id: 'N510',
+    what: 'proposals go beyond their bound',
+    file: 'src/broker/proposer.ts',
+    find: '    if (this.#live >= pendingCountMax || this.#bytes >= pendingBytesMax) return false\n',
+    replace: '    if (this.#live >= pendingCountMax) return false\n',
+    expected: [],
+    test: { file: 'src/broker/proposer.test.ts', name: 'bytes that wait are bounded too' },
   },
   {
     id: 'N513',
@@ -123,6 +144,15 @@ export const gatewayMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N521',
+    what: 'one refused entry of an ack refuses all of them',
+    file: 'src/broker/ack.ts',
+    find: '      refusals[i] = refusal\n',
+    replace: '      if (refusal !== undefined) refusals.fill(refusal)\n',
+    expected: [],
+    test: { file: 'src/broker/settle.test.ts', name: 'a stale handle refuses itself alone, whatever stands beside it' },
+  },
+  {
     id: 'N522',
     what: 'an ack is answered when its first entry is done',
     file: 'src/broker/ack.ts',
@@ -148,6 +178,15 @@ export const gatewayMutants: readonly Mutant[] = [
     replace: 'const isWanted = tag !== undefined && filter.tags.length > 0\n',
     expected: [],
     test: { file: 'src/broker/receive.test.ts', name: 'a tag that only hashes alike is acked silently, and the receive waits on' },
+  },
+  {
+    id: 'N526',
+    what: 'leadership is handed to a member that lags far behind',
+    file: 'src/broker/leadership.ts',
+    find: ' && raft.isConnected(node) && raft.commitIndex - matchedIndex <= lagMax\n',
+    replace: ' && raft.isConnected(node) && matchedIndex >= 0 && lagMax > 0\n',
+    expected: [],
+    test: { file: 'src/broker/leadership.test.ts', name: 'nobody that lags far behind is handed the leadership' },
   },
   {
     id: 'N527',

@@ -3,6 +3,39 @@ import type { Mutant } from '../mutant.ts'
 
 export const repairMutants: readonly Mutant[] = [
   {
+    id: 'N307',
+    what: 'what a peer sends for a hole is written without proof that it stood here',
+    file: 'src/storage/log-repair.ts',
+    find: `    if (tip.index <= commitIndex) return 'right'\n`,
+    replace: `    if (tip.index <= Math.max(commitIndex, tip.index)) return 'right'\n`,
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'records of another history that nobody knows to be committed are not written, not even up to our mark',
+    },
+  },
+  {
+    id: 'N308',
+    what: 'a record that the own chain contradicts fills the hole all the same',
+    file: 'src/storage/log-repair.ts',
+    find: `      if (following.headerCrc === tip.headerCrc && following.term === tip.term) return 'fits'\n`,
+    replace: `      return 'fits'\n`,
+    expected: [],
+    test: { file: 'test/storage/log-repair.test.ts', name: 'what our next segment does not follow does not stand before it' },
+  },
+  {
+    id: 'N309',
+    what: 'a record of the right number at the durable mark proves itself, whatever it says',
+    file: 'src/storage/log-repair.ts',
+    find: 'tip.index === markIndex && markLink?.headerCrc === tip.headerCrc && markLink.term === tip.term',
+    replace: 'tip.index === markIndex && markLink !== undefined',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'records of another history that nobody knows to be committed are not written, not even up to our mark',
+    },
+  },
+  {
     id: 'N313',
     what: 'a hole found in use is filled with whatever has its size',
     file: 'src/storage/holes.ts',
@@ -39,6 +72,15 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N319',
+    what: 'the scrubber never looks at the segment that is being written',
+    file: 'src/storage/scrubber.ts',
+    find: '    const segment = log.segments.find(one => one.lastIndex >= this.#nextIndex && !one.isEmpty)\n',
+    replace: '    const segment = log.segments.slice(0, -1).find(one => one.lastIndex >= this.#nextIndex && !one.isEmpty)\n',
+    expected: [],
+    test: { file: 'test/storage/scrubber.test.ts', name: 'the scrubber looks at the segment that is being written too' },
+  },
+  {
     id: 'N320',
     what: 'the scrubber does not look at segment headers',
     file: 'src/storage/scrubber.ts',
@@ -46,6 +88,15 @@ export const repairMutants: readonly Mutant[] = [
     replace: '',
     expected: [],
     test: { file: 'test/storage/scrubber.test.ts', name: 'the scrubber writes a rotten segment header anew' },
+  },
+  {
+    id: 'N321',
+    what: 'the scrubber reads as fast as it can',
+    file: 'src/storage/scrubber.ts',
+    find: 'this.#later(Math.max(stepMsMin, (bytes * 1_000) / this.#options.bytesPerSecond))',
+    replace: 'this.#later(stepMsMin)',
+    expected: [],
+    test: { file: 'test/storage/scrubber.test.ts', name: 'the scrubber takes as long as its rate says, not as long as the disk' },
   },
   {
     id: 'N330',
@@ -67,5 +118,41 @@ export const repairMutants: readonly Mutant[] = [
     ],
     expected: [],
     test: { file: 'raft/test/scenario.test.ts', name: 'rot-gives-no-vote.txt' },
+  },
+  {
+    id: 'N331',
+    what: 'a mended log forgets that its tail was torn',
+    file: 'raft/core/recovering.ts',
+    find: `  node.logTrust = event.hasTornTail ? 'torn' : last.index === 0 ? 'empty' : 'whole'\n`,
+    replace: `  node.logTrust = last.index === 0 ? 'empty' : 'whole'\n`,
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'a node that was mended keeps its reserve: a torn tail, a term that its hard state had lost; and goes by the members of what came back',
+    },
+  },
+  {
+    id: 'N332',
+    what: 'a mended log of a later term than the hard state gives the vote free',
+    file: 'raft/core/recovering.ts',
+    find: '  node.voteWithheldAt = node.term\n}',
+    replace: '}',
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'a node that was mended keeps its reserve: a torn tail, a term that its hard state had lost; and goes by the members of what came back',
+    },
+  },
+  {
+    id: 'N333',
+    what: 'the memberships of mended entries are not taken over',
+    file: 'raft/core/recovering.ts',
+    find: '    if (at.index <= node.members.current.index) continue\n',
+    replace: '    if (at.index > 0) continue\n',
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'a node that was mended keeps its reserve: a torn tail, a term that its hard state had lost; and goes by the members of what came back',
+    },
   },
 ]

@@ -97,6 +97,15 @@ export const rotMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N328',
+    what: 'a saved term is called saved after its write has failed',
+    file: 'src/storage/hard-state.ts',
+    find: '      for (const done of released) done(this.#poison)\n',
+    replace: '      for (const done of released) done(undefined)\n',
+    expected: [],
+    test: { file: 'test/storage/hard-state.test.ts', name: 'the second of its two writes that fails at its write is told like the first' },
+  },
+  {
     id: 'N329',
     what: 'the durable mark passes what is on disk',
     file: 'src/storage/commit-log.ts',

@@ -45,6 +45,15 @@ export const sessionMutants: readonly Mutant[] = [
     test: { file: 'src/state/send.test.ts', name: 'an id that stands twice in one request is appended once' },
   },
   {
+    id: 'N435',
+    what: 'the ids of one client hide each other: the key’s second half is not compared',
+    file: 'src/state/dedupe.ts',
+    find: '    rows.getU32(row, DedupeField.keyBLow) === dedupeKey.b.low &&\n    rows.getU32(row, DedupeField.keyBHigh) === dedupeKey.b.high\n',
+    replace: '    rows.getU32(row, DedupeField.keyBLow) === dedupeKey.b.low\n',
+    expected: [],
+    test: { file: 'src/state/send.test.ts', name: 'ids that differ in their last bits alone are two messages' },
+  },
+  {
     id: 'N436',
     what: 'a client that reconnects in time is forgotten all the same',
     file: 'src/state/clients.ts',
@@ -52,6 +61,27 @@ export const sessionMutants: readonly Mutant[] = [
     replace: '  } else',
     expected: [],
     test: { file: 'src/state/clients.test.ts', name: 'a client of a node that went down has ten seconds to appear elsewhere' },
+  },
+  {
+    id: 'N437',
+    what: 'a client that said goodbye and came again is gone as soon as its connection breaks',
+    file: 'src/state/clients.ts',
+    find: '  client.saidGoodbye = false\n  clients.table.changed(client)\n',
+    replace: '  clients.table.changed(client)\n',
+    expected: [],
+    test: {
+      file: 'src/state/clients.test.ts',
+      name: 'a client that said goodbye and came again has its ten seconds when its connection breaks',
+    },
+  },
+  {
+    id: 'N438',
+    what: 'a node that is down keeps its clients alive',
+    file: 'src/state/nodes.ts',
+    find: '  disconnectNode(state, node.node)\n',
+    replace: '',
+    expected: [],
+    test: { file: 'src/state/clients.test.ts', name: 'a client of a node that went down and appears nowhere is gone after ten seconds' },
   },
   {
     id: 'N439',
@@ -87,6 +117,18 @@ export const sessionMutants: readonly Mutant[] = [
     test: {
       file: 'src/state/machine.test.ts',
       name: 'a proposal of an earlier incarnation is a copy, one of a later incarnation begins a new session',
+    },
+  },
+  {
+    id: 'N443',
+    what: 'acks for a deleted topic are counted for the one that has its name now',
+    file: 'src/state/settle.ts',
+    find: `if (group === undefined || topic === undefined || topic.isDeleted) return 'staleHandle'`,
+    replace: `if (group === undefined || topic === undefined) return 'staleHandle'`,
+    expected: [],
+    test: {
+      file: 'src/state/send.test.ts',
+      name: 'a handle of a deleted topic is stale at once, also while its rows are still being cleared away',
     },
   },
 ]
