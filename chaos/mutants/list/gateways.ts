@@ -60,6 +60,30 @@ export const gatewayMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N507',
+    what: 'a leader that was not connected any more is believed about what it refused',
+    file: 'src/broker/proposer.ts',
+    find: '    if (frame.incarnation !== incarnation || from !== raft.leaderId) return\n',
+    replace: '    if (frame.incarnation !== incarnation || raft.term < 0) return\n',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'what another node or an earlier process of ours has proposed ends none of ours, nor does the word of who does not lead',
+    },
+  },
+  {
+    id: 'N508',
+    what: 'a refusal that was meant for an earlier run ends the present one',
+    file: 'src/broker/proposer.ts',
+    find: '    if (frame.run !== this.#run) return\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'what another node or an earlier process of ours has proposed ends none of ours, nor does the word of who does not lead',
+    },
+  },
+  {
     id: 'N509',
     what: 'a proposal that stalls is never sent again',
     file: 'src/broker/proposer.ts',
@@ -76,6 +100,30 @@ export const gatewayMutants: readonly Mutant[] = [
     replace: '    if (this.#live >= pendingCountMax) return false\n',
     expected: [],
     test: { file: 'src/broker/proposer.test.ts', name: 'bytes that wait are bounded too' },
+  },
+  {
+    id: 'N511',
+    what: 'an applied command of another node ends one of ours with its number',
+    file: 'src/broker/proposer.ts',
+    find: '    if (applied.node !== node || applied.incarnation !== incarnation) return\n',
+    replace: '    if (applied.incarnation !== incarnation) return\n    void node\n',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'what another node or an earlier process of ours has proposed ends none of ours, nor does the word of who does not lead',
+    },
+  },
+  {
+    id: 'N512',
+    what: 'an applied command of an earlier process ends one of ours with its number',
+    file: 'src/broker/proposer.ts',
+    find: '    if (applied.node !== node || applied.incarnation !== incarnation) return\n',
+    replace: '    if (applied.node !== node) return\n    void incarnation\n',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'what another node or an earlier process of ours has proposed ends none of ours, nor does the word of who does not lead',
+    },
   },
   {
     id: 'N513',
@@ -112,6 +160,18 @@ export const gatewayMutants: readonly Mutant[] = [
     replace: '        envelope === undefined ||\n',
     expected: [],
     test: { file: 'src/broker/proposer.test.ts', name: 'a body whose checksum does not hold, or of another sender, is refused' },
+  },
+  {
+    id: 'N517',
+    what: 'the gate goes on behind a frame that it has refused',
+    file: 'src/broker/proposal-gate.ts',
+    find: '      if (frame.run >= session.lastRun) session.run = 0\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/broker/proposer.test.ts',
+      name: 'a frame that does not follow the last one taken is refused, and so is all that follows until a new run',
+    },
   },
   {
     id: 'N518',
@@ -211,5 +271,14 @@ export const gatewayMutants: readonly Mutant[] = [
       file: 'src/broker/leadership.test.ts',
       name: 'a member of higher priority leads after it was well for the whole stable while, and only then',
     },
+  },
+  {
+    id: 'N529',
+    what: 'a wish for a hand-over that somebody else won is told to have come true',
+    file: 'src/broker/leadership.ts',
+    find: '      if (to === undefined || to === leaderId)\n',
+    replace: '      if (to === undefined || leaderId > 0)\n',
+    expected: [],
+    test: { file: 'src/broker/leadership.test.ts', name: 'a hand-over that another node won is not told to have come true' },
   },
 ]

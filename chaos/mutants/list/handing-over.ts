@@ -127,6 +127,15 @@ export const transferMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N112',
+    what: 'a leader that hands over leaps in time: its target does not hold that entry',
+    file: 'raft/core/leading.ts',
+    find: '  if (isHandingOver(leader)) return\n  const wallMs',
+    replace: '  const wallMs',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'transfer-no-leap.txt' },
+  },
+  {
     id: 'N113',
     what: 'a lost word to take over is not said again',
     file: 'raft/core/transfer.ts',

@@ -36,6 +36,15 @@ export const memberMutants: readonly Mutant[] = [
     test: { file: 'raft/test/scenario.test.ts', name: 'member-removed-unaware.txt' },
   },
   {
+    id: 'N23',
+    what: 'a word of being removed is believed although the own log knows a newer membership',
+    file: 'raft/core/core.ts',
+    find: '      if (event.index > node.members.current.index) node.toldRemovedAt = event.index\n',
+    replace: '      node.toldRemovedAt = event.index\n',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'member-removed-old-word.txt' },
+  },
+  {
     id: 'N24',
     what: 'a learner that is asked gives no vote',
     file: 'raft/core/election.ts',

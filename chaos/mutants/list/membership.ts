@@ -251,6 +251,18 @@ export const membershipMutants: readonly Mutant[] = [
     test: { file: 'raft/test/scenario.test.ts', name: 'member-add.txt' },
   },
   {
+    id: 'N28',
+    what: 'what was about to be sent to a member leaves although it is removed',
+    file: 'raft/core/replication.ts',
+    find: '  for (const progress of before) if (!leader.peers.includes(progress)) withdraw(node, progress)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'what is about to leave for a member is taken back when the member is dropped in the same turn',
+    },
+  },
+  {
     id: 'N31',
     what: 'a change that is cancelled leaves its learners in the group',
     file: 'raft/core/changing.ts',

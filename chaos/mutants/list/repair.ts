@@ -36,6 +36,45 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N310',
+    what: 'mended records are not synced before the node takes part again',
+    file: 'src/storage/log-repair.ts',
+    find: '    this.#withFile(this.#cursor.segment, file => file.syncSync())\n    return this.#findAgain()\n  }\n\n  #findAgain',
+    replace: '    return this.#findAgain()\n  }\n\n  #findAgain',
+    also: [
+      { file: 'src/storage/recovery.ts', find: 'found.tornAt.position)\n      file.syncSync()\n', replace: 'found.tornAt.position)\n' },
+    ],
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'what our own next record follows is what stood there, and it is there for good',
+    },
+  },
+  {
+    id: 'N311',
+    what: 'a superseded end is cut off while the mark still vouches for it',
+    file: 'src/storage/log-repair.ts',
+    find: '    this.#options.superseded(link)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'a committed record that follows another one than ours ends our log there, and the mark says so',
+    },
+  },
+  {
+    id: 'N312',
+    what: 'an uncommitted record of a peer that does not fit supersedes our own',
+    file: 'src/storage/log-repair.ts',
+    find: '    return index === this.#cursor.link.index + 1 && index <= commitIndex\n',
+    replace: '    return index === this.#cursor.link.index + 1\n',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'a committed record that follows another one than ours ends our log there, and the mark says so',
+    },
+  },
+  {
     id: 'N313',
     what: 'a hole found in use is filled with whatever has its size',
     file: 'src/storage/holes.ts',
@@ -46,6 +85,15 @@ export const repairMutants: readonly Mutant[] = [
       file: 'test/storage/scrubber.test.ts',
       name: 'the scrubber takes no records of another history, though they are whole, and as many bytes',
     },
+  },
+  {
+    id: 'N315',
+    what: 'a hole whose entries were cut off is still filled',
+    file: 'src/storage/holes.ts',
+    find: '    this.#forget(hole => hole.lastIndex >= index)\n',
+    replace: '    this.#forget(hole => hole.lastIndex >= index && hole.lastIndex < 0)\n',
+    expected: [],
+    test: { file: 'test/storage/scrubber.test.ts', name: 'the scrubber forgets what it found where the log is cut off' },
   },
   {
     id: 'N317',
@@ -153,6 +201,18 @@ export const repairMutants: readonly Mutant[] = [
     test: {
       file: 'raft/core/core.test.ts',
       name: 'a node that was mended keeps its reserve: a torn tail, a term that its hard state had lost; and goes by the members of what came back',
+    },
+  },
+  {
+    id: 'N335',
+    what: 'a torn tail above the mark is rewritten by nobody: what a failed sync left in the cache is believed',
+    file: 'src/storage/recovery.ts',
+    find: '      rewrite(file, unmarkedFrom(last, options.mark), last.endPosition)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/background-errors.test.ts',
+      name: 'a sync that fails leaves records in the cache that no later sync carries to the disk: the next start writes them once more before it vouches for them',
     },
   },
 ]
