@@ -19,7 +19,14 @@ function aLog(seed: string, otherFrom = Infinity): { rig: StorageRig; opened: Op
   rig.flush(opened)
   opened.log.noteDurable(last as LogIndex)
   rig.settle()
-  return { rig, opened, path: mustExist(rig.disk.files().find(name => name.endsWith('.log')), 'segment') }
+  return {
+    rig,
+    opened,
+    path: mustExist(
+      rig.disk.files().find(name => name.endsWith('.log')),
+      'segment',
+    ),
+  }
 }
 
 /** The record at `index` of the first segment has rotted, and the node starts on it. */
