@@ -4,7 +4,10 @@
  * the reference has applied them before a node's digest is compared with it.
  */
 import type { Checker, Glance, LiveNode, NodeView } from './checkers/checker.ts'
+import { readEntry, termOf } from './checkers/readable.ts'
+import type { StoredEntry } from '../raft/index.ts'
 import type { ReferenceReplica } from './reference.ts'
+import { Violation } from './violation.ts'
 
 interface Watched {
   readonly view: NodeView
@@ -91,11 +94,25 @@ export class Auditor {
     watched.glance = now
     if (isLogNew) for (const checker of this.#checkers) checker.logChanged?.(watched.view, node, fromIndex)
     for (let index = this.#reference.commitIndex + 1; index <= now.commitIndex; index += 1) {
-      const record = this.#reference.take(log.entry(index as typeof last.index), watched.view.id, now.term)
+      const record = this.#reference.take(this.#read(node, index), watched.view.id, now.term)
       for (const checker of this.#checkers) checker.committed?.(record)
     }
     for (const checker of this.#checkers) checker.nodeChanged?.(watched.view, node, now, before)
     for (const watcher of this.#watchers) watcher(watched.view, now, before)
+  }
+
+  /** Where this node's disk has rotted, from another that holds the same entry. */
+  #read(node: LiveNode, index: number): StoredEntry {
+    const entry = readEntry(node.log, index)
+    if (entry !== undefined) return entry
+    for (const { view } of this.#watched) {
+      const other = view.node
+      if (other === undefined || other === node || index < other.log.firstIndex) continue
+      if (termOf(other.log, index) !== termOf(node.log, index)) continue
+      const theirs = readEntry(other.log, index)
+      if (theirs !== undefined) return theirs
+    }
+    throw new Violation('A47', `entry ${index} is called committed, and no running node can read it`)
   }
 
   /** The first entry that is not what was seen there before. */

@@ -32,6 +32,7 @@ export function majorityOf(nodes: number): number {
 
 export class FaultRunner {
   readonly #parts: FaultRunnerParts
+  readonly #frail: Target
   readonly #active = new Map<string, Undo>()
   readonly #counts = new Map<FaultKind, number>()
   /** By directed link: how many faults cut it. */
@@ -41,6 +42,7 @@ export class FaultRunner {
 
   constructor(parts: FaultRunnerParts) {
     this.#parts = parts
+    this.#frail = parts.random.stream('frail disk').pick(parts.targets)
   }
 
   /** How often each kind of fault really struck. */
@@ -122,6 +124,7 @@ export class FaultRunner {
     const { scheduler, network, random, auditor, targets, profile, syncMs, weather } = this.#parts
     return {
       targets,
+      frail: this.#frail,
       leader: () => this.#parts.leader(),
       random: random.stream('fault', item.key),
       syncMs,

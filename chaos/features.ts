@@ -31,6 +31,7 @@ const plans = {
   oldBuilds: { about: 'all nodes begin as the build before: one feature level less', share: 0.3 },
   retention: { about: 'small segments, of which the oldest are deleted while it runs', share: 0.3 },
   diskSpikes: { about: 'disks that are sometimes slow', share: 0.5 },
+  frailDisk: { about: 'one machine whose disk may rot', share: 0.35 },
 } as const satisfies Readonly<Record<string, FeaturePlan>>
 
 export type Feature = keyof typeof plans

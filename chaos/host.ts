@@ -11,11 +11,13 @@ import { StateHalt } from '../src/state/machine.ts'
 import type { FoundAtStart, NodeView } from './checkers/checker.ts'
 import { hasFeature } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
+import { rotSomewhere } from './frail-disk.ts'
 import type { HostWorld } from './host-world.ts'
 import type { CheckpointDisk } from './sim/checkpoint-store.ts'
 import type { MachineClock } from './sim/clock.ts'
 import type { DiskOperation } from './sim/disk-file.ts'
 import type { SimulatedDisk } from './sim/disk.ts'
+import type { SimRandom } from './sim/random.ts'
 import type { SimProcess } from './sim/scheduler.ts'
 import { dataDirectory, diskLatency, hostName, slower, startNode, type ProcessClock } from './start-node.ts'
 import { DiskLog } from './true-log.ts'
@@ -43,6 +45,7 @@ export class Host implements NodeView, Gateway, Target {
   isCutOff = false
   isOldBuild: boolean
   isSlow = false
+  diskSyncMs: number
   foundAtStart: FoundAtStart = { hasTornLog: false, hasInstalled: false }
   #hasLostPower = false
   readonly #world: HostWorld
@@ -55,6 +58,8 @@ export class Host implements NodeView, Gateway, Target {
   #stopping: Life | undefined
   #isStartDue = false
   #isDiskBad = false
+  /** Since the last start. */
+  #hasRotted = false
   /** It stopped itself, because of its disk. */
   #hasBrokenDown = false
 
@@ -64,6 +69,7 @@ export class Host implements NodeView, Gateway, Target {
     this.id = id
     this.name = hostName(id)
     this.isOldBuild = hasFeature(world.configuration, 'oldBuilds')
+    this.diskSyncMs = world.configuration.disk.syncMs
     this.trueLog = new DiskLog(parts.disk, `${dataDirectory}/log`)
     this.trueVote = new DiskVote(parts.disk, `${dataDirectory}/hard-state`)
   }
@@ -111,6 +117,9 @@ export class Host implements NodeView, Gateway, Target {
     const clock = this.#parts.clock.forProcess(process)
     this.#world.say(this.name, `starts (life ${this.#lives}${this.isOldBuild ? ', the build before' : ''})`)
     this.#starting = process
+    // What rotted near the end of the log is cut off, and fetched again.
+    if (this.#hasRotted) this.trueLog.forget()
+    this.#hasRotted = false
     this.foundAtStart = { hasTornLog: this.#hasLostPower && this.trueLog.endsTorn(), hasInstalled: false }
     this.#hasLostPower = false
     const disk = this.#parts.disk.openProcess(process)
@@ -204,6 +213,22 @@ export class Host implements NodeView, Gateway, Target {
     this.#parts.disk.flipBit(path, slotPositions[slot] + 20)
   }
 
+  /** Of its log's files: sectors that hold something else than what was written. */
+  get harmedLogSectors(): number {
+    const { disk } = this.#parts
+    return disk.files().reduce((sum, path) => (path.endsWith('.log') ? sum + disk.harmedSectors(path) : sum), 0)
+  }
+
+  rot(random: SimRandom): boolean {
+    if (this.#starting !== undefined) return false
+    const what = rotSomewhere(this.#parts.disk, random, this.isUp)
+    if (what === undefined) return false
+    this.#world.say(this.name, what)
+    this.#hasRotted = true
+    if (what.includes('hard-state')) this.trueVote.damages += 1
+    return true
+  }
+
   /** Segments that its log has begun. */
   get logFiles(): number {
     return this.#parts.disk.files().filter(path => path.endsWith('.log')).length
@@ -275,6 +300,7 @@ export class Host implements NodeView, Gateway, Target {
 
   slowDisk(factor: number): void {
     this.isSlow = factor !== 1
+    this.diskSyncMs = factor * this.#world.configuration.disk.syncMs
     this.#world.troubled()
     this.#world.say(this.name, `its disk takes ${factor} times as long`)
     this.#parts.disk.latency = slower(diskLatency(this.#world.configuration), factor)

@@ -25,6 +25,7 @@ import { received, type Received } from './checkers/received.ts'
 import { sameLogs } from './checkers/same-logs.ts'
 import { sessions } from './checkers/sessions.ts'
 import { spoken, type Spoken } from './checkers/spoken.ts'
+import { slowLeaders, type SlowLeaders } from './checkers/slow-leaders.ts'
 import { trust, type Trust } from './checkers/trust.ts'
 import { votes } from './checkers/votes.ts'
 import { hasFeature, type WorldConfiguration } from './configuration.ts'
@@ -47,6 +48,7 @@ export class Judges {
   readonly spoken: Spoken
   readonly fates: Fates
   readonly health: NodeHealth
+  readonly slowLeaders: SlowLeaders
   readonly #agreement: Agreement
   readonly #trust: Trust
   readonly elections: NeedlessElections
@@ -72,6 +74,7 @@ export class Judges {
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.fates = fates()
     this.health = nodeHealth(this.reference, views, weather, configuration.raft.electionTimeoutMs, nowMs)
+    this.slowLeaders = slowLeaders(views, weather, configuration.raft.electionTimeoutMs, nowMs, marks)
     this.clusterTime = clusterTime(views, nowMs)
     this.#agreement = agreement(views, isLite)
     this.#trust = trust(this.reference, views)

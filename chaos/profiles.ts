@@ -73,6 +73,18 @@ const plans = {
     drawn: [],
     features: {},
   },
+  rot: {
+    about: 'one disk rots, at work and at rest, while nodes crash and links are cut',
+    faults: { rotAtWork: 4_000, rotAtRest: 9_000, crashNode: 12_000, crashLeader: 15_000 },
+    drawn: ['crashAll', 'isolateLeader', 'stopNode', 'loseState', 'slowDisk', 'transferLeader'],
+    features: { frailDisk: true },
+  },
+  slowDisks: {
+    about: 'the disk of whoever leads becomes slow for long, with little else that is wrong',
+    faults: { leaderDiskSlow: 14_000, crashNode: 40_000 },
+    drawn: ['slowDisk', 'transferLeader', 'isolateLeader'],
+    features: noLinkFaults,
+  },
   load: {
     about: 'two hundred calls a second, through a few faults: for the speed of the simulator',
     faults: { crashLeader: 15_000, pauseNode: 25_000, lossyLink: 20_000 },

@@ -6,7 +6,7 @@ import type { Disk } from '../src/platform/disk.ts'
 import { BrokerNode } from '../src/node/broker-node.ts'
 import type { BrokerNodeOptions, MemberSettings, NodeSettings } from '../src/node/node-settings.ts'
 import { newestLevel } from '../src/state/feature-level.ts'
-import type { WorldConfiguration } from './configuration.ts'
+import { hasFeature, type WorldConfiguration } from './configuration.ts'
 import type { HostWorld } from './host-world.ts'
 import type { Host } from './host.ts'
 import type { MachineClock } from './sim/clock.ts'
@@ -55,6 +55,7 @@ export function startNode(world: HostWorld, host: Host, seams: ProcessSeams, res
       // A snapshot is not to be needed here: what a member lacks is kept as long as a seed takes.
       ...(log.retention === undefined ? {} : { retention: { ...log.retention, followerGraceMs: 3_600_000, disk: diskNeverFull } }),
       chunkLogBytes: log.chunkBytes,
+      ...(hasFeature(configuration, 'frailDisk') ? scrubbing : {}),
       heartbeatMs: raft.heartbeatIntervalMs,
       electionTimeoutMs: raft.electionTimeoutMs,
       inflightBytesMax: 16 * 1024 * 1024,
@@ -88,6 +89,9 @@ export function startNode(world: HostWorld, host: Host, seams: ProcessSeams, res
 function poolsOf(bytesMax = 0): NodeSettings['replication'] {
   return bytesMax === 0 ? {} : { unwrittenBytesMax: bytesMax, uncommittedBytesMax: bytesMax, unappliedBytesMax: bytesMax }
 }
+
+/** A round takes a few seconds. */
+const scrubbing = { scrubBytesPerSecond: 100_000, scrubRoundMsMin: 4_000 }
 
 const diskNeverFull = { cleanAt: 1, forceCleanAt: 1, refuseAt: 1, freeBytesMin: 0 }
 

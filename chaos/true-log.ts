@@ -11,6 +11,8 @@ import type { TrueLog } from './checkers/checker.ts'
 export interface DurableFiles {
   /** The bytes that a power cut would leave for certain; undefined when the file's name is not durable. A view. */
   durableBytes(path: string): Uint8Array | undefined
+  /** The same as it was written, where the disk has been harmed since; undefined where it has not. */
+  honestBytes?(path: string): Uint8Array | undefined
 }
 
 interface Place {
@@ -117,16 +119,24 @@ export class DiskLog implements TrueLog {
     return this.#readAt(`${this.#directory}/${String(index).padStart(20, '0')}.log`, segmentHeaderBytes, previous, index)
   }
 
+  /** What has rotted since it was written counts as held: the node must not count it as "never had" either, and gets it from a peer. */
   #readAt(file: string, position: number, previous: Place | undefined, index: number): Place | undefined {
     const bytes = this.#files.durableBytes(file)
     if (bytes === undefined || position + headerBytes > bytes.length) return undefined
-    const headerCrc = u32(bytes, position + 40)
-    if (crc32cRange(bytes, position, position + 40) !== headerCrc) return undefined
-    if (u64(bytes, position + 16) !== index || u32(bytes, position + 32) !== (previous?.headerCrc ?? 0)) return undefined
-    const end = position + headerBytes + u32(bytes, position)
-    if (end > bytes.length || crc32cRange(bytes, position + headerBytes, end) !== u32(bytes, position + 36)) return undefined
-    return { file, end, headerCrc, term: u64(bytes, position + 8) }
+    const place = readPlace(bytes, file, position, previous, index)
+    if (place !== undefined) return place
+    const honest = this.#files.honestBytes?.(file)
+    return honest && readPlace(honest, file, position, previous, index)
   }
+}
+
+function readPlace(bytes: Uint8Array, file: string, position: number, previous: Place | undefined, index: number): Place | undefined {
+  const headerCrc = u32(bytes, position + 40)
+  if (crc32cRange(bytes, position, position + 40) !== headerCrc) return undefined
+  if (u64(bytes, position + 16) !== index || u32(bytes, position + 32) !== (previous?.headerCrc ?? 0)) return undefined
+  const end = position + headerBytes + u32(bytes, position)
+  if (end > bytes.length || crc32cRange(bytes, position + headerBytes, end) !== u32(bytes, position + 36)) return undefined
+  return { file, end, headerCrc, term: u64(bytes, position + 8) }
 }
 
 function u32(bytes: Uint8Array, at: number): number {

@@ -41,8 +41,9 @@ export class DiskVote implements TrueVote {
 
   /** The newest last. */
   #slots(): readonly TermAndVote[] {
-    if (this.#isUnchanged()) return this.#knownSlots
-    this.#knownSlots = this.#goodSlots()
+    const bytes = this.#files.honestBytes?.(this.#path) ?? this.#files.durableBytes(this.#path)
+    if (this.#isUnchanged(bytes)) return this.#knownSlots
+    this.#knownSlots = this.#goodSlots(bytes)
       .map(slot => {
         const long = (at: number): number => slot.getUint32(at, true) + slot.getUint32(at + 4, true) * 4_294_967_296
         const votedFor = slot.getUint32(56, true)
@@ -53,8 +54,7 @@ export class DiskVote implements TrueVote {
   }
 
   /** Compares every byte of both slots with those that were read last, and keeps them. */
-  #isUnchanged(): boolean {
-    const bytes = this.#files.durableBytes(this.#path)
+  #isUnchanged(bytes: Uint8Array | undefined): boolean {
     const length = bytes?.length ?? 0
     let isSame = length === this.#knownBytes
     this.#knownBytes = length
@@ -71,8 +71,7 @@ export class DiskVote implements TrueVote {
     return isSame
   }
 
-  #goodSlots(): readonly DataView[] {
-    const bytes = this.#files.durableBytes(this.#path)
+  #goodSlots(bytes = this.#files.durableBytes(this.#path)): readonly DataView[] {
     if (bytes === undefined) return []
     return slotPositions
       .filter(position => position + slotBytes <= bytes.length)

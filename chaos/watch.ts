@@ -1,6 +1,7 @@
 /** Watches the run for what a report wants to know: changes of leader, marks, and whether the replicas have become equal. Judges nothing. */
 import type { RaftTraceEvent, Refusal } from '../raft/index.ts'
 import type { Glance, NodeView } from './checkers/checker.ts'
+import { readEntry } from './checkers/readable.ts'
 import type { FaultKind } from './faults/catalog.ts'
 import type { Host } from './host.ts'
 import type { Judges } from './judges.ts'
@@ -71,6 +72,11 @@ export class Watch {
     if (sentence.includes('a snapshot at entry') && sentence.includes('installed')) this.#marks.hit('a snapshot was installed')
     if (sentence.includes('fetching a snapshot') && !sentence.includes(' 0 of them here'))
       this.#marks.hit('a fetch of a snapshot went on where it had ended')
+    if (sentence.includes('are whole again, from a peer')) this.#marks.hit('rot was found at work, and mended from a peer')
+    if (sentence.includes('whole again; ')) this.#marks.hit('rot was found at a start, and mended from peers')
+    if (sentence.includes('makes index and state anew')) this.#marks.hit('a rotten piece of the queue index was met')
+    if (/written anew|made anew/.test(sentence)) this.#marks.hit('a second copy stood in for one that had rotted')
+    if (sentence.includes('the state of another node')) this.#marks.hit('a lost state came from another node')
     if (sentence.includes('rebuilt from the log')) this.#marks.hit('the state was rebuilt from the log')
   }
 
@@ -134,7 +140,7 @@ export class Watch {
   maySilentlyWait(hosts: readonly Host[]): boolean {
     const isBound = hosts.some(({ node }) => {
       const status = node?.raft.status()
-      return status !== undefined && (status.isVoteConditional || status.isVoteWithheld)
+      return status !== undefined && (status.isVoteConditional || status.isVoteWithheld || status.role === 'recovering')
     })
     if (isBound) this.#marks.hit('a bare quorum had to wait: a vote was conditional')
     return isBound
@@ -156,6 +162,16 @@ export class Watch {
         return `node ${host.id}: log ends at ${host.node.log.lastId.index}, commit is ${commitIndex}`
       if (host.node.machine.appliedIndex !== commitIndex)
         return `node ${host.id}: applied ${host.node.machine.appliedIndex} of ${commitIndex}`
+    }
+    return this.#unreadable(hosts)
+  }
+
+  /** What a disk has harmed is found and mended by now, or on its way: everything is read once more. */
+  #unreadable(hosts: readonly Host[]): string | undefined {
+    for (const { node, id, harmedLogSectors } of hosts) {
+      if (node === undefined || harmedLogSectors === 0) continue
+      for (let index: number = node.log.firstIndex; index <= node.log.lastId.index; index += 1)
+        if (readEntry(node.log, index) === undefined) return `node ${id}: entry ${index} has rotted and is not mended`
     }
     return undefined
   }

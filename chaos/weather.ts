@@ -4,15 +4,26 @@
  */
 import type { Target } from './faults/fault.ts'
 
+/** A machine and its disk. */
+export interface Machine extends Target {
+  /** A fault has made its disk slow. */
+  readonly isSlow: boolean
+  /** What a sync usually takes on it. */
+  readonly diskSyncMs: number
+}
+
+/** A slower one holds up whoever waits for it. */
+const slowSyncMs = 500
+
 /** Where the machines and the faults tell what they do. */
 export class Weather {
-  readonly #targets: () => readonly (Target & { readonly isSlow: boolean })[]
+  readonly #targets: () => readonly Machine[]
   /** Of links: how many faults are at work on them. */
   #links = 0
   /** When something was last done to a machine or a link. */
   lastTroubleMs = 0
 
-  constructor(targets: () => readonly (Target & { readonly isSlow: boolean })[]) {
+  constructor(targets: () => readonly Machine[]) {
     this.#targets = targets
   }
 
@@ -36,6 +47,17 @@ export class Weather {
   /** Whether this node can't do its part. */
   isStanding(id: number): boolean {
     return this.#targets().some(target => target.id === id && (!target.isUp || target.isPaused))
+  }
+
+  /** Whose disk takes half a second and more for a sync, since when, if nothing else is wrong. */
+  onlySlowDisk(): { readonly id: number; readonly syncMs: number; readonly sinceMs: number } | undefined {
+    if (this.#links !== 0) return undefined
+    const machines = this.#targets()
+    const slow = machines.filter(({ isSlow }) => isSlow)
+    const [only] = slow
+    if (slow.length !== 1 || only === undefined || only.diskSyncMs < slowSyncMs) return undefined
+    if (!machines.every(({ isUp, isPaused, isCutOff }) => isUp && !isPaused && !isCutOff)) return undefined
+    return { id: only.id, syncMs: only.diskSyncMs, sinceMs: this.lastTroubleMs }
   }
 
   /** 0 while anything is wrong. */

@@ -183,6 +183,9 @@ class World implements ClientWorld {
 
   said(host: Host, message: Said): void {
     this.#judges.said(host, message)
+    if (message.kind !== 'vote' && message.kind !== 'preVote') return
+    if (this.gateways.some(other => other !== host && other.node?.raft.role === 'recovering'))
+      this.#marks.hit('a node was asked for its vote while its log was rotten')
   }
 
   clockMoves(): void {
@@ -242,6 +245,7 @@ class World implements ClientWorld {
     const { scheduler, gateways } = this
     const look = (): void => {
       this.#judges.health.look()
+      this.#judges.slowLeaders.look()
       scheduler.schedule(healthLookMs, look)
     }
     look()

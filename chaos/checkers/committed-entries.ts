@@ -6,6 +6,7 @@ import { crc32c } from '../../src/platform/bytes.ts'
 import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
 import type { Checker } from './checker.ts'
+import { readEntry } from './readable.ts'
 
 export function committedEntries(reference: ReferenceReplica): Checker {
   /** By node: how far this life's committed entries have been compared. */
@@ -24,7 +25,8 @@ export function committedEntries(reference: ReferenceReplica): Checker {
       if (now.commitIndex === before.commitIndex) return
       const from = Math.max(compared.get(view.id) ?? 0, node.log.firstIndex - 1) + 1
       for (let index = from; index <= now.commitIndex; index += 1) {
-        const entry = node.log.entry(index as typeof node.log.firstIndex)
+        const entry = readEntry(node.log, index)
+        if (entry === undefined) continue
         const known = reference.entry(index)
         if (known.term !== entry.term || known.wallMs !== entry.wallMs || known.crc !== crc32c(entry.body)) {
           throw new Violation(

@@ -5,6 +5,7 @@
 import { checkCore } from '../../raft/index.ts'
 import { expectThat } from '../violation.ts'
 import type { Checker } from './checker.ts'
+import { termOf } from './readable.ts'
 
 export function coreInvariants(): Checker {
   return {
@@ -12,7 +13,7 @@ export function coreInvariants(): Checker {
     nodeChanged(view, node, now, before) {
       checkCore(node.raft.core)
       if (now.role === 'leader' && before.role === 'leader' && now.term === before.term && now.commitIndex > before.commitIndex) {
-        const { term } = node.log.entry(now.commitIndex as typeof node.log.firstIndex)
+        const term = termOf(node.log, now.commitIndex)
         expectThat(
           term === now.term,
           'I8',
@@ -20,7 +21,7 @@ export function coreInvariants(): Checker {
         )
       }
       if (now.appliedIndex === before.appliedIndex || now.appliedIndex === 0) return
-      const { term } = node.log.entry(now.appliedIndex as typeof node.log.firstIndex)
+      const term = termOf(node.log, now.appliedIndex) ?? 0
       expectThat(
         view.trueLog.durableTo(now.appliedIndex, term),
         'I13',

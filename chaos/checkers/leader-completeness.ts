@@ -2,6 +2,7 @@
 import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
 import type { Checker } from './checker.ts'
+import { termOf } from './readable.ts'
 
 export function leaderCompleteness(reference: ReferenceReplica): Checker {
   return {
@@ -15,7 +16,7 @@ export function leaderCompleteness(reference: ReferenceReplica): Checker {
       const committed = reference.entry(index)
       // Retention may have deleted it: only what was applied.
       if (index < node.log.firstIndex) return
-      const held = now.lastIndex >= index ? node.log.entry(index as typeof node.log.firstIndex).term : undefined
+      const held = termOf(node.log, index)
       if (held !== committed.term) {
         throw new Violation(
           'I5',

@@ -5,6 +5,7 @@
 import { crc32c } from '../../src/platform/bytes.ts'
 import { Violation } from '../violation.ts'
 import type { Checker } from './checker.ts'
+import { readEntry, termOf } from './readable.ts'
 
 interface Seen {
   readonly term: number
@@ -26,7 +27,11 @@ export function logMatching(): Checker {
       // Also of the last entry that retention has deleted.
       let previousTerm: number = node.log.termRuns.findLast(run => run.firstIndex < fromIndex)?.term ?? 0
       for (let index = fromIndex; index <= last; index += 1) {
-        const entry = node.log.entry(index as typeof last)
+        const entry = readEntry(node.log, index)
+        if (entry === undefined) {
+          previousTerm = termOf(node.log, index) ?? 0
+          continue
+        }
         const crc = crc32c(entry.body)
         const here = (seen[index] ??= [])
         const known = here.find(other => other.term === entry.term)

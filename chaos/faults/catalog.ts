@@ -4,6 +4,7 @@ import type { Fault } from './fault.ts'
 import * as links from './links.ts'
 import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
+import { rotAtRest, rotAtWork } from './rot.ts'
 import { loseState, loseVoteSlot } from './state.ts'
 import { otherBuild } from './upgrades.ts'
 
@@ -35,9 +36,12 @@ const catalog = {
   lossyLink: links.lossyLink,
   slowLink: links.slowLink,
   slowDisk: processes.slowDisk,
+  leaderDiskSlow: processes.leaderDiskSlow,
   leaderDiskHangs: processes.leaderDiskHangs,
   diskFull,
   diskFails,
+  rotAtWork,
+  rotAtRest,
   clockHour: processes.clockHour,
   clockYearLeader: processes.clockYearLeader,
   clockMajority: processes.clockMajority,

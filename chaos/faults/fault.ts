@@ -21,6 +21,8 @@ export interface Target {
   loseCheckpoint(): void
   /** While it is down: one of the two slots of its hard state can't be read any more. */
   rotHardState(slot: 0 | 1): void
+  /** A bit or a sector of some file is not what was written to it. False when nothing was there to rot. */
+  rot(random: SimRandom): boolean
   /** What its next process life supports: the newest feature level, or one less, like the build before. Has no effect on a life that runs. */
   isOldBuild: boolean
   /** Orderly stop. */
@@ -55,6 +57,8 @@ export interface LinkWeather {
 
 export interface FaultPowers {
   readonly targets: readonly Target[]
+  /** The one machine of this seed whose disk may harm what it holds: no more than one copy of any byte is lost. */
+  readonly frail: Target
   /** Who leads in the highest term; undefined when nobody does. */
   leader(): Target | undefined
   /** From here on nothing gets from one node to the other. Undone by `connect`. */

@@ -202,6 +202,17 @@ export const slowDisk: Fault = {
   },
 }
 
+export const leaderDiskSlow: Fault = {
+  about: "the leader's disk takes a good part of a second for every sync, for long",
+  lastsMs: () => [10_000, 30_000],
+  everyMs: [12_000, 40_000],
+  strike: powers => {
+    const target = powers.leader()
+    target?.slowDisk(powers.random.pick([500, 900]) / powers.syncMs)
+    return target && (() => target.slowDisk(1))
+  },
+}
+
 export const leaderDiskHangs: Fault = {
   about: "the leader's disk takes many seconds for the next sync, and says nothing",
   lastsMs: () => [20, 2_000],

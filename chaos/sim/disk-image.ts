@@ -3,6 +3,7 @@
  *
  * A sector that was written since the last sync is dirty: a power cut keeps its synced content, its newest, or any version in between, each
  * sector for itself. The same goes for the file's length. A failed sync forgets what was dirty without making it durable (fsyncgate).
+ * A sector may be harmed at rest: then what an honest disk would hold in its place is remembered until it is written again.
  */
 import { assert } from '../../src/platform/assert.ts'
 import type { SimRandom } from './random.ts'
@@ -37,6 +38,8 @@ export class DiskImage {
   #sequence = 0
   /** Lengths since the last sync, oldest first, with the numbers of the writes that made them. */
   #lengths: { readonly sequence: number; readonly bytes: number }[] = []
+  /** By harmed sector: its synced content as it was written. */
+  readonly #honest = new Map<number, Uint8Array>()
 
   constructor(path: string) {
     this.path = path
@@ -68,6 +71,7 @@ export class DiskImage {
     this.#sequence++
     for (let sector = Math.floor(position / sectorBytes); sector * sectorBytes < end; sector++) this.#touch(sector)
     this.#seen.set(source, position)
+    if (this.#honest.size > 0) this.#writeHonest(source, position)
     if (end > this.#seenBytes) this.#setLength(end)
     // After a sync that failed: what is written once more takes the file's length with it, up to there.
     else if (end > this.#syncedBytes && this.#lengths.length === 0) this.#lengths.push({ sequence: this.#sequence, bytes: end })
@@ -78,6 +82,10 @@ export class DiskImage {
     if (sizeBytes < this.#seenBytes) this.#seen.fill(0, sizeBytes, this.#seenBytes)
     this.#seen = reserve(this.#seen, sizeBytes)
     this.#setLength(sizeBytes)
+    for (const [sector, bytes] of this.#honest) {
+      if (sector * sectorBytes >= sizeBytes) this.#honest.delete(sector)
+      else bytes.fill(0, Math.min(sectorBytes, sizeBytes - sector * sectorBytes))
+    }
   }
 
   /** Makes durable what had been written when the sync began. */
@@ -98,6 +106,7 @@ export class DiskImage {
       this.#resizeSynced(covered.bytes)
       this.#lengths = this.#lengths.filter(length => length.sequence > startedAt)
     }
+    this.#forgetMended()
   }
 
   /** A sync failed: the system takes the pages for clean. The process still sees them; a power cut loses them. */
@@ -113,6 +122,41 @@ export class DiskImage {
     }
   }
 
+  /** Sectors that hold something else than what was written to them. */
+  get harmedSectors(): number {
+    return this.#honest.size
+  }
+
+  /**
+   * Puts other bytes in the place of what was synced. `isHidden`: the page cache still has what was there, and shows it until the power is cut. Nothing
+   * happens where a write has not been synced yet, or where nothing has been: false then.
+   */
+  harm(source: Uint8Array, position: number, isHidden: boolean): boolean {
+    const end = position + source.length
+    if (end > this.#syncedBytes || end > this.#seenBytes) return false
+    const sectors: number[] = []
+    for (let sector = Math.floor(position / sectorBytes); sector * sectorBytes < end; sector++) sectors.push(sector)
+    if (sectors.some(sector => this.#dirty.has(sector))) return false
+    for (const sector of sectors) {
+      if (!this.#honest.has(sector)) this.#honest.set(sector, this.#syncedSector(sector).slice())
+    }
+    this.#synced.set(source, position)
+    if (!isHidden) this.#seen.set(source, position)
+    this.#forgetMended()
+    return true
+  }
+
+  /** The synced bytes as an honest disk would hold them; undefined when this one does. */
+  honestBytes(): Uint8Array | undefined {
+    if (this.#honest.size === 0) return undefined
+    const bytes = this.syncedBytes()
+    for (const [sector, honest] of this.#honest) {
+      const start = sector * sectorBytes
+      bytes.set(honest.subarray(0, Math.max(0, bytes.length - start)), start)
+    }
+    return bytes
+  }
+
   /** What the disk holds after the power was cut: the file goes on with that, all of it synced. */
   cutPower(random: SimRandom, odds: PowerCutOdds): void {
     const keep = odds.keepLow + (odds.keepHigh - odds.keepLow) * random.next()
@@ -122,6 +166,8 @@ export class DiskImage {
     const lengthBefore = this.#syncedBytes
     if (this.#lengths.length > 0 && random.next() < keep) this.#resizeSynced(random.pick(this.#lengths).bytes)
     for (const sector of sectors) {
+      // What it would hold honestly can't be told any more.
+      this.#honest.delete(sector)
       if (random.next() >= keep && sector !== torn) continue
       const content = sector === torn ? this.#tornSector(sector, random) : this.#anyVersion(sector, random)
       const end = Math.min((sector + 1) * sectorBytes, Math.max(this.#seenBytes, lengthBefore))
@@ -144,6 +190,24 @@ export class DiskImage {
   /** The same, lent: valid until the next sync. */
   syncedView(): Uint8Array {
     return this.#synced.subarray(0, this.#syncedBytes)
+  }
+
+  #writeHonest(source: Uint8Array, position: number): void {
+    for (const [sector, honest] of this.#honest) {
+      const start = sector * sectorBytes
+      const from = Math.max(start, position)
+      const to = Math.min(start + sectorBytes, position + source.length)
+      if (from < to) honest.set(source.subarray(from - position, to - position), from - start)
+    }
+  }
+
+  #forgetMended(): void {
+    for (const [sector, honest] of this.#honest) if (Buffer.compare(honest, this.#syncedSector(sector)) === 0) this.#honest.delete(sector)
+  }
+
+  #syncedSector(sector: number): Uint8Array {
+    this.#synced = reserve(this.#synced, (sector + 1) * sectorBytes)
+    return this.#synced.subarray(sector * sectorBytes, (sector + 1) * sectorBytes)
   }
 
   #touch(sector: number): void {

@@ -123,6 +123,21 @@ export class SimulatedDisk {
     image.flipBit(position, bit)
   }
 
+  /** Other bytes stand in the place of what was synced; false where nothing was, or more is on its way. `isHidden`: until the power is cut. */
+  harm(filePath: string, position: number, bytes: Uint8Array, isHidden: boolean): boolean {
+    return this.#names.findSynced(filePath)?.harm(bytes, position, isHidden) ?? false
+  }
+
+  /** How many sectors of a file hold something else than what was written to them. */
+  harmedSectors(filePath: string): number {
+    return this.#names.findSynced(filePath)?.harmedSectors ?? 0
+  }
+
+  /** A file's durable bytes as an honest disk would hold them; undefined when this one does. A copy. */
+  honestBytes(filePath: string): Uint8Array | undefined {
+    return this.#names.findSynced(filePath)?.honestBytes()
+  }
+
   /** Whether a living process has the disk open. */
   get isInUse(): boolean {
     return this.#life?.isAlive === true

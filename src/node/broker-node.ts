@@ -314,7 +314,7 @@ export class BrokerNode {
 
   #startScrubber(): Scrubber | undefined {
     const { config, seams, note = ignore } = this.#options
-    const { scrubBytesPerSecond: bytesPerSecond, dataDirectory } = config
+    const { scrubBytesPerSecond: bytesPerSecond, scrubRoundMsMin: roundMsMin, dataDirectory } = config
     if (bytesPerSecond === undefined) return undefined
     const { log, directoryId, holes } = this.#opened
     const directory = `${dataDirectory}/${logDirectoryName}`
@@ -326,6 +326,7 @@ export class BrokerNode {
       index: this.#state.index,
       rotFound: holes.rotFound,
       bytesPerSecond,
+      ...(roundMsMin === undefined ? {} : { roundMsMin }),
       note,
       failed: error => this.#fatal(error),
     })

@@ -44,6 +44,8 @@ export interface NodeSettings {
   readonly catchUp?: Partial<CatchUpSettings>
   /** How fast the log is read again in search of rot; undefined = never. */
   readonly scrubBytesPerSecond?: number
+  /** A round of that begins at the earliest so long after the one before; undefined = the default. */
+  readonly scrubRoundMsMin?: number
   /** How Raft cuts and pipelines what it sends, and how much a leader takes on; undefined = the defaults. Simulated worlds take tiny slices and pools. */
   readonly replication?: Partial<
     Pick<

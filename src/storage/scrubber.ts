@@ -26,6 +26,8 @@ export interface ScrubberOptions {
   readonly index?: Pick<QueueIndexFiles, 'scrubBlock'>
   readonly rotFound: RotFound
   readonly bytesPerSecond: number
+  /** A round begins at the earliest so long after the one before; a minute unless told. */
+  readonly roundMsMin?: number
   readonly note: (sentence: string) => void
   /** The disk failed: nothing is scrubbed any more. */
   readonly failed: (error: Error) => void
@@ -36,8 +38,7 @@ export interface ScrubberStatus {
   readonly bytesRead: number
 }
 
-/** A round begins at the earliest so long after the one before. */
-const roundMsMin = 60_000
+const roundMsMinUsual = 60_000
 /** One block, at least: what is read between two looks at the clock. */
 const stepMsMin = 5
 
@@ -46,6 +47,7 @@ export class Scrubber {
   readonly #files: SegmentFiles
   readonly #blocks: BlockReader
   #timer: Timer | undefined
+  readonly #roundMsMin: number
   #isStopped = false
   /** The next entry to look at. */
   #nextIndex = 0
@@ -62,7 +64,8 @@ export class Scrubber {
     // Nothing is kept: what was read once is not read again soon.
     this.#blocks = new BlockReader(this.#files, 1, options.rotFound)
     this.#roundStartMs = options.clock.nowMs()
-    this.#later(roundMsMin)
+    this.#roundMsMin = options.roundMsMin ?? roundMsMinUsual
+    this.#later(this.#roundMsMin)
   }
 
   status(): ScrubberStatus {
@@ -93,7 +96,7 @@ export class Scrubber {
     this.#rounds++
     this.#nextIndex = 0
     this.#place = undefined
-    const waitMs = Math.max(0, this.#roundStartMs + roundMsMin - clock.nowMs())
+    const waitMs = Math.max(0, this.#roundStartMs + this.#roundMsMin - clock.nowMs())
     this.#roundStartMs = clock.nowMs() + waitMs
     this.#later(waitMs)
   }
