@@ -45,6 +45,8 @@ export class Host implements NodeView, Gateway, Target {
   isCutOff = false
   isOldBuild: boolean
   isSlow = false
+  /** It has met damage in the middle of an apply, and is about to start again. */
+  isStartingAgain = false
   diskSyncMs: number
   foundAtStart: FoundAtStart = { hasTornLog: false, hasInstalled: false }
   #hasLostPower = false
@@ -85,7 +87,7 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   get node(): BrokerNode | undefined {
-    return this.#life?.node
+    return this.isStartingAgain ? undefined : this.#life?.node
   }
 
   get wallMs(): number {
@@ -348,6 +350,7 @@ export class Host implements NodeView, Gateway, Target {
     this.#world.troubled()
     life.process.kill()
     this.#life = undefined
+    this.isStartingAgain = false
     for (const broke of [...life.openCalls]) broke()
     this.#world.left()
   }

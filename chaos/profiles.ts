@@ -81,9 +81,9 @@ const plans = {
   },
   slowDisks: {
     about: 'the disk of whoever leads becomes slow for long, with little else that is wrong',
-    faults: { leaderDiskSlow: 14_000, crashNode: 40_000 },
-    drawn: ['slowDisk', 'transferLeader', 'isolateLeader'],
-    features: noLinkFaults,
+    faults: { leaderDiskSlow: 14_000, transferLeader: 60_000, crashLeader: 60_000 },
+    drawn: [],
+    features: { ...noLinkFaults, core: false },
   },
   load: {
     about: 'two hundred calls a second, through a few faults: for the speed of the simulator',

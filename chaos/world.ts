@@ -167,6 +167,8 @@ class World implements ClientWorld {
 
   noted(host: Host, sentence: string): void {
     this.#watch.onNote(host, sentence)
+    // In the middle of an entry: what it shows of its state until then is nothing that it stands by.
+    if (sentence.includes('this node starts again')) host.isStartingAgain = true
   }
 
   traced(host: Host, event: RaftTraceEvent): void {
