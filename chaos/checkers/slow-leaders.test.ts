@@ -10,7 +10,15 @@ const slowSyncMs = 500
 /** Fifteen seconds, and ten flushes. */
 const boundMs = 15_000 + 10 * slowSyncMs
 
-function world(): { lead(id: number): void; wait(ms: number): void; trouble(): void; look(): void; marks: Marks } {
+interface SlowWorld {
+  readonly lead: (id: number) => void
+  readonly wait: (ms: number) => void
+  readonly trouble: () => void
+  readonly look: () => void
+  readonly marks: Marks
+}
+
+function world(): SlowWorld {
   let nowMs = 100_000
   let leader = 1
   const marks = new Marks()
