@@ -32,6 +32,8 @@ const plans = {
   retention: { about: 'small segments, of which the oldest are deleted while it runs', share: 0.3 },
   diskSpikes: { about: 'disks that are sometimes slow', share: 0.5 },
   frailDisk: { about: 'one machine whose disk may rot', share: 0.35 },
+  // Only where a profile asks for it: seed 960052 of `lies` shows a node that waits for ever for a record that its peers have deleted (docs/disks.md).
+  lyingDisk: { about: 'the disk that may rot takes back syncs that it has acknowledged', share: 0 },
 } as const satisfies Readonly<Record<string, FeaturePlan>>
 
 export type Feature = keyof typeof plans

@@ -1,5 +1,6 @@
 /**
- * What a disk that rots does to the files of one machine: bits turn over, sectors become garbage, while the process runs or between two lives. Which
+ * What a disk that rots or lies does to the files of one machine: bits turn over, sectors become garbage, while the process runs or between two lives; a
+ * sync that was acknowledged has written nothing, or to another place of the file, as the next start finds. Which
  * file is drawn by its kind, so that a small one is met as often as the log. It harms what docs/disks.md promises to survive, and nothing else:
  * term and vote, VERSION and the record of where the log begins stand in two places each, and one of these is harmed only while the other is whole.
  */
@@ -45,6 +46,25 @@ export function rotSomewhere(disk: SimulatedDisk, random: SimRandom, isRunning: 
   const isHidden = happens(random, hiddenShare)
   if (!disk.harm(path, position, harm, isHidden)) return undefined
   return `${isBit ? 'a bit' : 'a sector'} of ${path} rots at byte ${position}${isRunning && isHidden ? ', behind the page cache' : ''}`
+}
+
+/** What a sync may have been lost of. That the log's beginning was moved is told once, and what stood before it is deleted then: there the disk is believed. */
+const liable = kinds.filter(({ name }) => name !== 'beginning of the log' && name !== 'identity')
+
+/** With the power off: the last sync of some file was a lie. Gives what became of it; undefined when there was none. */
+export function lieSomewhere(disk: SimulatedDisk, random: SimRandom, isMisdirected: boolean): string | undefined {
+  const kind = random.pick(liable)
+  const paths = disk.files().filter(file => kind.fits.test(file) && disk.lastSynced(file).length > 0)
+  if (paths.length === 0) return undefined
+  const path = random.pick(paths)
+  const sectors = disk.lastSynced(path)
+  // A segment that came with a snapshot bears another directory's id until its head is written anew: the old head is refused, with a sentence.
+  if (kind.name === 'segment' && sectors[0] === 0) return undefined
+  const end = Math.ceil(usedBytes(disk.durableBytes(path) ?? new Uint8Array(0)) / sectorBytes)
+  const toSector = isMisdirected && end > 0 ? random.integer(0, end - 1) : undefined
+  disk.loseLastSync(path, toSector)
+  const where = toSector === undefined ? 'nothing' : `to byte ${toSector * sectorBytes}`
+  return `the last sync of ${path} wrote ${where} instead of ${sectors.length} sectors at byte ${(sectors[0] ?? 0) * sectorBytes}`
 }
 
 /** Without the zeros that were written ahead. */

@@ -11,7 +11,7 @@ import { StateHalt } from '../src/state/machine.ts'
 import type { FoundAtStart, NodeView } from './checkers/checker.ts'
 import { hasFeature } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
-import { rotSomewhere } from './frail-disk.ts'
+import { lieSomewhere, rotSomewhere } from './frail-disk.ts'
 import type { HostWorld } from './host-world.ts'
 import type { CheckpointDisk } from './sim/checkpoint-store.ts'
 import type { MachineClock } from './sim/clock.ts'
@@ -224,6 +224,24 @@ export class Host implements NodeView, Gateway, Target {
   rot(random: SimRandom): boolean {
     if (this.#starting !== undefined) return false
     const what = rotSomewhere(this.#parts.disk, random, this.isUp)
+    if (what === undefined) return false
+    this.#world.say(this.name, what)
+    this.#hasRotted = true
+    if (what.includes('hard-state')) this.trueVote.damages += 1
+    return true
+  }
+
+  get isBackedUp(): boolean {
+    const last = this.#life?.node.log.lastId
+    if (last === undefined) return false
+    const { gateways } = this.#world
+    const holders = gateways.filter(host => host !== this && host.trueLog.holdsNow(last.index, last.term))
+    return holders.length > gateways.length / 2
+  }
+
+  lie(random: SimRandom, isMisdirected: boolean): boolean {
+    if (this.#life !== undefined || this.#starting !== undefined) return false
+    const what = lieSomewhere(this.#parts.disk, random, isMisdirected)
     if (what === undefined) return false
     this.#world.say(this.name, what)
     this.#hasRotted = true

@@ -79,6 +79,12 @@ const plans = {
     drawn: ['crashAll', 'isolateLeader', 'stopNode', 'loseState', 'slowDisk', 'transferLeader'],
     features: { frailDisk: true },
   },
+  lies: {
+    about: 'one disk says that it has written, and has not, or to another place; and rots',
+    faults: { loseWrite: 5_000, misdirectWrite: 5_000, rotAtRest: 20_000, crashNode: 20_000, crashLeader: 20_000 },
+    drawn: ['crashAll', 'isolateLeader', 'stopNode', 'rotAtWork', 'transferLeader'],
+    features: { frailDisk: true, lyingDisk: true },
+  },
   slowDisks: {
     about: 'the disk of whoever leads becomes slow for long, with little else that is wrong',
     faults: { leaderDiskSlow: 14_000, transferLeader: 60_000, crashLeader: 60_000 },

@@ -270,7 +270,12 @@ class World implements ClientWorld {
     const { scheduler, random } = this
     const { clocks } = this.configuration
     const draw = random.stream('machine', id)
-    const disk = new SimulatedDisk({ scheduler, random: random.stream('disk', id), latency: diskLatency(this.configuration) })
+    const disk = new SimulatedDisk({
+      scheduler,
+      random: random.stream('disk', id),
+      latency: diskLatency(this.configuration),
+      remembersSyncs: hasFeature(this.configuration, 'lyingDisk'),
+    })
     const clock = new MachineClock(scheduler, {
       wallStartMs: wallStartMs + draw.integer(0, clocks.skewMsMax),
       monotonicStartMs: draw.integer(0, 1_000_000),

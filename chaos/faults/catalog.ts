@@ -4,7 +4,7 @@ import type { Fault } from './fault.ts'
 import * as links from './links.ts'
 import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
-import { rotAtRest, rotAtWork } from './rot.ts'
+import { loseWrite, misdirectWrite, rotAtRest, rotAtWork } from './rot.ts'
 import { loseState, loseVoteSlot } from './state.ts'
 import { otherBuild } from './upgrades.ts'
 
@@ -42,6 +42,8 @@ const catalog = {
   diskFails,
   rotAtWork,
   rotAtRest,
+  loseWrite,
+  misdirectWrite,
   clockHour: processes.clockHour,
   clockYearLeader: processes.clockYearLeader,
   clockMajority: processes.clockMajority,

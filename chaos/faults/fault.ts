@@ -23,6 +23,10 @@ export interface Target {
   rotHardState(slot: 0 | 1): void
   /** A bit or a sector of some file is not what was written to it. False when nothing was there to rot. */
   rot(random: SimRandom): boolean
+  /** More than half of all nodes, without this one, have all of its log on their disks: of what its disk takes back enough copies are left. */
+  readonly isBackedUp: boolean
+  /** While it is down: the last sync of some file wrote nothing, or to another place of it. False when there was none. */
+  lie(random: SimRandom, isMisdirected: boolean): boolean
   /** What its next process life supports: the newest feature level, or one less, like the build before. Has no effect on a life that runs. */
   isOldBuild: boolean
   /** Orderly stop. */

@@ -40,9 +40,13 @@ export class DiskImage {
   #lengths: { readonly sequence: number; readonly bytes: number }[] = []
   /** By harmed sector: its synced content as it was written. */
   readonly #honest = new Map<number, Uint8Array>()
+  /** By sector: what stood there before the last sync that made anything durable; undefined where nobody asks. */
+  readonly #beforeSync: Map<number, Uint8Array> | undefined
 
-  constructor(path: string) {
+  /** `remembersSync`: the last sync can be taken back, or be found to have gone elsewhere. */
+  constructor(path: string, remembersSync = false) {
     this.path = path
+    this.#beforeSync = remembersSync ? new Map() : undefined
   }
 
   get sizeBytes(): number {
@@ -90,6 +94,11 @@ export class DiskImage {
 
   /** Makes durable what had been written when the sync began. */
   sync(startedAt: number): void {
+    const before = this.#beforeSync
+    if (before !== undefined && this.#dirty.size > 0) {
+      before.clear()
+      for (const sector of this.#dirty.keys()) before.set(sector, this.#syncedSector(sector).slice())
+    }
     for (const [sector, dirty] of this.#dirty) {
       if (dirty.sequence <= startedAt) {
         this.#makeDurable(sector, this.#sectorOf(sector))
@@ -146,6 +155,32 @@ export class DiskImage {
     return true
   }
 
+  /** Sectors that the last sync wrote, ascending. */
+  lastSynced(): readonly number[] {
+    return [...(this.#beforeSync?.keys() ?? [])].sort((left, right) => left - right)
+  }
+
+  /**
+   * With the power off: the last sync was acknowledged, and nothing was written. `toSector`: it was, to another place of the file, and what stood there
+   * is harmed.
+   */
+  loseLastSync(toSector?: number): void {
+    const sectors = this.lastSynced()
+    const first = sectors[0] ?? 0
+    const place = (bytes: Uint8Array, sector: number): boolean => {
+      const room = this.#syncedBytes - sector * sectorBytes
+      return room > 0 && this.harm(bytes.subarray(0, room), sector * sectorBytes, false)
+    }
+    const written = sectors.map(sector => this.#syncedSector(sector).slice())
+    for (const sector of sectors) place(this.#beforeSync?.get(sector) ?? new Uint8Array(sectorBytes), sector)
+    this.#beforeSync?.clear()
+    if (toSector === undefined) return
+    for (const [i, sector] of sectors.entries()) {
+      const to = toSector + sector - first
+      if (!sectors.includes(to)) place(written[i] ?? new Uint8Array(sectorBytes), to)
+    }
+  }
+
   /** The synced bytes as an honest disk would hold them; undefined when this one does. */
   honestBytes(): Uint8Array | undefined {
     if (this.#honest.size === 0) return undefined
@@ -166,8 +201,9 @@ export class DiskImage {
     const lengthBefore = this.#syncedBytes
     if (this.#lengths.length > 0 && random.next() < keep) this.#resizeSynced(random.pick(this.#lengths).bytes)
     for (const sector of sectors) {
-      // What it would hold honestly can't be told any more.
+      // What it would hold honestly, and what it held before, can't be told any more.
       this.#honest.delete(sector)
+      this.#beforeSync?.delete(sector)
       if (random.next() >= keep && sector !== torn) continue
       const content = sector === torn ? this.#tornSector(sector, random) : this.#anyVersion(sector, random)
       const end = Math.min((sector + 1) * sectorBytes, Math.max(this.#seenBytes, lengthBefore))

@@ -16,7 +16,12 @@ export class DiskNames {
   #seen = new Map<string, DiskImage>()
   #synced = new Map<string, DiskImage>()
   #pending: NameChange[] = []
+  readonly #remembersSyncs: boolean
   readonly #directories = new Set<string>(['/', '.'])
+
+  constructor(remembersSyncs: boolean) {
+    this.#remembersSyncs = remembersSyncs
+  }
 
   find(filePath: string): DiskImage | undefined {
     return this.#seen.get(filePath)
@@ -59,7 +64,7 @@ export class DiskNames {
   }
 
   create(filePath: string): DiskImage {
-    const image = new DiskImage(filePath)
+    const image = new DiskImage(filePath, this.#remembersSyncs)
     this.#change({ directory: path.dirname(filePath), removed: undefined, added: { path: filePath, image } })
     return image
   }

@@ -50,6 +50,8 @@ export interface SimulatedDiskOptions {
   readonly random: SimRandom
   readonly latency?: DiskLatency
   readonly odds?: PowerCutOdds
+  /** The last sync of each file can be taken back (`loseLastSync`). */
+  readonly remembersSyncs?: boolean
 }
 
 /** Thrown by the very operation after which `crashAfter` cut the power. */
@@ -64,7 +66,7 @@ export class SimulatedDisk {
   readonly #scheduler: DiskScheduler
   readonly #random: SimRandom
   readonly #odds: PowerCutOdds
-  readonly #names = new DiskNames()
+  readonly #names: DiskNames
   readonly #faults: DiskFault[] = []
   latency: DiskLatency
   /** What it threw, or told, last. */
@@ -79,6 +81,7 @@ export class SimulatedDisk {
 
   constructor(options: SimulatedDiskOptions) {
     this.#scheduler = options.scheduler
+    this.#names = new DiskNames(options.remembersSyncs === true)
     this.#random = options.random
     this.#odds = options.odds ?? usualOdds
     this.latency = options.latency ?? calmLatency
@@ -136,6 +139,17 @@ export class SimulatedDisk {
   /** A file's durable bytes as an honest disk would hold them; undefined when this one does. A copy. */
   honestBytes(filePath: string): Uint8Array | undefined {
     return this.#names.findSynced(filePath)?.honestBytes()
+  }
+
+  /** Sectors that the last sync of a file wrote, ascending; none where nobody remembers. */
+  lastSynced(filePath: string): readonly number[] {
+    return this.#names.findSynced(filePath)?.lastSynced() ?? []
+  }
+
+  /** With the power off: the last sync of a file wrote nothing, whatever it said; with `toSector` it wrote there. */
+  loseLastSync(filePath: string, toSector?: number): void {
+    assert(!this.isInUse, 'lose-sync-in-use', filePath)
+    this.#names.findSynced(filePath)?.loseLastSync(toSector)
   }
 
   /** Whether a living process has the disk open. */

@@ -8,7 +8,7 @@ import { Scheduler } from './scheduler.ts'
 const loseAll = { keepLow: 0, keepHigh: 0, tear: 0 }
 
 function withFiles(...paths: readonly string[]): SimulatedDisk {
-  const disk = new SimulatedDisk({ scheduler: new Scheduler(), random: new SimRandom('harm'), odds: loseAll })
+  const disk = new SimulatedDisk({ scheduler: new Scheduler(), random: new SimRandom('harm'), odds: loseAll, remembersSyncs: true })
   const seen = disk.openProcess()
   for (const path of paths) {
     seen.makeDirectory(path.slice(0, path.lastIndexOf('/')))
@@ -74,5 +74,46 @@ describe('rot', () => {
     const random = new SimRandom('running')
     for (let i = 0; i < 200; i++) rotSomewhere(disk, random, true)
     expect(disk.files().filter(path => disk.harmedSectors(path) > 0)).toEqual(['/data/log/00000000000000000001.log'])
+  })
+})
+
+describe('a sync that was a lie', () => {
+  const synced = (): SimulatedDisk => {
+    const disk = withFiles('/data/file')
+    const file = disk.openProcess().open('/data/file', { create: false })
+    file.writeSync(new Uint8Array(512).fill(9), 512)
+    file.syncSync()
+    disk.cutPower()
+    return disk
+  }
+  const marks = (bytes: Uint8Array | undefined): unknown => [0, 512, 1_024].map(position => at(bytes, position))
+
+  it('leaves what was there before, and an honest disk would have it', () => {
+    const disk = synced()
+    expect(disk.lastSynced('/data/file')).toEqual([1])
+    disk.loseLastSync('/data/file')
+    expect([marks(disk.contentOf('/data/file')), marks(disk.honestBytes('/data/file'))]).toEqual([
+      [7, 7, 7],
+      [7, 9, 7],
+    ])
+  })
+
+  it('harms another place, where it went', () => {
+    const disk = synced()
+    disk.loseLastSync('/data/file', 2)
+    expect([marks(disk.contentOf('/data/file')), marks(disk.honestBytes('/data/file'))]).toEqual([
+      [7, 7, 9],
+      [7, 9, 7],
+    ])
+  })
+
+  it('is none that a power cut may have changed in part', () => {
+    const disk = withFiles('/data/file')
+    const file = disk.openProcess().open('/data/file', { create: false })
+    file.writeSync(new Uint8Array(512).fill(9), 512)
+    file.syncSync()
+    file.writeSync(new Uint8Array(512).fill(3), 512)
+    disk.cutPower()
+    expect(disk.lastSynced('/data/file')).toEqual([])
   })
 })

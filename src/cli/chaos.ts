@@ -7,7 +7,19 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SeedOutcome } from '../../chaos/outcome.ts'
 
-const profileNames = ['swarm', 'crash', 'liveness', 'elections', 'rewrites', 'power', 'deliveries', 'rot', 'slowDisks', 'load'] as const
+const profileNames = [
+  'swarm',
+  'crash',
+  'liveness',
+  'elections',
+  'rewrites',
+  'power',
+  'deliveries',
+  'rot',
+  'lies',
+  'slowDisks',
+  'load',
+] as const
 type ProfileName = (typeof profileNames)[number]
 
 /** So many failed seeds are made small and written down. */
