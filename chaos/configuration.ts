@@ -39,7 +39,10 @@ export interface WorldConfiguration {
   readonly profile: Profile
   /** What is on in this seed (features.ts). */
   readonly features: readonly Feature[]
+  /** With which the group begins. */
   readonly nodes: number
+  /** Nodes more that can be taken in; their numbers follow. */
+  readonly spares?: number
   /** Faults begin after this much calm. */
   readonly calmMs: number
   /** Faults end here. */
@@ -54,6 +57,8 @@ export interface WorldConfiguration {
     /** Tiny slices: what a peer lacks comes in many pieces. */
     readonly sliceBytesMax: number
     readonly inflightSlicesMax: number
+    /** How long who was removed hears of it and serves clients; undefined = as in production. */
+    readonly farewellMs?: number
     /** Of each of a leader's pools: tiny ones refuse now and then. 0 = as in production. */
     readonly poolBytesMax?: number
   }
@@ -97,6 +102,9 @@ export interface WorldConfiguration {
 /** What four producers make of it, and the consumers of their messages: two hundred calls a second, of all the seconds of a seed. */
 const loadIntervalMs = 30
 
+/** In worlds whose members change. */
+const nodesMax = 5
+
 /** Whether a feature is on in this seed. */
 export function hasFeature(configuration: Pick<WorldConfiguration, 'features'>, feature: Feature): boolean {
   return configuration.features.includes(feature)
@@ -115,11 +123,14 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
   const stormMs = of('storm').integer(38_000, 50_000)
   const isRewrites = profile === 'rewrites'
   const isLoad = profile === 'load'
+  const isChanging = features.includes('membership')
+  const founders = profile === 'membership' ? of('founders').pick([1, 3, 3]) : 3
   return {
     seed,
     profile,
     features,
-    nodes: 3,
+    nodes: founders,
+    ...(isChanging ? { spares: nodesMax - founders } : {}),
     calmMs,
     stormEndMs: calmMs + stormMs,
     loadEndMs: Math.max(calmMs + stormMs + 2_000, 55_000),
@@ -130,6 +141,7 @@ export function drawConfiguration(seed: number, profile: Profile = 'swarm'): Wor
       // Tiny slices and pools hold the load back: there it is as in production.
       sliceBytesMax: isRewrites ? 1_500 : isLoad ? 1_048_576 : of('slice').pick([600, 4_000, 1_048_576]),
       inflightSlicesMax: isLoad ? 4 : of('slices').pick([1, 2, 4]),
+      ...(isChanging ? { farewellMs: of('farewell').pick([2_000, 10_000, 45_000]) } : {}),
       poolBytesMax: isLoad ? 0 : of('pools').pick([3_000, 30_000, 0]),
     },
     catchUp: {

@@ -5,7 +5,9 @@
  *
  * Bounds: simulated time, counted in election timeouts; never real time.
  */
-import { majorityOf, type FaultRunner } from './fault-runner.ts'
+import { isElector, nodeId, phaseOf } from '../raft/index.ts'
+import { isQuorum } from './checkers/membership.ts'
+import type { FaultRunner } from './fault-runner.ts'
 import type { WorldConfiguration } from './configuration.ts'
 import { hasFeature } from './configuration.ts'
 import type { Host } from './host.ts'
@@ -21,6 +23,8 @@ export interface EndingParts {
   readonly scheduler: Scheduler
   readonly random: SimRandom
   readonly hosts: readonly Host[]
+  /** Of the hosts those that vote by the committed log. */
+  electors(): readonly Host[]
   readonly ledger: Ledger
   readonly judges: Judges
   readonly watch: Watch
@@ -42,6 +46,8 @@ export interface EndingParts {
 }
 
 const pollMs = 250
+/** Of all clients (workloads/doors.ts), and a little. */
+const routeRefreshMs = 32_000
 /** Long enough for every long poll to end, and for anything that still wants to be appended to show. */
 const quietMs = 6_000
 /** A slow drain goes on as long as it gets somewhere at least this often. Hundreds of messages of one message group may be waiting for one consumer. */
@@ -53,8 +59,8 @@ const coreSendsMin = 3
 
 export class Ending {
   readonly #parts: EndingParts
-  /** The hosts that must serve. */
-  #core: readonly Host[]
+  /** The bare quorum that must serve; undefined = all that vote. */
+  #bare: readonly Host[] | undefined
   /** The bare quorum may not elect, by design. */
   #isExempt = false
   #quietSince: number | undefined
@@ -64,7 +70,11 @@ export class Ending {
 
   constructor(parts: EndingParts) {
     this.#parts = parts
-    this.#core = parts.hosts
+  }
+
+  /** The hosts that must serve. */
+  get #core(): readonly Host[] {
+    return this.#bare ?? this.#parts.electors()
   }
 
   schedule(): void {
@@ -80,8 +90,8 @@ export class Ending {
 
   #healCore(): void {
     const { hosts, random, faults, scheduler, ledger, watch } = this.#parts
-    this.#core = random.shuffle(hosts).slice(0, majorityOf(hosts.length))
-    const outside = hosts.filter(host => !this.#core.includes(host))
+    this.#bare = this.#drawQuorum()
+    const outside = hosts.filter(host => host.isDeployed && !this.#core.includes(host))
     this.#parts.say(`only ${this.#core.map(host => host.name).join(' and ')} are healed`)
     faults.healCore(this.#core, outside, random)
     const sinceMs = scheduler.nowMs
@@ -108,24 +118,27 @@ export class Ending {
   }
 
   #drain(): void {
-    const isBare = this.#core !== this.#parts.hosts
+    const isBare = this.#bare !== undefined
     this.#parts.drains()
     if (isBare) this.#pollDrain(this.#parts.scheduler.nowMs, 'a quorum was healed', () => this.#healAll())
     else this.#healAll()
   }
 
   #healAll(): void {
-    this.#core = this.#parts.hosts
+    this.#bare = undefined
     this.#parts.say('everything is healed')
     this.#parts.faults.heal()
     this.#parts.judges.elections.healed()
     this.#pollDrain(this.#parts.scheduler.nowMs, 'everything was healed', () => this.#try())
   }
 
-  /** Once the elections that are still owed have had their time. */
+  /** Once the elections that are still owed have had their time, and all clients know who serves. */
   #try(): void {
-    const { scheduler, judges } = this.#parts
-    scheduler.schedule(Math.max(0, judges.elections.settledAtMs - scheduler.nowMs), () => this.#parts.tries(() => this.#pollQuiet()))
+    const { scheduler, judges, configuration } = this.#parts
+    // Who was removed stays in the routes of clients until they ask again.
+    const routesMs = hasFeature(configuration, 'membership') ? routeRefreshMs : 0
+    const waitMs = Math.max(0, judges.elections.settledAtMs + routesMs - scheduler.nowMs)
+    scheduler.schedule(waitMs, () => this.#parts.tries(() => this.#pollQuiet()))
   }
 
   /** Waits until everything is done on the hosts that must serve. */
@@ -133,7 +146,7 @@ export class Ending {
     const { scheduler } = this.#parts
     scheduler.schedule(pollMs, () => {
       const missing = this.#missing()
-      if (missing === undefined || (this.#isExempt && this.#core !== this.#parts.hosts)) return done()
+      if (missing === undefined || (this.#isExempt && this.#bare !== undefined)) return done()
       if (this.#isDrainStuck(sinceMs))
         throw new Violation('A51', `${Math.round(scheduler.nowMs - sinceMs)} ms after ${since} still missing: ${missing}`)
       this.#pollDrain(sinceMs, since, done)
@@ -155,7 +168,29 @@ export class Ending {
   #missing(): string | undefined {
     const { judges, watch } = this.#parts
     if (this.#parts.isLoading()) return 'operations'
-    return this.#parts.isReady() ? (judges.drained.missing() ?? watch.unequal(this.#core)) : 'topics and groups'
+    if (!this.#parts.isReady()) return 'topics and groups'
+    return judges.drained.missing() ?? this.#changing() ?? watch.unequal(this.#core)
+  }
+
+  /** With a bare quorum a change may have to wait for whoever is broken. */
+  #changing(): string | undefined {
+    const { roster } = this.#parts.judges
+    if (this.#bare !== undefined || (roster.possible.length === 1 && phaseOf(roster.newest) === 'steady')) return undefined
+    return `the end of a change of members (${phaseOf(roster.newest)})`
+  }
+
+  /** As few as possible, and a majority of whatever membership may be in force somewhere. */
+  #drawQuorum(): readonly Host[] {
+    const { random, hosts, judges } = this.#parts
+    const memberships = judges.roster.possible
+    const isEnough = (chosen: readonly Host[]): boolean =>
+      memberships.every(each => isQuorum(each, id => chosen.some(host => host.id === id)))
+    let chosen = random.shuffle(hosts.filter(host => host.isDeployed && memberships.some(each => isElector(each, nodeId(host.id)))))
+    for (const host of [...chosen].reverse()) {
+      const without = chosen.filter(other => other !== host)
+      if (isEnough(without)) chosen = without
+    }
+    return chosen
   }
 
   #pollQuiet(): void {

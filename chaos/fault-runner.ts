@@ -1,7 +1,7 @@
 /** Carries out a plan: strikes each fault at its time, undoes it when its time is over, and undoes everything before the drain. */
 import type { Auditor } from './audit.ts'
 import { faultCatalog, type FaultKind } from './faults/catalog.ts'
-import type { FaultPowers, LinkWeather, Target, Undo } from './faults/fault.ts'
+import type { FaultPowers, LinkWeather, Operator, Target, Undo } from './faults/fault.ts'
 import { hostName } from './start-node.ts'
 import type { PlanItem } from './schedule.ts'
 import type { LinkProfile, SimNetwork } from './sim/network.ts'
@@ -18,17 +18,13 @@ export interface FaultRunnerParts {
   readonly profile: LinkProfile
   readonly syncMs: number
   readonly weather: Weather
+  readonly operator: Operator
   leader(): Target | undefined
   say(who: string, text: string): void
 }
 
 /** How a node outside of the bare quorum is broken. */
 const breakages = ['dead', 'paused', 'cut off', 'deaf', 'mute'] as const
-
-/** More than half. */
-export function majorityOf(nodes: number): number {
-  return Math.floor(nodes / 2) + 1
-}
 
 export class FaultRunner {
   readonly #parts: FaultRunnerParts
@@ -121,8 +117,9 @@ export class FaultRunner {
   }
 
   #powers(item: PlanItem): FaultPowers {
-    const { scheduler, network, random, auditor, targets, profile, syncMs, weather } = this.#parts
+    const { scheduler, network, random, auditor, targets, profile, syncMs, weather, operator } = this.#parts
     return {
+      operator,
       targets,
       frail: this.#frail,
       leader: () => this.#parts.leader(),

@@ -45,9 +45,8 @@ export class Host implements NodeView, Gateway, Target {
   isCutOff = false
   isOldBuild: boolean
   isSlow = false
-  /** It has met damage in the middle of an apply, and is about to start again. */
-  isStartingAgain = false
   diskSyncMs: number
+  #isDeployed: boolean
   foundAtStart: FoundAtStart = { hasTornLog: false, hasInstalled: false }
   #hasLostPower = false
   readonly #world: HostWorld
@@ -56,6 +55,7 @@ export class Host implements NodeView, Gateway, Target {
   /** Installs a snapshot before it becomes a life. */
   #starting: SimProcess | undefined
   #life: Life | undefined
+  #halted: Life | undefined
   /** The life that is stopping in order. */
   #stopping: Life | undefined
   #isStartDue = false
@@ -70,6 +70,7 @@ export class Host implements NodeView, Gateway, Target {
     this.#parts = parts
     this.id = id
     this.name = hostName(id)
+    this.#isDeployed = id <= world.configuration.nodes
     this.isOldBuild = hasFeature(world.configuration, 'oldBuilds')
     this.diskSyncMs = world.configuration.disk.syncMs
     this.trueLog = new DiskLog(parts.disk, `${dataDirectory}/log`)
@@ -87,7 +88,12 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   get node(): BrokerNode | undefined {
-    return this.isStartingAgain ? undefined : this.#life?.node
+    return this.#life === this.#halted ? undefined : this.#life?.node
+  }
+
+  /** It has stopped in the middle of an entry; its process is about to end. */
+  halt(): void {
+    this.#halted = this.#life
   }
 
   get wallMs(): number {
@@ -98,11 +104,33 @@ export class Host implements NodeView, Gateway, Target {
     return this.#life !== undefined
   }
 
+  /** The machine is there for the group: it may be started. */
+  get isDeployed(): boolean {
+    return this.#isDeployed
+  }
+
+  /** A machine for a node that is to come in: with what its disk held when it was here last. */
+  deploy(): void {
+    this.#isDeployed = true
+    this.start()
+  }
+
+  /** Nobody needs it here any more: it is stopped, and nobody starts it. */
+  retire(): void {
+    if (!this.#isDeployed) return
+    this.#world.say(this.name, 'is not needed any more')
+    this.resume()
+    this.#isDeployed = false
+    if (this.#starting === undefined) this.stop()
+    else this.crash('kill')
+  }
+
   get isPaused(): boolean {
     return this.#life?.process.isPaused ?? false
   }
 
   start(): void {
+    if (!this.#isDeployed) return
     if (this.#hasBrokenDown && this.#isDiskBad) return
     this.#hasBrokenDown = false
     if (this.#life !== undefined) {
@@ -368,7 +396,6 @@ export class Host implements NodeView, Gateway, Target {
     this.#world.troubled()
     life.process.kill()
     this.#life = undefined
-    this.isStartingAgain = false
     for (const broke of [...life.openCalls]) broke()
     this.#world.left()
   }

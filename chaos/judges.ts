@@ -17,6 +17,7 @@ import { fates, type Fates } from './checkers/fates.ts'
 import { leaderCompleteness } from './checkers/leader-completeness.ts'
 import { leftBehind } from './checkers/left-behind.ts'
 import { logMatching } from './checkers/log-matching.ts'
+import { roster, type Roster } from './checkers/membership.ts'
 import { needlessElections, type NeedlessElections } from './checkers/needless-elections.ts'
 import { nodeHealth, type NodeHealth } from './checkers/node-health.ts'
 import { progress } from './checkers/progress.ts'
@@ -42,6 +43,7 @@ const noRules: GroupRules = { isFifo: false, maxAttempts: Infinity }
 
 export class Judges {
   readonly reference: ReferenceReplica
+  readonly roster: Roster
   readonly appended: AppendedOnce
   readonly received: Received
   readonly deliveries: Deliveries
@@ -71,20 +73,33 @@ export class Judges {
     const rules = new Map<string, GroupRules>(configuration.consumerGroups.map(group => [group.name, { ...group, retry: retryPauses }]))
     const rulesOf = (name: string): GroupRules => rules.get(name) ?? noRules
     this.reference = new ReferenceReplica(defaultLimits)
+    this.roster = roster({
+      reference: this.reference,
+      founders: Array.from({ length: configuration.nodes }, (_, i) => i + 1),
+      // A leader that leaves hands over.
+      changed: () => this.elections.disturbed(),
+    })
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.fates = fates()
-    this.health = nodeHealth(this.reference, views, weather, configuration.raft.electionTimeoutMs, nowMs)
+    this.health = nodeHealth(this.reference, this.roster, views, weather, configuration.raft.electionTimeoutMs, nowMs)
     this.slowLeaders = slowLeaders(views, weather, configuration.raft.electionTimeoutMs, nowMs, marks)
-    this.clusterTime = clusterTime(views, nowMs)
+    this.clusterTime = clusterTime(this.roster, views, nowMs)
     this.#agreement = agreement(views, isLite)
-    this.#trust = trust(this.reference, views)
+    this.#trust = trust(this.reference)
     this.received = received(configuration.seed, ledger, this.appended)
     this.deliveries = deliveries(rulesOf, new DeadLetters(this.reference), marks)
     this.drained = new Drained(configuration, ledger, this.appended, this.received, this.deliveries)
     const heavy = isLite
       ? []
-      : [coreInvariants(), votes(views), durability(views), digests(this.reference, views), conservation(this.reference, views)]
+      : [
+          coreInvariants(),
+          votes(views),
+          durability(this.reference, this.roster, views),
+          digests(this.reference, views),
+          conservation(this.reference, views),
+        ]
     this.checkers = [
+      this.roster,
       progress(),
       sessions(),
       this.spoken,
@@ -104,7 +119,7 @@ export class Judges {
       leftBehind(rulesOf, this.deliveries, this.reference),
       ...heavy,
       logMarks(this.reference, marks),
-      sameLogs(views),
+      sameLogs(this.roster, views),
       retention(this.reference, marks),
     ]
   }

@@ -53,6 +53,11 @@ const worldMarks = [
   'messages were given up by retention',
   'a message was carried forward',
   'a leader had no room for a proposal',
+  'a change of members was accepted',
+  'a change of members was taken back',
+  'the group was five nodes',
+  'the group was one node',
+  'a removed node came back',
 ] as const
 
 export type Mark = (typeof worldMarks)[number] | Refusal

@@ -41,6 +41,12 @@ const plans = {
     drawn: faultKinds,
     features: { core: true },
   },
+  membership: {
+    about: 'one, three, five and three nodes again, with everything else going on',
+    faults: { memberAdd: 9_000, memberRemove: 14_000, memberReplace: 16_000, memberCancel: 25_000 },
+    drawn: faultKinds.filter(kind => !kind.startsWith('member')),
+    features: { membership: true },
+  },
   elections: {
     about: 'elections are forced close together, with crashes around them',
     faults: {
@@ -59,7 +65,7 @@ const plans = {
     about: 'equal records, leaders cut off as they are elected, crashes while logs are rewritten; no consumers',
     faults: { rivals: 5_000, isolateNewLeader: 9_000, crashRewriting: 2_500, crashLeader: 12_000 },
     drawn: [],
-    features: { events: false },
+    features: { events: false, membership: false },
   },
   power: {
     about: 'power is cut on two or three nodes at once, again and again',
@@ -95,7 +101,7 @@ const plans = {
     about: 'two hundred calls a second, through a few faults: for the speed of the simulator',
     faults: { crashLeader: 15_000, pauseNode: 25_000, lossyLink: 20_000 },
     drawn: [],
-    features: { retention: false, core: false, oldBuilds: false, audit: false, events: false },
+    features: { retention: false, core: false, oldBuilds: false, audit: false, events: false, membership: false },
   },
 } as const satisfies Readonly<Record<string, ProfilePlan>>
 

@@ -10,7 +10,7 @@ import type { QueueId, QueueOffset, TopicId } from '../src/state/ids.ts'
 import type { StateLimits } from '../src/state/limits.ts'
 import { StateMachine } from '../src/state/machine.ts'
 import type { QueueIndex, QueueSlot } from '../src/state/store.ts'
-import { EntryKind, type StoredEntry } from '../raft/index.ts'
+import { EntryKind, decodeMembership, type Membership, type StoredEntry } from '../raft/index.ts'
 import type { CommittedRecord } from './checkers/checker.ts'
 
 export interface ReferenceEntry {
@@ -67,9 +67,16 @@ export class ReferenceReplica {
       wallMs: entry.wallMs,
       command: decoded?.command,
       proposer: decoded?.envelope,
+      membership: entry.kind === EntryKind.config ? mustDecode(body) : undefined,
       result: applied?.result,
     }
   }
+}
+
+function mustDecode(body: Uint8Array): Membership {
+  const decoded = decodeMembership(body)
+  assert(decoded.kind === 'ok', 'reference-membership')
+  return decoded.membership
 }
 
 /** The queue index as a list in memory, with no chunks and no files. */

@@ -2,6 +2,8 @@
  * The production node as a simulated machine runs it: its configuration from the seed's, its seams, and an ear for all that it tells.
  */
 import { createHash } from 'node:crypto'
+import { formatAddress } from '../raft/index.ts'
+import type { MemberInfo } from '../src/broker/requests.ts'
 import type { Disk } from '../src/platform/disk.ts'
 import { BrokerNode } from '../src/node/broker-node.ts'
 import type { BrokerNodeOptions, MemberSettings, NodeSettings } from '../src/node/node-settings.ts'
@@ -28,6 +30,18 @@ function member(id: number): MemberSettings {
   return { id, name: host, clientAddress: { host, port: clientPort }, peerAddress: { host, port: peerPort } }
 }
 
+/** As an operator names it. */
+export function memberInfo({ id }: { readonly id: number }): MemberInfo {
+  const { name, clientAddress, peerAddress } = member(id)
+  return { id, name, peerAddress: formatAddress(peerAddress), clientAddress: formatAddress(clientAddress) }
+}
+
+/** Those that the group began with; who came later is configured with itself besides. */
+function configured(id: number, founders: number): readonly MemberSettings[] {
+  const first = Array.from({ length: founders }, (_, i) => member(i + 1))
+  return id <= founders ? first : [...first, { ...member(id), isJoining: true }]
+}
+
 export type ProcessClock = ReturnType<MachineClock['forProcess']>
 
 /** What a process life stands on. */
@@ -48,7 +62,7 @@ export function startNode(world: HostWorld, host: Host, seams: ProcessSeams, res
     config: {
       number: host.id,
       clusterName: 'simulated',
-      members: Array.from({ length: configuration.nodes }, (_, i) => member(i + 1)),
+      members: configured(host.id, configuration.nodes),
       peerListen: member(host.id).peerAddress,
       dataDirectory,
       segmentBytes: log.segmentBytes,
@@ -61,7 +75,12 @@ export function startNode(world: HostWorld, host: Host, seams: ProcessSeams, res
       inflightBytesMax: 16 * 1024 * 1024,
       upgrade: { levelMax: host.isOldBuild ? newestLevel - 1 : newestLevel, finalize: 'auto' },
       catchUp,
-      replication: { sliceBytesMax: raft.sliceBytesMax, inflightSlicesMax: raft.inflightSlicesMax, ...poolsOf(raft.poolBytesMax) },
+      replication: {
+        sliceBytesMax: raft.sliceBytesMax,
+        inflightSlicesMax: raft.inflightSlicesMax,
+        ...(raft.farewellMs === undefined ? {} : { farewellMs: raft.farewellMs }),
+        ...poolsOf(raft.poolBytesMax),
+      },
     },
     seams: {
       clock,

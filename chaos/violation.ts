@@ -30,6 +30,7 @@ export type ViolationId =
   | 'A53' // somebody waits for what is there
   | 'A56' // deleted while it was still needed
   | 'A57' // a leader with a slow disk stays, or the leadership goes to and fro
+  | 'A58' // a membership that Raft does not allow, or that a node does not go by
   | 'A54' // told to be absent, and it is there
   | 'rule16' // a node is called down or up, and is not
   | 'I1' // a leader without a majority of votes

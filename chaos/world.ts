@@ -14,9 +14,10 @@ import { Ending } from './ending.ts'
 import { FaultRunner } from './fault-runner.ts'
 import { Judges } from './judges.ts'
 import { Host } from './host.ts'
-import { diskLatency } from './start-node.ts'
+import { diskLatency, memberInfo } from './start-node.ts'
 import { Ledger, type Value } from './ledger.ts'
 import { Marks } from './marks.ts'
+import { operator } from './operator.ts'
 import type { SeedOutcome } from './outcome.ts'
 import type { ProposeOutcome } from '../src/broker/outcome.ts'
 import type { ProposalName } from './checkers/fates.ts'
@@ -78,7 +79,7 @@ class World implements ClientWorld {
   readonly network: SimNetwork
   readonly #profile: LinkProfile
   readonly #marks = new Marks()
-  readonly #weather = new Weather(() => this.gateways)
+  readonly #weather = new Weather(() => this.accessPoint())
   readonly #judges: Judges
   readonly #auditor: Auditor
   readonly #faults: FaultRunner
@@ -100,7 +101,7 @@ class World implements ClientWorld {
       mode: configuration.network.mode,
       profile: this.#profile,
     })
-    this.gateways = Array.from({ length: configuration.nodes }, (_, i) => this.#newHost(i + 1))
+    this.gateways = Array.from({ length: configuration.nodes + (configuration.spares ?? 0) }, (_, i) => this.#newHost(i + 1))
     this.#judges = new Judges(configuration, this.ledger, this.gateways, this.#marks, isLite, () => this.scheduler.nowMs, this.#weather)
     this.#lookEvery = isLite ? liteLookEvery : 1
     this.#auditor = new Auditor(this.gateways, this.#judges.reference, this.#judges.checkers)
@@ -115,6 +116,14 @@ class World implements ClientWorld {
       profile: this.#profile,
       syncMs: configuration.disk.syncMs,
       weather: this.#weather,
+      operator: operator({
+        scheduler: this.scheduler,
+        hosts: this.gateways,
+        marks: this.#marks,
+        describe: memberInfo,
+        isOver: () => this.#isDraining,
+        say: text => this.trace.say('operator', text),
+      }),
       leader: () => this.#watch.leader(),
       say: (who, text) => this.trace.say(who, text),
     })
@@ -128,6 +137,10 @@ class World implements ClientWorld {
   get isLoading(): boolean {
     // A seed of few operations goes on until it has enough to mean something.
     return this.#isAskedForSends || this.scheduler.nowMs < this.configuration.loadEndMs || this.ledger.counts.operations < operationsMin
+  }
+
+  accessPoint(): readonly Host[] {
+    return this.gateways.filter(host => host.isDeployed)
   }
 
   stream(name: string): SimRandom {
@@ -168,7 +181,7 @@ class World implements ClientWorld {
   noted(host: Host, sentence: string): void {
     this.#watch.onNote(host, sentence)
     // In the middle of an entry: what it shows of its state until then is nothing that it stands by.
-    if (sentence.includes('this node starts again')) host.isStartingAgain = true
+    if (sentence.includes('this node starts again')) host.halt()
   }
 
   traced(host: Host, event: RaftTraceEvent): void {
@@ -198,6 +211,7 @@ class World implements ClientWorld {
     // The group finalised while this one was exchanged for the older build, unseen: what an operator does then.
     if (error instanceof StateHalt && error.reason === 'levelTooHigh' && host.isOldBuild) {
       this.#marks.hit('an older build was turned away')
+      host.halt()
       return void this.scheduler.schedule(0, () => host.replaceBuild(error.message))
     }
     // What a node does about a disk that broke its word; the disk knows whether it did.
@@ -323,6 +337,10 @@ class World implements ClientWorld {
     }
   }
 
+  #electors(hosts: readonly Host[]): readonly Host[] {
+    return hosts.filter(({ id }) => this.#judges.roster.isElector(id))
+  }
+
   /** Before clients are judged the checkers must have seen what was committed. */
   #catchUp(): void {
     if (this.#lookEvery > 1) this.#auditor.look()
@@ -343,6 +361,7 @@ class World implements ClientWorld {
       judges: this.#judges,
       watch: this.#watch,
       faults: this.#faults,
+      electors: () => this.#electors(this.gateways),
       isReady: () => this.#isReady,
       isLoading: () => this.isLoading,
       asksForSends: isAsking => {
@@ -355,7 +374,16 @@ class World implements ClientWorld {
         const { configuration, scheduler, random, gateways: hosts, ledger } = this
         const say = (text: string): void => this.trace.say('trial', text)
         const acknowledged: TrialParts['acknowledged'] = (value, place) => this.acknowledged(value, place)
-        const parts = { configuration, scheduler, random: random.stream('trial'), hosts, ledger, judges: this.#judges, acknowledged, say }
+        const parts = {
+          configuration,
+          scheduler,
+          random: random.stream('trial'),
+          hosts: this.#electors(hosts),
+          ledger,
+          judges: this.#judges,
+          acknowledged,
+          say,
+        }
         new Trial(parts, done).start()
       },
       quiets: () => {

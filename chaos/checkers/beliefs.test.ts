@@ -8,6 +8,7 @@ import type { Said } from '../wire-tap.ts'
 import { agreement } from './agreement.ts'
 import type { CommittedRecord, FoundAtStart, Glance, LiveNode, NodeView } from './checker.ts'
 import { fates, type Fates } from './fates.ts'
+import { membersOf, rosterOf } from './group-of.ts'
 import { nodeHealth } from './node-health.ts'
 import { trust } from './trust.ts'
 
@@ -43,7 +44,7 @@ function aNode(facts: Facts): LiveNode {
     incarnation: 1,
     logTrust,
     role: { kind: role, verifiedIndex, peers: peers.map(progress => ({ session: 2 ** 22 + 1, ...progress })) },
-    members: { peers: peers.map(({ peer }) => ({ id: peer, incarnation: 1 })) },
+    members: { ...membersOf(1, 2, 3), peers: peers.map(({ peer }) => ({ id: peer, incarnation: 1 })) },
   }
   return {
     log: {
@@ -139,7 +140,7 @@ describe('trust', () => {
   it('refuses a node that starts on a torn log as if nothing had been', () => {
     const start = (found: FoundAtStart, facts: Facts): string => {
       const view = aView(1, aNode(facts), found)
-      return idOf(() => trust(reference, [view]).nodeStarted?.(view))
+      return idOf(() => trust(reference).nodeStarted?.(view))
     }
     expect(start(torn, { logTrust: 'torn' })).toBe('none')
     expect(start(torn, {})).toBe('I17')
@@ -148,7 +149,7 @@ describe('trust', () => {
   it('refuses that a torn log is trusted again before it holds all that was committed', () => {
     const regain = (terms: readonly number[]): string => {
       const before = aView(1, aNode({ logTrust: 'torn' }), torn)
-      const checker = trust(reference, [before])
+      const checker = trust(reference)
       checker.nodeStarted?.(before)
       const node = aNode({ terms })
       return idOf(() => checker.nodeChanged?.(aView(1, node), node, glance, glance))
@@ -160,10 +161,10 @@ describe('trust', () => {
   it('refuses a full vote on a torn log, and a leader by conditional votes', () => {
     const voter = aView(2, aNode({ logTrust: 'torn' }))
     const vote = (isConditional: boolean): Said => say({ kind: 'voteReply', granted: true, isConditional } as never)
-    expect(idOf(() => trust(reference, []).said(voter, vote(false)))).toBe('I17')
+    expect(idOf(() => trust(reference).said(voter, vote(false)))).toBe('I17')
     const winner = aView(1, aNode({ role: 'leader' }))
     const lead = (isConditional: boolean): string => {
-      const checker = trust(reference, [winner, voter, aView(3, undefined)])
+      const checker = trust(reference)
       checker.said(winner, say({ kind: 'vote', last: { index: 1, term: 1 } } as never))
       checker.said(aView(2, aNode({})), vote(isConditional))
       return idOf(() => checker.nodeChanged?.(winner, winner.node as LiveNode, { ...glance, role: 'leader', term: 3 }, glance))
@@ -183,7 +184,7 @@ describe('node health', () => {
     const weather = new Weather(() => [host(1), host(2)])
     const views = [aView(1, aNode({ role: 'leader' })), aView(2, isAlive ? aNode({}) : undefined)]
     const reference = { commitIndex: 9, machine: { isNodeUp: isUp } } as unknown as ReferenceReplica
-    const checker = nodeHealth(reference, views, weather, 300, () => nowMs)
+    const checker = nodeHealth(reference, rosterOf(1, 2), views, weather, 300, () => nowMs)
     return {
       checker,
       after(ms: number): string {

@@ -3,7 +3,7 @@
  * incrementally, draws nothing, changes nothing, and throws a `Violation` at the first thing that may not be.
  * They see all nodes and the true disks, so they notice a mistake long before a client would.
  */
-import type { LogStorage, RaftCore, RaftStatus, Role } from '../../raft/index.ts'
+import type { LogStorage, Membership, RaftCore, RaftStatus, Role } from '../../raft/index.ts'
 import type { Command, Digest } from '../../src/state/command.ts'
 import type { CommandResult } from '../../src/state/result.ts'
 
@@ -98,6 +98,8 @@ export interface CommittedRecord {
   readonly command: Command | undefined
   readonly proposer:
     { readonly node: number; readonly incarnation: number; readonly sequence: number; readonly sentAtMs: number } | undefined
+  /** Of a config entry. */
+  readonly membership?: Membership | undefined
   /** undefined when apply ignored it: a copy, or no command. */
   readonly result: CommandResult | undefined
 }

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { Violation } from '../violation.ts'
 import type { CommittedRecord, NodeView } from './checker.ts'
 import { clusterTime } from './cluster-time.ts'
+import { rosterOf } from './group-of.ts'
 
 it('a stamp may follow a majority of clocks and run on from there, and not one clock alone; it never falls', () => {
   const clocks = [1_000_000, 1_000_000, 1_000_000]
@@ -12,7 +13,7 @@ it('a stamp may follow a majority of clocks and run on from there, and not one c
       return clocks[i]
     },
   })) as unknown as NodeView[]
-  const checker = clusterTime(views, () => nowMs)
+  const checker = clusterTime(rosterOf(1, 2, 3), views, () => nowMs)
   const stamp = (wallMs: number) => (): void => checker.committed?.({ index: 1, wallMs } as CommittedRecord)
   expect(stamp(1_000_000)).not.toThrow()
   clocks[0] = 4_600_000
@@ -40,14 +41,14 @@ it('what a majority of clocks showed counts, though no node was seen to change m
   }
   const stamp = (checker: ReturnType<typeof clusterTime>, wallMs: number) => (): void =>
     checker.committed?.({ index: 1, wallMs } as CommittedRecord)
-  const late = clusterTime(views, () => nowMs)
+  const late = clusterTime(rosterOf(1, 2, 3), views, () => nowMs)
   jump(late, 0, 4_600_000)
   jump(late, 0, 1_000_000)
   nowMs += 5_000
   jump(late, 1, 4_600_000)
   expect(stamp(late, 4_600_000)).toThrow(Violation)
   clocks.fill(1_000_000)
-  const soon = clusterTime(views, () => nowMs)
+  const soon = clusterTime(rosterOf(1, 2, 3), views, () => nowMs)
   jump(soon, 0, 4_600_000)
   jump(soon, 1, 4_600_000)
   jump(soon, 0, 1_000_000)

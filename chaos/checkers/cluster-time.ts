@@ -2,8 +2,10 @@
  * No entry is stamped later than a majority of the calendar clocks has ever been, run on from there (rule 4): one wrong clock moves nothing. The other way
  * the time of the log may be behind for a while, never back.
  */
+import type { Membership } from '../../raft/index.ts'
 import { expectThat } from '../violation.ts'
 import type { Checker, NodeView } from './checker.ts'
+import { halvesOf, type Roster } from './membership.ts'
 
 /** Clocks are heard of with a delay, start up to 2 s apart, and drift. */
 const slackMs = 5_000
@@ -21,11 +23,19 @@ interface Shown {
   atMs: number
 }
 
-export function clusterTime(views: readonly NodeView[], nowMs: () => number): ClusterTimeChecker {
+export function clusterTime(roster: Roster, views: readonly NodeView[], nowMs: () => number): ClusterTimeChecker {
   let boundMs = -Infinity
   let boundAtMs = 0
   let lastMs = 0
   const shown = views.map((): Shown => ({ offsetMs: -Infinity, atMs: 0 }))
+  /** What a majority of some set of voters has shown, at its highest. */
+  const highestOf = (membership: Membership): number => {
+    const medians = halvesOf(membership).map(half => {
+      const offsets = half.map(id => shown[id - 1]?.offsetMs ?? -Infinity).sort((left, right) => right - left)
+      return offsets[half.length >> 1] ?? -Infinity
+    })
+    return Math.max(...medians) + nowMs()
+  }
   const look = (): void => {
     const now = nowMs()
     shown.forEach((each, i) => {
@@ -34,8 +44,7 @@ export function clusterTime(views: readonly NodeView[], nowMs: () => number): Cl
       each.offsetMs = offsetMs
       each.atMs = now
     })
-    const offsets = shown.map(({ offsetMs }) => offsetMs).sort((left, right) => right - left)
-    boundMs = Math.max(boundMs + (now - boundAtMs), (offsets[views.length >> 1] ?? 0) + now)
+    boundMs = Math.max(boundMs + (now - boundAtMs), ...roster.possible.map(highestOf))
     boundAtMs = now
   }
   return {

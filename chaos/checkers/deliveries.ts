@@ -303,7 +303,15 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   return {
     name: 'deliveries',
     committed(record) {
-      const { command } = record
+      const { command, membership } = record
+      if (membership !== undefined) {
+        for (const node of incarnations.keys()) {
+          if (membership.members.some(({ id }) => Number(id) === node)) continue
+          incarnations.delete(node)
+          downNodes.add(node)
+          gatewayGone(record, node)
+        }
+      }
       if (record.proposer !== undefined && record.result !== undefined) {
         const { node, incarnation } = record.proposer
         const known = incarnations.get(node)

@@ -1,26 +1,39 @@
 /**
- * Committed means on a majority of true disks (I12): at the moment a node first calls an entry committed, a power cut of all machines would leave
- * it on more than half of them. Every acknowledgement rests on commit, so none can be given before that.
+ * Committed means on a majority of true disks (I12), of each half of a joint membership: at the moment a node first calls an entry committed, a power cut of
+ * all machines would leave it on more than half of them. Every acknowledgement rests on commit, so none can be given before that.
  */
+import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
-import type { Checker, NodeView } from './checker.ts'
+import type { Checker, CommittedRecord, NodeView } from './checker.ts'
+import { halvesOf, inForce, type Roster } from './membership.ts'
 
-export function durability(views: readonly NodeView[]): Checker {
+export function durability(reference: ReferenceReplica, roster: Roster, views: readonly NodeView[]): Checker {
   // Who was found to hold most is asked first: a node that lags would be read from where it stands, for each entry anew.
   const byProof = [...views]
-  const majority = Math.floor(views.length / 2) + 1
+
+  const isHeldBy = (half: readonly number[], record: CommittedRecord): boolean => {
+    let holders = 0
+    for (const view of byProof) {
+      if (half.includes(view.id) && view.trueLog.durableTo(record.index, record.term)) holders += 1
+      if (holders > half.length / 2) return true
+    }
+    return false
+  }
+
   return {
     name: 'durability',
     committed(record) {
-      let holders = 0
+      const { firstNode } = reference.entry(record.index)
+      const node = views.find(view => view.id === firstNode)?.node
+      if (node === undefined) return
       byProof.sort((left, right) => right.trueLog.provedTo - left.trueLog.provedTo)
-      for (const view of byProof) {
-        if (view.trueLog.durableTo(record.index, record.term)) holders += 1
-        if (holders >= majority) return
-      }
+      const now = inForce(node)
+      if (halvesOf(now).every(half => isHeldBy(half, record))) return
+      const before = roster.before(firstNode)
+      if (before !== undefined && halvesOf(before).every(half => isHeldBy(half, record))) return
       throw new Violation(
         'I12',
-        `entry ${record.index} of term ${record.term} is called committed, but only ${holders} of ${views.length} disks hold it`,
+        `entry ${record.index} of term ${record.term} is called committed, and no majority of the disks of ${halvesOf(now).join(' and of ')} holds it`,
       )
     },
   }

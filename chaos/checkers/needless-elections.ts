@@ -10,6 +10,8 @@ export interface NeedlessElections extends Checker {
   readonly settledAtMs: number
   /** All faults are over. */
   healed(): void
+  /** Something has happened that may ask for one: its time begins anew. */
+  disturbed(): void
 }
 
 /** Time for the elections that are still owed, in election timeouts; and for whoever was down. */
@@ -26,6 +28,9 @@ export function needlessElections(electionTimeoutMs: number, nowMs: () => number
     },
     healed() {
       settledAtMs = nowMs() + owedMs + owedTimeouts * electionTimeoutMs
+    },
+    disturbed() {
+      if (settledAtMs < Infinity) this.healed()
     },
     nodeChanged(view, _node, now, before) {
       if (nowMs() < settledAtMs) return

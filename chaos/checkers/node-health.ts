@@ -6,6 +6,7 @@ import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
 import type { Weather } from '../weather.ts'
 import type { Checker, NodeView } from './checker.ts'
+import type { Roster } from './membership.ts'
 
 export interface NodeHealth extends Checker {
   /** Every now and then. */
@@ -19,6 +20,7 @@ const lagEntries = 20
 
 export function nodeHealth(
   reference: ReferenceReplica,
+  roster: Roster,
   views: readonly NodeView[],
   weather: Weather,
   electionTimeoutMs: number,
@@ -41,10 +43,14 @@ export function nodeHealth(
     }
   }
 
+  /** Who has just come in has its time to be called up. */
+  let changedMs = 0
+
   return {
     name: 'node health',
-    committed({ index, command, result }) {
+    committed({ index, command, result, membership }) {
       grownMs = nowMs()
+      if (membership !== undefined) changedMs = grownMs
       if (command?.kind !== 'nodeChanged' || command.isUp || result?.kind !== 'done') return
       const wellMs = weather.wellForMs(nowMs())
       if (wellMs <= noticedMs + 6 * electionTimeoutMs) return
@@ -54,11 +60,15 @@ export function nodeHealth(
       lookAtLeader()
       const now = nowMs()
       for (const view of views) {
+        if (!roster.isElector(view.id)) {
+          deadSinceMs.delete(view.id)
+          continue
+        }
         const since = view.node === undefined ? (deadSinceMs.get(view.id) ?? now) : undefined
         if (since === undefined) deadSinceMs.delete(view.id)
         else deadSinceMs.set(view.id, since)
         const isUp = reference.machine.isNodeUp(view.id)
-        const deadMs = now - Math.max(since ?? now, leader.sinceMs, weather.lastTroubleMs)
+        const deadMs = now - Math.max(since ?? now, leader.sinceMs, changedMs, weather.lastTroubleMs)
         // Only a leader whose word is taken can say so.
         if (isUp && deadMs > noticedMs + 2 * electionTimeoutMs && grownMs > now - deadMs / 2)
           throw new Violation(
@@ -66,7 +76,7 @@ export function nodeHealth(
             `node ${view.id} has been dead for ${Math.round(deadMs)} ms under the same leader, and is not called down`,
           )
         if ((view.node?.machine.appliedIndex ?? 0) + lagEntries < reference.commitIndex) laggedMs.set(view.id, now)
-        const wellMs = Math.min(weather.wellForMs(now), now - leader.sinceMs, now - (laggedMs.get(view.id) ?? 0))
+        const wellMs = Math.min(weather.wellForMs(now), now - leader.sinceMs, now - changedMs, now - (laggedMs.get(view.id) ?? 0))
         if (!isUp && wellMs > upMs + 10 * electionTimeoutMs)
           throw new Violation('rule16', `node ${view.id} is called down, and all has been well for ${Math.round(wellMs)} ms`)
       }

@@ -10,6 +10,7 @@ import { conservation } from './conservation.ts'
 import { digests } from './digests.ts'
 import { durability } from './durability.ts'
 import { electionSafety } from './election-safety.ts'
+import { membersOf, rosterOf } from './group-of.ts'
 import { leaderCompleteness } from './leader-completeness.ts'
 import { logMatching } from './log-matching.ts'
 import { progress } from './progress.ts'
@@ -32,7 +33,13 @@ function aNode(log: readonly StoredEntry[], digest = 7, recomputed = digest, pro
   const asDigest = (n: number): ReturnType<LiveNode['machine']['digest']> => ({ a: { low: n, high: 0 }, b: { low: 0, high: n } })
   return {
     log: storage,
-    raft: { role: 'follower', term: 1, commitIndex: log.length, core: undefined as never, status: () => undefined as never },
+    raft: {
+      role: 'follower',
+      term: 1,
+      commitIndex: log.length,
+      core: { inspect: () => ({ members: membersOf(1, 2, 3) }) } as never,
+      status: () => undefined as never,
+    },
     machine: {
       appliedIndex: log.length,
       digest: () => asDigest(digest),
@@ -136,8 +143,14 @@ describe('the checkers of the replicated log', () => {
 
   it('refuse a commit without a majority of true disks', () => {
     const record = { index: 3, term: 2 } as CommittedRecord
-    const two = durability([aView(1, undefined), aView(2, undefined), aView(3, undefined, false)])
-    const one = durability([aView(1, undefined), aView(2, undefined, false), aView(3, undefined, false)])
+    const log = entries(1, 1, 2)
+    const reference = { ...aReference(log), entry: () => ({ firstNode: 1 }) } as unknown as ReferenceReplica
+    const commits = (...durableTo: readonly boolean[]): ReturnType<typeof durability> => {
+      const views = durableTo.map((isDurable, i) => aView(i + 1, aNode(log), isDurable))
+      return durability(reference, rosterOf(1, 2, 3), views)
+    }
+    const two = commits(true, true, false)
+    const one = commits(true, false, false)
     expect(idOf(() => two.committed?.(record))).toBe('none')
     expect(idOf(() => one.committed?.(record))).toBe('I12')
   })

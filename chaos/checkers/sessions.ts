@@ -11,7 +11,10 @@ export function sessions(): Checker {
   const last = new Map<number, { readonly incarnation: number; readonly sequence: number }>()
   return {
     name: 'sessions',
-    committed({ index, wallMs, proposer, result }) {
+    committed({ index, wallMs, proposer, result, membership }) {
+      // Who is no member begins a session of its own when it comes back.
+      if (membership !== undefined)
+        for (const node of last.keys()) if (!membership.members.some(({ id }) => Number(id) === node)) last.delete(node)
       if (proposer === undefined) return
       const { node, incarnation, sequence, sentAtMs } = proposer
       const known = last.get(node)

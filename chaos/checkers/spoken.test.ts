@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { Violation } from '../violation.ts'
 import type { Said } from '../wire-tap.ts'
 import type { NodeView, TermAndVote } from './checker.ts'
+import { membersOf } from './group-of.ts'
 import { spoken } from './spoken.ts'
 
 function idOf(onDisk: TermAndVote | undefined, message: object): string {
@@ -32,8 +33,9 @@ it('refuses a grant without a vote on the disk, and a request without our own', 
 
 it('refuses a leader whose heartbeats nobody has answered for two election timeouts, unless it has only just woken', () => {
   const say = (contactMs: readonly number[], graceUntilMs = 0, lastTickMs = 9_950): (() => void) => {
-    const role = { kind: 'leader', peers: contactMs.map(each => ({ contactMs: each })) }
-    const core = { role, term: 5, nowMs: 10_000, graceUntilMs, lastTickMs, config: { electionTimeoutMs: 300 } }
+    const role = { kind: 'leader', peers: contactMs.map((each, i) => ({ peer: i + 2, contactMs: each })) }
+    const config = { id: 1, electionTimeoutMs: 300 }
+    const core = { role, term: 5, nowMs: 10_000, graceUntilMs, lastTickMs, config, members: membersOf(1, 2, 3) }
     const view = { id: 1, trueVote: { readWorst: () => ({ term: 5, votedFor: 1 }) }, node: { raft: { core: { inspect: () => core } } } }
     return () => spoken().said(view as unknown as NodeView, { kind: 'heartbeat', term: 5 } as Said)
   }

@@ -5,6 +5,7 @@
 import { Violation } from '../violation.ts'
 import type { Said } from '../wire-tap.ts'
 import type { Checker, NodeView } from './checker.ts'
+import { halvesOf } from './membership.ts'
 
 export interface Spoken extends Checker {
   /** This leaves the node now. */
@@ -39,8 +40,15 @@ function checkFollowed(view: NodeView, term: number): void {
   const core = view.node?.raft.core.inspect()
   if (core?.role.kind !== 'leader' || core.term !== term || core.nowMs <= core.graceUntilMs) return
   if (core.nowMs - core.lastTickMs > core.config.electionTimeoutMs / 2) return
-  const heardMs = [core.nowMs, ...core.role.peers.map(peer => peer.contactMs)].sort((left, right) => right - left)
-  const silentMs = core.nowMs - (heardMs[heardMs.length >> 1] ?? 0)
-  if (silentMs <= 2 * core.config.electionTimeoutMs) return
-  throw new Violation('I18', `node ${view.id} leads term ${term}, and no majority has answered for ${Math.round(silentMs)} ms`)
+  const { peers } = core.role
+  for (const half of halvesOf(core.members.current.membership)) {
+    const heardMs = half.map(id => (id === core.config.id ? core.nowMs : (peers.find(({ peer }) => peer === id)?.contactMs ?? core.nowMs)))
+    heardMs.sort((left, right) => right - left)
+    const silentMs = core.nowMs - (heardMs[half.length >> 1] ?? 0)
+    if (silentMs <= 2 * core.config.electionTimeoutMs) continue
+    throw new Violation(
+      'I18',
+      `node ${view.id} leads term ${term}, and no majority has answered (of ${half.join()}) for ${Math.round(silentMs)} ms`,
+    )
+  }
 }

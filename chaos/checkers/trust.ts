@@ -7,6 +7,7 @@ import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
 import type { Said } from '../wire-tap.ts'
 import type { Checker, LiveNode, NodeView } from './checker.ts'
+import { halvesOf, inForce } from './membership.ts'
 
 export interface Trust extends Checker {
   /** This leaves the node now. */
@@ -18,7 +19,7 @@ interface Doubt {
   readonly committedBefore: number
 }
 
-export function trust(reference: ReferenceReplica, views: readonly NodeView[]): Trust {
+export function trust(reference: ReferenceReplica): Trust {
   /** Nodes that may not be believed in full. */
   const doubts = new Map<number, Doubt>()
   /** By node and term: whether its grant was a full one. */
@@ -55,15 +56,19 @@ export function trust(reference: ReferenceReplica, views: readonly NodeView[]): 
     nodeChanged(view, node, now, before) {
       check(view, node)
       if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term)) return
-      const said = views.map(other => grants.get(`${other.id}/${now.term}`))
-      const full = said.filter(isFull => isFull === true).length
-      if (full > views.length / 2 || said.every(isFull => isFull !== undefined)) return
-      const given = said.filter(isFull => isFull !== undefined).length
-      // By fewer votes than a majority, whatever each is worth, is another mistake.
-      throw new Violation(
-        given > views.length / 2 ? 'I17' : 'I1',
-        `node ${view.id} leads term ${now.term} by ${full} full votes of ${views.length}, and not by those of all`,
-      )
+      for (const half of halvesOf(inForce(node))) {
+        // Who votes alone asks nobody.
+        const own = node.raft.core.inspect().logTrust !== 'torn'
+        const said = half.map(id => grants.get(`${id}/${now.term}`) ?? (half.length === 1 && id === Number(view.id) ? own : undefined))
+        const full = said.filter(isFull => isFull === true).length
+        if (full > half.length / 2 || said.every(isFull => isFull !== undefined)) continue
+        const given = said.filter(isFull => isFull !== undefined).length
+        // By fewer votes than a majority, whatever each is worth, is another mistake.
+        throw new Violation(
+          given > half.length / 2 ? 'I17' : 'I1',
+          `node ${view.id} leads term ${now.term} by ${full} full votes of ${half.length}, and not by those of all`,
+        )
+      }
     },
     said(view, message) {
       const { node } = view

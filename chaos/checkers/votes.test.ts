@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { Violation } from '../violation.ts'
 import type { CommittedRecord, Glance, LiveNode, NodeView, TermAndVote } from './checker.ts'
+import { membersOf } from './group-of.ts'
 import { sessions } from './sessions.ts'
 import { votes } from './votes.ts'
 
@@ -18,7 +19,7 @@ function idOf(act: () => void): string {
 }
 
 function aNode(memory: TermAndVote): LiveNode {
-  return { raft: { core: { inspect: () => memory } } } as unknown as LiveNode
+  return { raft: { core: { inspect: () => ({ ...memory, members: membersOf(1, 2, 3) }) } } } as unknown as LiveNode
 }
 
 function aGroup(onDisk: readonly TermAndVote[]): { views: NodeView[]; disks: TermAndVote[] } {

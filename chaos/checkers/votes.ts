@@ -1,13 +1,14 @@
 /**
- * Votes are given once and kept. Who leads a term has the votes of a majority on their disks (I1: a voter may have gone on to a later term since);
+ * Votes are given once and kept. Who leads a term has the votes of a majority on their disks, of each half of its membership (I1: a voter may have gone
+ * on to a later term since);
  * a node's vote in a term never changes, neither in its memory nor on its disk, through all its lives, and its term on disk never goes back (I2, Raft §5.2).
  * Asking whether others would vote raises no term (A52, thesis 9.6).
  */
 import { Violation } from '../violation.ts'
 import type { Checker, NodeView, TermAndVote } from './checker.ts'
+import { halvesOf, inForce, isQuorum } from './membership.ts'
 
 export function votes(views: readonly NodeView[]): Checker {
-  const majority = Math.floor(views.length / 2) + 1
   const kept = new Map<number, TermAndVote>()
   /** By node: how often faults had damaged its hard state. */
   const damaged = new Map<number, number>()
@@ -44,8 +45,12 @@ export function votes(views: readonly NodeView[]): Checker {
         const vote = other.trueVote.read()
         return vote !== undefined && (vote.term > now.term || (vote.term === now.term && vote.votedFor === view.id))
       })
-      if (supporters.length < majority)
-        throw new Violation('I1', `node ${view.id} leads term ${now.term} with ${supporters.length} votes of ${views.length} on disk`)
+      const membership = inForce(node)
+      if (!isQuorum(membership, id => supporters.some(other => other.id === id)))
+        throw new Violation(
+          'I1',
+          `node ${view.id} leads term ${now.term} with the votes of ${supporters.map(({ id }) => id).join()} on disk, of ${halvesOf(membership).join(' and ')}`,
+        )
     },
   }
 }

@@ -2,6 +2,7 @@
 import { diskFails, diskFull } from './disks.ts'
 import type { Fault } from './fault.ts'
 import * as links from './links.ts'
+import * as members from './members.ts'
 import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
 import { loseWrite, misdirectWrite, rotAtRest, rotAtWork } from './rot.ts'
@@ -48,6 +49,10 @@ const catalog = {
   clockYearLeader: processes.clockYearLeader,
   clockMajority: processes.clockMajority,
   clientCut: processes.clientCut,
+  memberAdd: members.memberAdd,
+  memberRemove: members.memberRemove,
+  memberReplace: members.memberReplace,
+  memberCancel: members.memberCancel,
 } satisfies Readonly<Record<string, Fault>>
 
 export type FaultKind = keyof typeof catalog

@@ -59,7 +59,16 @@ export interface LinkWeather {
   readonly extraDelayMs: number
 }
 
+/** Who changes the members of the group. Each wish says whether there was anything to ask for. */
+export interface Operator {
+  add(random: SimRandom): boolean
+  remove(random: SimRandom): boolean
+  replace(random: SimRandom): boolean
+  cancel(random: SimRandom): boolean
+}
+
 export interface FaultPowers {
+  readonly operator: Operator
   readonly targets: readonly Target[]
   /** The one machine of this seed whose disk may harm what it holds: no more than one copy of any byte is lost. */
   readonly frail: Target

@@ -25,7 +25,7 @@ export function prepare(world: ClientWorld, ready: () => void): void {
 }
 
 function attempt(world: ClientWorld, random: SimRandom, step: Step, done: () => void): void {
-  call<Answer>(world.scheduler, random, random.pick(world.gateways), timeoutMs, step, outcome => {
+  call<Answer>(world.scheduler, random, random.pick(world.accessPoint()), timeoutMs, step, outcome => {
     if (outcome.kind === 'answer' && outcome.answer.kind !== 'refused') return done()
     world.scheduler.schedule(100, () => attempt(world, random, step, done))
   })

@@ -22,6 +22,8 @@ export interface ClientWorld {
   readonly ledger: Ledger
   readonly trace: Trace
   readonly gateways: readonly Gateway[]
+  /** What the name that clients are configured with leads to. Never empty. */
+  accessPoint(): readonly Gateway[]
   /** A stream of its own for each client. */
   stream(name: string): SimRandom
   /** Faults are over: consumers settle everything at once. */

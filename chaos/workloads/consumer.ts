@@ -1,5 +1,5 @@
 /**
- * A consumer of one group and topic: receive, work, settle; again and again, each time through a gateway of its choice. It repeats an attempt id
+ * A consumer of one group and topic: receive, work, settle; again and again, each time through any gateway of its route (doors.ts). It repeats an attempt id
  * when a receive came to no end, as the official push consumers do; it sometimes gives a message back, forgets one, sends one to the dead letters,
  * works longer than the message stays invisible, or loses the stream in the middle of a batch. A FIFO consumer leaves the rest of a message group
  * alone when one of it was not done.
@@ -11,6 +11,7 @@ import { hasFeature, type ConsumerGroupPlan } from '../configuration.ts'
 import type { SimRandom } from '../sim/random.ts'
 import { Violation } from '../violation.ts'
 import type { ClientWorld, ReceivedValue } from './client-world.ts'
+import { Doors } from './doors.ts'
 import { call, type CallOutcome, type Gateway, type GatewayLife, type ServerSide } from './rpc.ts'
 
 const pollMs = 4_000
@@ -37,6 +38,7 @@ export class Consumer {
   readonly #topic: string
   readonly #clientId: string
   readonly #random: SimRandom
+  readonly #doors: Doors
   #attemptNumber = 0
   /** To be repeated: the last receive came to no end. */
   #attemptId: string | undefined
@@ -52,15 +54,25 @@ export class Consumer {
     this.#group = group
     this.#topic = topic
     this.#clientId = clientIdOf(group.name, number)
-    this.#random = world.stream(`consumer/${group.name}/${topic}/${number}`)
+    const name = `consumer/${group.name}/${topic}/${number}`
+    this.#random = world.stream(name)
+    this.#doors = new Doors(world, {
+      name,
+      clientId: this.#clientId,
+      consumerGroup: group.name,
+      topic,
+      onUse: (gateway, life) => this.#connect(gateway, life),
+    })
   }
 
   start(): void {
+    this.#doors.start()
     this.#again(this.#random.next() * 500)
   }
 
   stop(): void {
     this.#isStopped = true
+    this.#doors.close()
   }
 
   isOf(consumerGroup: string, number: number): boolean {
@@ -75,6 +87,7 @@ export class Consumer {
   die(): void {
     this.#isStopped = true
     this.#isDead = true
+    this.#doors.close()
     const { scheduler, trace } = this.#world
     trace.say('client', `${this.#clientId} dies`)
     for (const { process, broker } of this.#connected.values())
@@ -96,7 +109,7 @@ export class Consumer {
   }
 
   #gateway(): Gateway {
-    return this.#random.pick(this.#world.gateways)
+    return this.#doors.pick(this.#random)
   }
 
   #receive(): void {

@@ -1,5 +1,6 @@
 /**
- * A producer that behaves as the official ones: up to three attempts of 3 s each, with the same message ids, each through another gateway.
+ * A producer that behaves as the official ones: up to three attempts of 3 s each, with the same message ids, each through another gateway of its route
+ * (doors.ts).
  * Twins are two producers with one client id and equal message ids for different messages, as clients in containers really have.
  * An anonymous producer gives no client id, so it makes one attempt only: nothing would recognise its retry.
  */
@@ -11,9 +12,10 @@ import { happens, spread } from '../chance.ts'
 import type { Value } from '../ledger.ts'
 import type { SimRandom } from '../sim/random.ts'
 import type { ClientWorld } from './client-world.ts'
+import { Doors } from './doors.ts'
 import { Violation } from '../violation.ts'
 import { bodyBytesMin, bodyOf, encodeMessage } from './payload.ts'
-import { call, type CallOutcome } from './rpc.ts'
+import { call, type CallOutcome, type Gateway } from './rpc.ts'
 
 export interface ProducerOptions {
   readonly name: string
@@ -55,7 +57,7 @@ export class Producer {
   readonly #options: ProducerOptions
   readonly #random: SimRandom
   #messageNumber = 0
-  #gateway: number
+  readonly #doors: Doors
   #open = 0
   /** By topic and queue: newest acknowledged offset. Shared by all producers of the world. */
   readonly #floors: Map<string, (number | undefined)[]>
@@ -64,18 +66,24 @@ export class Producer {
     this.#world = world
     this.#options = options
     this.#random = world.stream(`producer/${options.name}`)
-    this.#gateway = this.#random.integer(0, world.gateways.length - 1)
+    const { name, clientId } = options
+    this.#doors = new Doors(world, { name: `producer/${name}`, clientId, consumerGroup: undefined, topic: this.#anyTopic() })
     this.#floors = floors
   }
 
   start(): void {
+    this.#doors.start()
     this.#next()
+  }
+
+  #anyTopic(): string {
+    return this.#world.configuration.topics[0]?.name ?? ''
   }
 
   #next(): void {
     const { scheduler, configuration } = this.#world
     scheduler.schedule(1 + this.#random.exponential(configuration.sendIntervalMs), () => {
-      if (!this.#world.isLoading) return
+      if (!this.#world.isLoading) return this.#doors.close()
       if (this.#open < openSendsMax) this.#begin()
       this.#next()
     })
@@ -126,7 +134,7 @@ export class Producer {
 
   /** The first few of a batch go alone; whatever comes of them, all of it follows, and finds these there or not. */
   #sendPart(open: OpenSend, count: number): void {
-    const { scheduler, gateways, ledger } = this.#world
+    const { scheduler, ledger } = this.#world
     ledger.counts.operations += 1
     for (const value of open.values.slice(0, count)) value.attempts += 1
     open.isDoubtful = true
@@ -134,7 +142,7 @@ export class Producer {
     call<SendAnswer | Refusal>(
       scheduler,
       this.#random,
-      this.#random.pick(gateways),
+      this.#doors.pick(this.#random),
       timeoutMs,
       side => side.broker.send({ ...request, deadlineMs: side.deadlineMs }, answer => side.reply(answer)),
       () => this.#attempt(open),
@@ -142,28 +150,25 @@ export class Producer {
   }
 
   #attempt(open: OpenSend): void {
-    const { scheduler, ledger, gateways } = this.#world
+    const { scheduler, ledger } = this.#world
     open.attempt += 1
     for (const value of open.values) value.attempts += 1
     ledger.counts.operations += 1
-    if (open.attempt > 1) {
-      ledger.counts.retriedSends += 1
-      this.#gateway = (this.#gateway + 1) % gateways.length
-    } else if (happens(this.#random, 0.3)) this.#gateway = this.#random.integer(0, gateways.length - 1)
-    const gateway = gateways[this.#gateway]
-    if (gateway === undefined) throw new Error('a producer without gateways')
+    if (open.attempt > 1) ledger.counts.retriedSends += 1
+    const gateway = this.#doors.pickForSend(this.#random, open.attempt === 1 && happens(this.#random, 0.3))
     call<SendAnswer | Refusal>(
       scheduler,
       this.#random,
       gateway,
       timeoutMs,
       side => side.broker.send({ ...open.request, deadlineMs: side.deadlineMs }, answer => side.reply(answer)),
-      outcome => this.#onOutcome(open, outcome),
+      outcome => this.#onOutcome(open, gateway, outcome),
     )
   }
 
-  #onOutcome(open: OpenSend, outcome: CallOutcome<SendAnswer | Refusal>): void {
+  #onOutcome(open: OpenSend, gateway: Gateway, outcome: CallOutcome<SendAnswer | Refusal>): void {
     if (outcome.kind === 'answer' && outcome.answer.kind === 'sent') return this.#succeeded(open, outcome.answer)
+    this.#doors.failed(gateway)
     const isCertain =
       outcome.kind === 'answer' && outcome.answer.kind === 'refused'
         ? certainRefusals.has(outcome.answer.code)

@@ -19,6 +19,8 @@ export interface GatewayLife {
 
 export interface Gateway {
   readonly id: number
+  /** Of the broker, in routes. */
+  readonly name: string
   /** undefined while the process is down. */
   readonly life: GatewayLife | undefined
   /** Clients get nothing in or out. */

@@ -11,6 +11,7 @@ const profileNames = [
   'swarm',
   'crash',
   'liveness',
+  'membership',
   'elections',
   'rewrites',
   'power',

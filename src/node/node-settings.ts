@@ -50,7 +50,13 @@ export interface NodeSettings {
   readonly replication?: Partial<
     Pick<
       RaftConfig,
-      'sliceBytesMax' | 'inflightSlicesMax' | 'inflightBytesMax' | 'unwrittenBytesMax' | 'uncommittedBytesMax' | 'unappliedBytesMax'
+      | 'sliceBytesMax'
+      | 'inflightSlicesMax'
+      | 'inflightBytesMax'
+      | 'unwrittenBytesMax'
+      | 'uncommittedBytesMax'
+      | 'unappliedBytesMax'
+      | 'farewellMs'
     >
   >
 }
