@@ -111,10 +111,16 @@ export class Doors {
       outcome => {
         if (outcome.kind !== 'answer' || outcome.answer.kind !== 'route') return done(false)
         const { brokers } = outcome.answer
-        this.#route = this.#world.gateways.filter(gateway => brokers.some(({ name }) => name === gateway.name))
+        this.#take(this.#world.gateways.filter(gateway => brokers.some(({ name }) => name === gateway.name)))
         done(this.#route.length > 0)
       },
     )
+  }
+
+  #take(route: readonly Gateway[]): void {
+    const names = (gateways: readonly Gateway[]): string => gateways.map(({ name }) => name).join(' ')
+    if (names(route) !== names(this.#route)) this.#world.trace.say('client', `${this.#options.name}: the route is ${names(route)}`)
+    this.#route = route
   }
 
   #beat(): void {

@@ -135,3 +135,16 @@ test('a change of leader marks nobody down', () => {
   }
   for (const { machine } of world.gateways) expect([1, 2, 3].map(id => machine.isNodeUp(id))).toEqual([true, true, true])
 })
+
+test('a node that was removed and hears of no leader gives no route: it does not know who serves now', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.at(2).node.isRemoved = true
+  const told = route(world, 2)
+  world.group.elect(undefined)
+  const asked = [route(world, 2), assignment(world, 2)]
+  const unknown = route(world, 2, 'nowhere')
+  world.clock.advance(1)
+  expect(names(told)).toEqual(['n1', 'n2', 'n3'])
+  expect([...asked, unknown].map(codeOf)).toEqual(['haNotAvailable', 'haNotAvailable', 'haNotAvailable'])
+})

@@ -6,7 +6,7 @@
 import type { Broker, BrokerNodeInfo } from './broker.ts'
 import type { StateView, TopicView } from './state-view.ts'
 import { applyRefusal } from './apply-refusal.ts'
-import type { Refusal } from './refusal.ts'
+import { refuse, type Refusal } from './refusal.ts'
 import type { AssignmentAnswer, QueryAssignmentRequest, QueryRouteRequest, Reply, RouteAnswer, RouteBroker } from './requests.ts'
 import { afterBarrier, replySoon } from './propose.ts'
 
@@ -58,12 +58,21 @@ function withTopic<Answer>(
   reply: (answer: Answer | Refusal) => void,
   answerFor: (topic: TopicView) => Answer,
 ): void {
+  if (isOut(broker)) return replySoon(broker, reply, refuse('haNotAvailable', 'this node was removed from the group'))
   const known = broker.view.topic(request.topic)
   if (known !== undefined) return replySoon(broker, reply, answerFor(known))
   afterBarrier(broker, request.deadlineMs, reply, () => {
     const topic = broker.view.topic(request.topic)
     reply(topic === undefined ? applyRefusal('topicNotFound', request.topic) : answerFor(topic))
   })
+}
+
+/**
+ * We were removed, and nobody tells us of the group any more: who belongs to it now we do not know, and a client would take our word for it
+ * (docs/bugs-found.md). While the leader still speaks to us we know.
+ */
+function isOut({ raft }: Broker): boolean {
+  return raft.leaderId === undefined && raft.membership().isRemoved
 }
 
 /** By node number. Never empty: a node that can answer is up, whatever the log last heard of it. */

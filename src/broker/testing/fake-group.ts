@@ -36,6 +36,8 @@ export class FakeNode implements BrokerRaft {
   app: FakeApp | undefined
   term = 0
   leaderId: number | undefined
+  /** By its own word. */
+  isRemoved = false
   appliedIndex = 0
   /** What its build supports. The oldest: a test that is not about levels wants no entry about them. */
   featureLevelMax = oldestLevel
@@ -150,7 +152,7 @@ export class FakeNode implements BrokerRaft {
       isJoining: false,
       isParting: false,
     }))
-    return { index: 1, isCommitted: true, phase: 'steady', members, isRemoved: false }
+    return { index: 1, isCommitted: true, phase: 'steady', members, isRemoved: this.isRemoved }
   }
 
   changeMembers(wish: MembersWish, done: (outcome: ChangeOutcome) => void): void {
