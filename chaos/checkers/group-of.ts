@@ -8,7 +8,7 @@ export function membershipOf(...ids: readonly number[]): Membership {
 }
 
 export function rosterOf(...founders: readonly number[]): Roster {
-  return roster({ reference: { commitIndex: 0 } as ReferenceReplica, founders })
+  return roster({ reference: { commitIndex: 0 } as unknown as ReferenceReplica, founders })
 }
 
 /** As a core shows what it goes by. */

@@ -49,7 +49,7 @@ const joint: Membership = { ...membershipOf(1, 2, 3, 4), outgoing: ids(1, 2, 3) 
 
 describe('memberships', () => {
   const see = (commitIndex: number, entries: readonly Entry[], goesBy?: Membership): string => {
-    const checker = roster({ reference: { commitIndex } as ReferenceReplica, founders: [1, 2, 3] })
+    const checker = roster({ reference: { commitIndex } as unknown as ReferenceReplica, founders: [1, 2, 3] })
     return idOf(() => checker.logChanged?.(view, aNode(entries, goesBy), 1))
   }
 
@@ -75,7 +75,7 @@ describe('memberships', () => {
 
   it('are refused when voters change without a joint one between', () => {
     const follow = (...memberships: readonly Membership[]): string => {
-      const checker = roster({ reference: { commitIndex: 9 } as ReferenceReplica, founders: [1, 2, 3] })
+      const checker = roster({ reference: { commitIndex: 9 } as unknown as ReferenceReplica, founders: [1, 2, 3] })
       return idOf(() => {
         for (const [i, membership] of memberships.entries()) checker.committed?.({ index: i + 2, membership } as CommittedRecord)
       })
@@ -86,7 +86,7 @@ describe('memberships', () => {
   })
 
   it('decide who may ask for votes', () => {
-    const checker = roster({ reference: { commitIndex: 2 } as ReferenceReplica, founders: [1, 2, 3] })
+    const checker = roster({ reference: { commitIndex: 2 } as unknown as ReferenceReplica, founders: [1, 2, 3] })
     const ask = (node: number): string =>
       idOf(() => checker.nodeChanged?.({ id: node } as NodeView, aNode([[1, three]]), { ...glance, role: 'preCandidate' }, glance))
     expect([ask(3), ask(4)]).toEqual(['none', 'A58'])

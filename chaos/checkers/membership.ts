@@ -41,7 +41,7 @@ export interface RosterOptions {
   /** Numbers of the nodes that the group begins with. */
   readonly founders: readonly number[]
   /** The committed log has another membership now. */
-  changed?(membership: Membership): void
+  readonly changed?: (membership: Membership) => void
 }
 
 interface Held {

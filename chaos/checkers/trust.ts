@@ -59,7 +59,7 @@ export function trust(reference: ReferenceReplica): Trust {
       for (const half of halvesOf(inForce(node))) {
         // Who votes alone asks nobody.
         const own = node.raft.core.inspect().logTrust !== 'torn'
-        const said = half.map(id => grants.get(`${id}/${now.term}`) ?? (half.length === 1 && id === Number(view.id) ? own : undefined))
+        const said = half.map(id => grants.get(`${id}/${now.term}`) ?? (half.length === 1 && id === view.id ? own : undefined))
         const full = said.filter(isFull => isFull === true).length
         if (full > half.length / 2 || said.every(isFull => isFull !== undefined)) continue
         const given = said.filter(isFull => isFull !== undefined).length
