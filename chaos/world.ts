@@ -5,7 +5,7 @@
  *
  * The run: calm (topics and groups come into being) → storm (load and faults) → ending.ts → last checks.
  */
-import type { RaftTraceEvent } from '../raft/index.ts'
+import { nodeId, type RaftTraceEvent } from '../raft/index.ts'
 import { AssertionError } from '../src/platform/assert.ts'
 import { Auditor } from './audit.ts'
 import { spread } from './chance.ts'
@@ -371,6 +371,9 @@ class World implements ClientWorld {
       },
       drains: () => {
         this.#isDraining = true
+        // A machine that was taken away while its node was being asked for again is given back.
+        const { members } = this.#judges.roster.newest
+        for (const host of this.gateways) if (members.some(({ id }) => id === nodeId(host.id))) host.deploy()
       },
       tries: done => {
         const { configuration, scheduler, random, gateways: hosts, ledger } = this
