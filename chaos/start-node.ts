@@ -3,7 +3,7 @@
  */
 import { createHash } from 'node:crypto'
 import { formatAddress } from '../raft/index.ts'
-import type { MemberInfo } from '../src/broker/admin-admin-requests.ts'
+import type { MemberInfo } from '../src/broker/admin-requests.ts'
 import type { Disk } from '../src/platform/disk.ts'
 import { BrokerNode } from '../src/node/broker-node.ts'
 import type { BrokerNodeOptions, MemberSettings, NodeSettings } from '../src/node/node-settings.ts'
