@@ -73,6 +73,31 @@ describe('memberships', () => {
     expect(see(2, [[1, three], [2], [2, joint]], three)).toBe('A58')
   })
 
+  describe('while the log of a node is mended', () => {
+    /** Its readable part ends with entry 1; it goes by what its state says of entry 3. */
+    const mending = (role: string, goesBy: Membership): string => {
+      const checker = roster({ reference: { commitIndex: 4 } as unknown as ReferenceReplica, founders: [1, 2, 3] })
+      checker.committed?.({ index: 3, membership: joint } as CommittedRecord)
+      const node = aNode([[1, three]])
+      const current = { index: 3, membership: goesBy }
+      const recovering = { ...node, raft: { ...node.raft, role, core: { inspect: () => ({ members: { current, history: [current] } }) } } }
+      return idOf(() => checker.logChanged?.(view, recovering as unknown as LiveNode, 1))
+    }
+
+    it('may be newer than its log when they are committed', () => {
+      expect([mending('recovering', joint), mending('recovering', membershipOf(1, 2))]).toEqual(['none', 'A58'])
+      expect(mending('follower', joint)).toBe('A58')
+    })
+
+    it('are looked at again when it is mended', () => {
+      const checker = roster({ reference: { commitIndex: 2 } as unknown as ReferenceReplica, founders: [1, 2, 3] })
+      const node = aNode([[1, three], [2], [2, joint]], three)
+      const recovered = { ...glance, role: 'recovering' } as const
+      idOf(() => checker.logChanged?.(view, node, 1))
+      expect(idOf(() => checker.nodeChanged?.(view, node, glance, recovered))).toBe('A58')
+    })
+  })
+
   it('are refused when voters change without a joint one between', () => {
     const follow = (...memberships: readonly Membership[]): string => {
       const checker = roster({ reference: { commitIndex: 9 } as unknown as ReferenceReplica, founders: [1, 2, 3] })

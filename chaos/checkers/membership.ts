@@ -1,7 +1,8 @@
 /**
- * Who belongs to the group, and that it changes as Raft allows it. A node goes by the newest membership of its log, whole or not (A58); no log holds a
- * membership behind another one that is not committed, and none that was written before an entry of its own term was committed; neighbours share a whole
- * set of voters; and nobody asks for votes or leads whom its own log does not call an elector.
+ * Who belongs to the group, and that it changes as Raft allows it. A node goes by the newest membership of its log, committed or not (A58); while its log
+ * is being mended, by the one that its state remembers, if that is newer. No log holds a membership behind another one that is not committed, and none
+ * that was written before an entry of its own term was committed; neighbours share a whole set of voters; and nobody asks for votes or leads whom its own
+ * log does not call an elector.
  *
  * Other checkers ask here whose disks, votes and clocks count. Without a change that is everybody.
  */
@@ -9,6 +10,7 @@ import { EntryKind, decodeMembership, encodeMembership, firstMembership, isElect
 import type { ReferenceReplica } from '../reference.ts'
 import { expectThat } from '../violation.ts'
 import type { Checker, LiveNode } from './checker.ts'
+import { readEntry } from './readable.ts'
 
 export interface Roster extends Checker {
   /** By the committed log. */
@@ -56,6 +58,8 @@ export function roster({ reference, founders, changed }: RosterOptions): Roster 
   )
   const held = new Map<number, Held>()
   let committed: Membership = first
+  /** All that ever were, by index. */
+  const everCommitted = new Map<number, Membership>()
   /** Seen in a log behind the committed one, by term and index. */
   const uncommitted = new Map<string, { readonly index: number; readonly membership: Membership }>()
 
@@ -82,17 +86,22 @@ export function roster({ reference, founders, changed }: RosterOptions): Roster 
   }
 
   const expectNeighbours = (index: number, left: Membership, right: Membership): void => {
-    const isSame = sameIds(left.voters, right.voters) && (sameIds(left.outgoing, right.outgoing) || right.outgoing.length === 0)
+    const isKept = sameIds(left.voters, right.voters) && (sameIds(left.outgoing, right.outgoing) || right.outgoing.length === 0)
     const isJoint = left.outgoing.length === 0 && sameIds(right.outgoing, left.voters)
-    expectThat(isSame || isJoint, 'A58', () => `the membership of entry ${index} shares no set of voters with the one before it`)
+    expectThat(isKept || isJoint, 'A58', () => `the membership of entry ${index} shares no set of voters with the one before it`)
   }
 
   const checkInForce = (view: { readonly id: number }, node: LiveNode, known: Held): void => {
     const { index, membership } = node.raft.core.inspect().members.current
     const newest = known.entries.at(-1)
     if (newest === undefined || newest.index < node.log.firstIndex) return
+    // Rotten since it was written: the node has read it, and nobody can now.
+    if (index > newest.index && index <= node.log.lastId.index && readEntry(node.log, index) === undefined) return
+    // Of a log that has rotted only the beginning is there; what was applied outlives it, and until it is mended its node has no word in anything.
+    const isBeingMended = node.raft.role === 'recovering' && index > newest.index
+    const expected = isBeingMended ? everCommitted.get(index) : index === newest.index ? newest.membership : undefined
     expectThat(
-      newest.index === index && Buffer.compare(encodeMembership(newest.membership), encodeMembership(membership)) === 0,
+      expected !== undefined && isSame(expected, membership),
       'A58',
       () => `node ${view.id} goes by a membership of entry ${index}; the newest of its log is that of ${newest.index}`,
     )
@@ -118,8 +127,9 @@ export function roster({ reference, founders, changed }: RosterOptions): Roster 
       known.before = known.entries.at(-1)?.membership
       const last = node.log.lastId.index
       for (let index = Math.max(fromIndex, node.log.firstIndex); index <= last; index += 1) {
-        const { kind, term, body } = node.log.entry(index as typeof last)
-        if (kind !== EntryKind.config) continue
+        const entry = readEntry(node.log, index)
+        if (entry?.kind !== EntryKind.config) continue
+        const { term, body } = entry
         expectOrder(view, node, index, known)
         const membership = read(body)
         known.entries.push({ index, membership })
@@ -132,11 +142,13 @@ export function roster({ reference, founders, changed }: RosterOptions): Roster 
       if (membership === undefined) return
       if (index > 1) expectNeighbours(index, committed, membership)
       committed = membership
+      everCommitted.set(index, membership)
       changed?.(membership)
     },
     nodeChanged(view, node, now, before) {
       const known = held.get(view.id)
       if (known !== undefined) known.before = undefined
+      if (known !== undefined && before.role === 'recovering' && now.role !== 'recovering') checkInForce(view, node, known)
       if (now.role === before.role && now.term === before.term) return
       if (now.role !== 'leader' && now.role !== 'candidate' && now.role !== 'preCandidate') return
       // A leader carries its own removal to its end.
@@ -158,6 +170,10 @@ function mayStillBeElector(node: LiveNode, id: number): boolean {
   const { history } = node.raft.core.inspect().members
   const from = history.findLast(({ index }) => index <= node.raft.commitIndex)?.index ?? 0
   return history.some(({ index, membership }) => index >= from && isElector(membership, nodeId(id)))
+}
+
+function isSame(left: Membership, right: Membership): boolean {
+  return Buffer.compare(encodeMembership(left), encodeMembership(right)) === 0
 }
 
 function sameIds(left: readonly number[], right: readonly number[]): boolean {
