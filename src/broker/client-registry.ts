@@ -4,7 +4,8 @@
  * they are not announced. Changes are gathered; one command is on its way at a time.
  *
  * Invariant: of two changes of one client the later one is the later in the log; a change that is surely not in the log is proposed again,
- * unless the client has changed since.
+ * unless the client has changed since. So only the first word on a command counts: after "unknown" its changes are proposed once more, and its fate,
+ * which comes with the next command's, says nothing about what the client is by then.
  */
 import { bounds } from '../state/command-codec.ts'
 import type { ClientsChanged } from '../state/command.ts'
@@ -15,6 +16,9 @@ import { isLate, type ProposeOutcome } from './outcome.ts'
 import type { Proposer } from './proposer.ts'
 
 type Change = ClientsChanged['changes'][number]['change']
+
+/** The changes of one command. */
+type Batch = readonly (readonly [clientId: string, change: Change])[]
 
 interface Client {
   isConnected: boolean
@@ -44,7 +48,8 @@ export class ClientRegistry {
   readonly #clients = new Map<string, Client>()
   /** What the log is to be told next; the newest per client, in the order of happening. */
   readonly #changes = new Map<string, Change>()
-  #isOutstanding = false
+  /** On its way, or put back and to be tried again when there may be room. */
+  #outstanding: Batch | undefined
   #isSweeping = false
 
   constructor(options: ClientRegistryOptions) {
@@ -124,16 +129,16 @@ export class ClientRegistry {
 
   #change(clientId: string, change: Change): void {
     this.#note(clientId, change)
-    if (!this.#isOutstanding) this.#options.proposer.requestFlush()
+    if (this.#outstanding === undefined) this.#options.proposer.requestFlush()
   }
 
   #propose(): void {
-    if (this.#isOutstanding || this.#changes.size === 0) return
+    if (this.#outstanding !== undefined || this.#changes.size === 0) return
     const { proposer, clock } = this.#options
-    const batch = [...this.#changes].slice(0, bounds.changesMax)
+    const batch: Batch = [...this.#changes].slice(0, bounds.changesMax)
     for (const [clientId] of batch) this.#changes.delete(clientId)
     const changes = batch.map(([clientId, change]) => ({ client: hash64(clientId), change }))
-    this.#isOutstanding = true
+    this.#outstanding = batch
     const isTaken = proposer.propose({ kind: 'clientsChanged', changes }, clock.nowMs() + commandPatienceMs, outcome => {
       this.#onOutcome(batch, outcome)
     })
@@ -141,19 +146,21 @@ export class ClientRegistry {
     // No room: once more when there is some.
     this.#putBack(batch)
     this.#options.deadlines.after(commandPatienceMs, () => {
-      this.#isOutstanding = false
+      this.#outstanding = undefined
       proposer.requestFlush()
     })
   }
 
-  #onOutcome(batch: readonly (readonly [string, Change])[], outcome: ProposeOutcome): void {
-    this.#isOutstanding = false
+  /** May come twice: unknown, and the fate later. */
+  #onOutcome(batch: Batch, outcome: ProposeOutcome): void {
+    if (this.#outstanding !== batch) return
+    this.#outstanding = undefined
     // Unknown counts as not there: to say a change twice does no harm.
     if (outcome.kind !== 'applied' || isLate(outcome)) this.#putBack(batch)
     if (this.#changes.size > 0) this.#options.proposer.requestFlush()
   }
 
-  #putBack(batch: readonly (readonly [string, Change])[]): void {
+  #putBack(batch: Batch): void {
     const later = [...this.#changes]
     this.#changes.clear()
     for (const [clientId, change] of batch) this.#changes.set(clientId, change)

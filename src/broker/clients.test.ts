@@ -252,6 +252,25 @@ test('a change that found no leader for longer than its patience is told when th
   expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([2])
 })
 
+test('a client that went while nobody led stays gone, though its coming was overtaken only afterwards (seed 2000956)', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.isCommitHeld = true
+  const { clients } = world.broker(2)
+  clients.connected('c')
+  clients.heardConsumer('c')
+  world.clock.advance(10)
+  // Its command is in the log of the leader that goes, and in no other.
+  world.group.elect(undefined, world.group.commitIndex)
+  world.clock.advance(1_000)
+  clients.disconnected('c')
+  world.clock.advance(5_000)
+  world.group.elect(3)
+  world.group.releaseCommit()
+  world.clock.advance(100)
+  expect(world.at(1).machine.client(hash64('c'))?.nodes ?? []).toEqual([])
+})
+
 test('a client that said goodbye while its receive waited is still gone when its connection closes', () => {
   const world = new FakeWorld()
   world.createTopic('t')

@@ -22,6 +22,8 @@ class Leader {
   #proposed: Command[] = []
   /** The disk is looked at when a round begins, and only then. */
   #rounds = 0
+  /** What becomes of proposals: applied at once; given up and applied after that; or nothing is ever heard of them. */
+  fate: 'applied' | 'appliedLate' | 'lost' = 'applied'
   followers: FollowerHealth[] = []
   level: DiskLevel = 'ok'
 
@@ -60,6 +62,8 @@ class Leader {
     }
     const propose = (command: Command, _deadlineMs: number, done: () => void): boolean => {
       this.#proposed.push(command)
+      if (this.fate === 'lost') return true
+      if (this.fate === 'appliedLate') this.#clock.soon(done)
       this.#clock.soon(() => {
         replica.run(command, 1)
         done()
@@ -104,6 +108,13 @@ class Leader {
     meanwhile?.()
     this.#clock.advance(50)
     return this.#proposed.map(({ kind }) => kind)
+  }
+
+  /** How many rounds begin in the next so many milliseconds. */
+  roundsWithin(ms: number): number {
+    const before = this.#rounds
+    this.#clock.advance(ms)
+    return this.#rounds - before
   }
 
   rounds(count: number): void {
@@ -293,4 +304,15 @@ test('over its size a topic gives up its oldest messages, as many as it must', (
   expect(queue?.firstOffset).toBeGreaterThan(9)
   expect(queue?.firstOffset).toBeLessThan(13)
   expect(leader.round()).toEqual([])
+})
+
+test('no round begins while a proposal of the last one is open, though an earlier one was heard of twice', () => {
+  const leader = new Leader()
+  leader.fill()
+  leader.fate = 'appliedLate'
+  expect(leader.round()).toEqual(['trimLog'])
+  leader.fill()
+  leader.fate = 'lost'
+  expect(leader.round()).toEqual(['trimLog'])
+  expect(leader.roundsWithin(5 * intervalMs)).toBe(0)
 })

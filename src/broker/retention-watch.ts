@@ -321,7 +321,13 @@ export class RetentionWatch {
 
   #propose(command: Command): void {
     const { proposer, clock, raft } = this.#options
-    const isTaken = proposer.propose(command, clock.nowMs() + patienceMs, () => this.#open--, raft.term)
+    let isOpen = true
+    const done = (): void => {
+      // Its fate may come after "unknown".
+      if (isOpen) this.#open--
+      isOpen = false
+    }
+    const isTaken = proposer.propose(command, clock.nowMs() + patienceMs, done, raft.term)
     if (isTaken) this.#open++
   }
 }

@@ -259,4 +259,16 @@ export const brokerMutants: readonly Mutant[] = [
       'receiptHandle: encodeReceiptHandle({ ...ref, deliverySequence: ref.deliverySequence - (attempt > 1 ? 1 : 0) }, request.consumerGroup, request.topic),',
     expected: ['A28', 'A53', 'A51'],
   },
+  {
+    id: 'Y21',
+    what: 'the fate of a command about clients is taken for news, though its changes were said again since',
+    file: 'src/broker/client-registry.ts',
+    find: '    if (this.#outstanding !== batch) return\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/broker/clients.test.ts',
+      name: 'a client that went while nobody led stays gone, though its coming was overtaken only afterwards (seed 2000956)',
+    },
+  },
 ]
