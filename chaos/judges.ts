@@ -1,4 +1,5 @@
 /** All checkers of a world, wired to each other: the one list that a new property is added to. */
+import { nodeId } from '../raft/index.ts'
 import { defaultLimits } from '../src/state/limits.ts'
 import { agreement, type Agreement } from './checkers/agreement.ts'
 import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
@@ -76,8 +77,11 @@ export class Judges {
     this.roster = roster({
       reference: this.reference,
       founders: Array.from({ length: configuration.nodes }, (_, i) => i + 1),
-      // A leader that leaves hands over.
-      changed: () => this.elections.disturbed(),
+      changed: ({ voters }) => {
+        // A leader that leaves hands over. Nothing else that a change does asks for an election.
+        const leaves = views.some(({ id, node }) => node?.raft.role === 'leader' && !voters.includes(nodeId(id)))
+        if (leaves) this.elections.disturbed()
+      },
     })
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.fates = fates()

@@ -1,16 +1,18 @@
 /**
  * The operator of a world whose members change. It knows what `raftmq cluster member list` would show (of a node that answers), starts the machine of who is
- * to come in, asks through any gateway until the answer is a yes or a no, and some time after a removal stops the machine, or forgets to. A change that was
- * accepted finishes by itself: nothing here helps it on.
+ * to come in, asks through any gateway until the answer is a yes or a no, and some time after a removal stops the machine, or forgets to. It never takes away the machine of a
+ * node that it has asked for since. A change that was accepted finishes by itself: nothing here helps it on.
  */
 import type { Refusal } from '../src/broker/refusal.ts'
 import type { MemberInfo, MembersChangedAnswer, MembersView, MembersWish } from '../src/broker/admin-requests.ts'
+import type { Membership } from '../raft/index.ts'
 import { spread } from './chance.ts'
 import type { Operator } from './faults/fault.ts'
 import type { Host } from './host.ts'
 import type { Marks } from './marks.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { Scheduler } from './sim/scheduler.ts'
+import { expectThat } from './violation.ts'
 import { call } from './workloads/rpc.ts'
 
 export interface OperatorParts {
@@ -24,13 +26,29 @@ export interface OperatorParts {
   say(text: string): void
 }
 
+/** What faults ask for, and what the world asks it at the end. */
+export interface SimulatedOperator extends Operator {
+  /** Looks who is in, and gives machines back to those that it has asked for without ever being told whether they would be. There may be no others. */
+  giveBack(membership: Membership): void
+}
+
 const timeoutMs = 3_000
 /** Then the operator goes home: whether the change was taken nobody told. */
 const attemptsMax = 6
 const votersMax = 5
 
-export function operator(parts: OperatorParts): Operator {
+/** Entry of the change, and how often the node had been asked for before it. */
+interface Removal {
+  readonly id: number
+  readonly index: number
+  readonly asks: number | undefined
+}
+
+export function operator(parts: OperatorParts): SimulatedOperator {
   const { scheduler, hosts, marks } = parts
+  /** How often each node was asked for. */
+  const asksFor = new Map<number, number>()
+  const open = new Set<number>()
 
   /** As the first node shows it that answers. */
   const look = (random: SimRandom): MembersView | undefined => {
@@ -55,33 +73,49 @@ export function operator(parts: OperatorParts): Operator {
         if (outcome.kind === 'answer') {
           const { answer } = outcome
           parts.say(`${text} through ${gateway.name}: ${answer.kind === 'refused' ? answer.code : `entry ${answer.index}`}`)
-          if (answer.kind === 'membersChanged') return accepted(random, wish)
-          if (answer.code === 'preconditionFailed') return
+          if (answer.kind === 'membersChanged') return accepted(random, wish, answer.index)
+          // A no to a second attempt may be due to the first.
+          if (answer.code === 'preconditionFailed') return attempt > 1 ? leaveOpen(wish) : undefined
         }
-        if (attempt < attemptsMax) scheduler.schedule(spread(random, 100, 2_000), () => ask(random, wish, attempt + 1))
-        else parts.say(`${text}: nobody has said yes or no`)
+        if (attempt < attemptsMax) return void scheduler.schedule(spread(random, 100, 2_000), () => ask(random, wish, attempt + 1))
+        parts.say(`${text}: nobody has said yes or no`)
+        leaveOpen(wish)
       },
     )
   }
 
-  const accepted = (random: SimRandom, wish: MembersWish): void => {
-    marks.hit(wish.kind === 'cancel' ? 'a change of members was taken back' : 'a change of members was accepted')
-    if (wish.kind === 'cancel' || random.chance(400_000)) return
-    for (const id of wish.remove) scheduler.schedule(spread(random, 500, 20_000), () => retire(random, id, 3))
+  const leaveOpen = (wish: MembersWish): void => {
+    if (wish.kind === 'replace') for (const { id } of wish.add) open.add(id)
   }
 
-  /** Its machine is wanted for something else: when a node that answers says that it is out, for good. */
-  const retire = (random: SimRandom, id: number, patience: number): void => {
-    if (parts.isOver()) return
+  const accepted = (random: SimRandom, wish: MembersWish, index: number): void => {
+    marks.hit(wish.kind === 'cancel' ? 'a change of members was taken back' : 'a change of members was accepted')
+    if (wish.kind === 'cancel') return
+    // Its machine may have been taken away since it was asked for.
+    for (const { id } of wish.add) hostOf(id)?.deploy()
+    if (random.chance(400_000)) return
+    for (const id of wish.remove) {
+      const asks = asksFor.get(id)
+      scheduler.schedule(spread(random, 500, 20_000), () => retire(random, { id, index, asks }, 3))
+    }
+  }
+
+  /** Its machine is wanted for something else: when a node that answers, and knows of its removal, says that it is out for good. */
+  const retire = (random: SimRandom, removal: Removal, patience: number): void => {
+    const { id, index, asks } = removal
+    if (parts.isOver() || asksFor.get(id) !== asks) return
     const view = look(random)
     const member = view?.members.find(other => other.id === id)
-    const isOut = view?.phase === 'steady' && view.isCommitted && (member === undefined || member.role === 'removed')
+    const isOut = view?.phase === 'steady' && view.isCommitted && view.index > index && (member === undefined || member.role === 'removed')
     if (isOut) return hostOf(id)?.retire()
-    if (patience > 0) scheduler.schedule(5_000, () => retire(random, id, patience - 1))
+    if (patience > 0) scheduler.schedule(5_000, () => retire(random, removal, patience - 1))
   }
 
   const wish = (random: SimRandom, add: readonly Host[], remove: readonly number[]): true => {
-    for (const host of add) host.deploy()
+    for (const host of add) {
+      asksFor.set(host.id, (asksFor.get(host.id) ?? 0) + 1)
+      host.deploy()
+    }
     ask(random, { kind: 'replace', add: add.map(host => parts.describe(host)), remove })
     return true
   }
@@ -117,6 +151,14 @@ export function operator(parts: OperatorParts): Operator {
       if (view === undefined || view.phase === 'steady') return false
       ask(random, { kind: 'cancel' })
       return true
+    },
+    giveBack({ members, leaving }) {
+      for (const { id } of members) {
+        const host = hostOf(id)
+        if (host === undefined || host.isDeployed || leaving.includes(id)) continue
+        expectThat(open.has(id), 'A58', () => `node ${id} belongs to the group, was told to be out, and nobody has asked for it since`)
+        host.deploy()
+      }
     },
   }
 }

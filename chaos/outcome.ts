@@ -4,7 +4,8 @@ import type { LedgerCounts } from './ledger.ts'
 import type { Mark } from './marks.ts'
 import type { Profile } from './profiles.ts'
 import type { TraceLine } from './trace.ts'
-import type { ViolationId } from './violation.ts'
+import { AssertionError } from '../src/platform/assert.ts'
+import { Violation, type ViolationId } from './violation.ts'
 
 export interface SeedOutcome {
   readonly seed: number
@@ -23,4 +24,12 @@ export interface SeedOutcome {
   /** Only when asked for. */
   readonly lines: readonly TraceLine[]
   readonly configuration: string
+}
+
+/** What ended a run, in a report's words: a promise that was broken, an assertion of the product, or something that nobody foresaw. */
+export function causeOf(error: unknown): Omit<NonNullable<SeedOutcome['violation']>, 'atMs'> {
+  if (error instanceof Violation) return { id: error.id, what: error.message, stack: undefined }
+  if (error instanceof AssertionError) return { id: 'assertion', what: error.message, stack: error.stack }
+  if (error instanceof Error) return { id: 'crash', what: `${error.name}: ${error.message}`, stack: error.stack }
+  return { id: 'crash', what: String(error), stack: undefined }
 }

@@ -13,6 +13,7 @@ import type { HostWorld } from './host-world.ts'
 import type { Host } from './host.ts'
 import type { MachineClock } from './sim/clock.ts'
 import type { DiskLatency } from './sim/disk.ts'
+import type { LinkProfile } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { SimProcess } from './sim/scheduler.ts'
 import { tapped } from './wire-tap.ts'
@@ -117,6 +118,20 @@ const diskNeverFull = { cleanAt: 1, forceCleanAt: 1, refuseAt: 1, freeBytesMin: 
 /** How long a machine's disk takes in this seed. */
 export function diskLatency({ disk }: WorldConfiguration): DiskLatency {
   return { writeMs: disk.syncMs / 20, syncMs: disk.syncMs, spikePpm: Math.round(disk.spikeShare * 1e6), spikeMs: disk.spikeMs }
+}
+
+/** What the links of this seed are like while nobody disturbs them. */
+export function linkProfile({ network }: WorldConfiguration): LinkProfile {
+  const ppm = (share: number): number => Math.round(share * 1e6)
+  return {
+    delayMs: network.delayMs,
+    jitterMs: network.jitterMs,
+    lossPpm: ppm(network.lossShare),
+    duplicatePpm: ppm(network.duplicateShare),
+    latePpm: ppm(network.reorderShare),
+    lateMs: network.delayMs * 20 + 50,
+    cutPpm: ppm(network.reorderShare),
+  }
 }
 
 export function slower(latency: DiskLatency, factor: number): DiskLatency {

@@ -5,20 +5,18 @@
  *
  * The run: calm (topics and groups come into being) → storm (load and faults) → ending.ts → last checks.
  */
-import { nodeId, type RaftTraceEvent } from '../raft/index.ts'
-import { AssertionError } from '../src/platform/assert.ts'
+import type { RaftTraceEvent } from '../raft/index.ts'
 import { Auditor } from './audit.ts'
-import { spread } from './chance.ts'
-import { drawConfiguration, hasFeature, type ConsumerGroupPlan, type WorldConfiguration } from './configuration.ts'
+import { drawConfiguration, hasFeature, type WorldConfiguration } from './configuration.ts'
 import { Ending } from './ending.ts'
 import { FaultRunner } from './fault-runner.ts'
 import { Judges } from './judges.ts'
 import { Host } from './host.ts'
-import { diskLatency, memberInfo } from './start-node.ts'
+import { diskLatency, linkProfile, memberInfo } from './start-node.ts'
 import { Ledger, type Value } from './ledger.ts'
 import { Marks } from './marks.ts'
-import { operator } from './operator.ts'
-import type { SeedOutcome } from './outcome.ts'
+import { operator, type SimulatedOperator } from './operator.ts'
+import { causeOf, type SeedOutcome } from './outcome.ts'
 import type { ProposeOutcome } from '../src/broker/outcome.ts'
 import type { ProposalName } from './checkers/fates.ts'
 import { StateHalt } from '../src/state/machine.ts'
@@ -38,9 +36,8 @@ import { Violation } from './violation.ts'
 import { Watch } from './watch.ts'
 import { Weather } from './weather.ts'
 import { prepare } from './workloads/admin.ts'
+import { Clients } from './workloads/clients.ts'
 import type { ClientWorld, ReceivedValue } from './workloads/client-world.ts'
-import { Consumer } from './workloads/consumer.ts'
-import { Producer } from './workloads/producer.ts'
 import { startReader } from './workloads/reader.ts'
 import type { Said } from './wire-tap.ts'
 
@@ -65,8 +62,6 @@ export function runSeed(seed: number, options: RunOptions = {}): SeedOutcome {
 
 const liteLookEvery = 64
 const healthLookMs = 250
-/** Of the consumers of a seed with deaths. */
-const deathPpm = 400_000
 const wallStartMs = Date.UTC(2026, 0, 1)
 
 class World implements ClientWorld {
@@ -84,7 +79,8 @@ class World implements ClientWorld {
   readonly #auditor: Auditor
   readonly #faults: FaultRunner
   readonly #watch: Watch
-  readonly #consumers: Consumer[] = []
+  readonly #operator: SimulatedOperator
+  readonly #clients: Clients
   readonly #lookEvery: number
   #isReady = false
   #isOver = false
@@ -96,7 +92,7 @@ class World implements ClientWorld {
     this.configuration = configuration
     this.trace = new Trace(this.scheduler, keepsLines)
     this.random = new SimRandom(`seed/${seed}`)
-    this.#profile = profileOf(configuration)
+    this.#profile = linkProfile(configuration)
     this.network = new SimNetwork(this.scheduler, this.random.stream('network'), {
       mode: configuration.network.mode,
       profile: this.#profile,
@@ -107,6 +103,15 @@ class World implements ClientWorld {
     this.#auditor = new Auditor(this.gateways, this.#judges.reference, this.#judges.checkers)
     this.#watch = new Watch(this.ledger, this.#judges, this.#marks, this.gateways, (who, text) => this.trace.say(who, text))
     this.#auditor.watch((view, now, before) => this.#watch.onGlance(view, now, before))
+    this.#clients = new Clients(this, group => this.random.stream('deaths', group))
+    this.#operator = operator({
+      scheduler: this.scheduler,
+      hosts: this.gateways,
+      marks: this.#marks,
+      describe: memberInfo,
+      isOver: () => this.#isDraining,
+      say: text => this.trace.say('operator', text),
+    })
     this.#faults = new FaultRunner({
       scheduler: this.scheduler,
       network: this.network,
@@ -116,14 +121,7 @@ class World implements ClientWorld {
       profile: this.#profile,
       syncMs: configuration.disk.syncMs,
       weather: this.#weather,
-      operator: operator({
-        scheduler: this.scheduler,
-        hosts: this.gateways,
-        marks: this.#marks,
-        describe: memberInfo,
-        isOver: () => this.#isDraining,
-        say: text => this.trace.say('operator', text),
-      }),
+      operator: this.#operator,
       leader: () => this.#watch.leader(),
       say: (who, text) => this.trace.say(who, text),
     })
@@ -253,7 +251,7 @@ class World implements ClientWorld {
       this.#look()
       this.#auditor.end()
     } catch (error) {
-      violation = { ...describe(error), atMs: this.scheduler.nowMs }
+      violation = { ...causeOf(error), atMs: this.scheduler.nowMs }
       this.trace.say('checker', `${violation.id}: ${violation.what}`)
     }
     return this.#outcome(violation)
@@ -303,40 +301,7 @@ class World implements ClientWorld {
   #onReady(): void {
     this.#isReady = true
     this.trace.say('admin', 'topics and groups are there')
-    const { configuration } = this
-    const floors = new Map<string, (number | undefined)[]>()
-    for (let i = 0; i < configuration.producers; i += 1) {
-      const clientId =
-        hasFeature(configuration, 'twins') && i < 2 ? 'twin' : i === 2 && !configuration.hasPlainBodies ? undefined : `producer-${i}`
-      new Producer(this, { name: `${i}`, clientId }, floors).start()
-    }
-    for (const group of configuration.consumerGroups) {
-      for (const topic of group.topics) {
-        for (let i = 0; i < group.consumers; i += 1) this.#startConsumer(group, topic, i)
-      }
-      if (hasFeature(configuration, 'deaths')) this.#planDeaths(group)
-    }
-  }
-
-  #startConsumer(group: ConsumerGroupPlan, topic: string, number: number): void {
-    const consumer = new Consumer(this, group, topic, number)
-    this.#consumers.push(consumer)
-    consumer.start()
-  }
-
-  /** Some consumers die in the storm, with all that they have of every topic; each time another process comes a little later. */
-  #planDeaths(group: ConsumerGroupPlan): void {
-    const draw = this.random.stream('deaths', group.name)
-    for (let i = 0; i < group.consumers; i += 1) {
-      if (!draw.chance(deathPpm)) continue
-      const { clientId } = this.#consumers.find(consumer => consumer.isOf(group.name, i)) ?? {}
-      this.scheduler.schedule(draw.next() * (this.configuration.stormEndMs - this.scheduler.nowMs), () => {
-        for (const consumer of this.#consumers) if (consumer.clientId === clientId) consumer.die()
-        this.scheduler.schedule(spread(draw, 100, 5_000), () => {
-          for (const topic of group.topics) this.#startConsumer(group, topic, group.consumers + i)
-        })
-      })
-    }
+    this.#clients.start()
   }
 
   #electors(hosts: readonly Host[]): readonly Host[] {
@@ -371,9 +336,7 @@ class World implements ClientWorld {
       },
       drains: () => {
         this.#isDraining = true
-        // A machine that was taken away while its node was being asked for again is given back.
-        const { members } = this.#judges.roster.newest
-        for (const host of this.gateways) if (members.some(({ id }) => id === nodeId(host.id))) host.deploy()
+        this.#operator.giveBack(this.#judges.roster.newest)
       },
       tries: done => {
         const { configuration, scheduler, random, gateways: hosts, ledger } = this
@@ -392,7 +355,7 @@ class World implements ClientWorld {
         new Trial(parts, done).start()
       },
       quiets: () => {
-        for (const consumer of this.#consumers) consumer.stop()
+        this.#clients.stop()
       },
       say: text => this.trace.say('world', text),
       over: () => {
@@ -420,24 +383,4 @@ class World implements ClientWorld {
       configuration: JSON.stringify(this.configuration),
     }
   }
-}
-
-function profileOf({ network }: WorldConfiguration): LinkProfile {
-  const ppm = (share: number): number => Math.round(share * 1e6)
-  return {
-    delayMs: network.delayMs,
-    jitterMs: network.jitterMs,
-    lossPpm: ppm(network.lossShare),
-    duplicatePpm: ppm(network.duplicateShare),
-    latePpm: ppm(network.reorderShare),
-    lateMs: network.delayMs * 20 + 50,
-    cutPpm: ppm(network.reorderShare),
-  }
-}
-
-function describe(error: unknown): Omit<NonNullable<SeedOutcome['violation']>, 'atMs'> {
-  if (error instanceof Violation) return { id: error.id, what: error.message, stack: undefined }
-  if (error instanceof AssertionError) return { id: 'assertion', what: error.message, stack: error.stack }
-  if (error instanceof Error) return { id: 'crash', what: `${error.name}: ${error.message}`, stack: error.stack }
-  return { id: 'crash', what: String(error), stack: undefined }
 }

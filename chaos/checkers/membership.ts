@@ -98,8 +98,9 @@ export function roster({ reference, founders, changed }: RosterOptions): Roster 
     // Rotten since it was written: the node has read it, and nobody can now.
     if (index > newest.index && index <= node.log.lastId.index && readEntry(node.log, index) === undefined) return
     // Of a log that has rotted only the beginning is there; what was applied outlives it, and until it is mended its node has no word in anything.
-    const isBeingMended = node.raft.role === 'recovering' && index > newest.index
-    const expected = isBeingMended ? everCommitted.get(index) : index === newest.index ? newest.membership : undefined
+    const inLog = known.entries.findLast(entry => entry.index === index)?.membership
+    const isMending = node.raft.role === 'recovering'
+    const expected = isMending ? (inLog ?? everCommitted.get(index)) : index === newest.index ? newest.membership : undefined
     expectThat(
       expected !== undefined && isSame(expected, membership),
       'A58',

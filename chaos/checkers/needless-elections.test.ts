@@ -29,3 +29,17 @@ it('where disks are slow at times a leader may hand over, and nobody may ask for
   expect(change(elected)).not.toThrow()
   expect(change({ ...before, role: 'preCandidate' })).toThrow(Violation)
 })
+
+it('a leader that leaves the group has the time of an election for it, and nobody has before faults are over', () => {
+  let nowMs = 50_000
+  const checker = needlessElections(300, () => nowMs)
+  const elect = (): void => checker.nodeChanged?.({ id: 2 } as NodeView, undefined as never, elected, before)
+  checker.disturbed()
+  expect(checker.settledAtMs).toBe(Infinity)
+  checker.healed()
+  nowMs += 20_000
+  checker.disturbed()
+  expect(elect).not.toThrow()
+  nowMs += 3_200
+  expect(elect).toThrow(Violation)
+})

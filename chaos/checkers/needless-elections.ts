@@ -10,7 +10,7 @@ export interface NeedlessElections extends Checker {
   readonly settledAtMs: number
   /** All faults are over. */
   healed(): void
-  /** Something has happened that may ask for one: its time begins anew. */
+  /** The leader leaves the group: the time for its succession begins anew. */
   disturbed(): void
 }
 
