@@ -75,11 +75,23 @@ describe('fates', () => {
   }
 
   it('refuse "applied" for what was not, or elsewhere', () => {
-    expect(tell(fates(), applied)).toBe('rule6')
+    const another = fates()
+    another.committed?.({ ...record, proposer: { ...proposal, sequence: 6 } } as CommittedRecord)
+    expect(tell(another, applied)).toBe('rule6')
     const checker = fates()
     checker.committed?.(record)
-    expect(tell(checker, { ...applied, logIndex: 6 })).toBe('rule6')
+    expect(tell(checker, { ...applied, logIndex: 4 })).toBe('rule6')
     expect(tell(checker, applied)).toBe('none')
+  })
+
+  it('judge what is told of an entry that only its teller knew to be committed when others know, or at the end (seed 2000697)', () => {
+    const later = fates()
+    expect(tell(later, applied)).toBe('none')
+    later.committed?.({ ...record, proposer: undefined })
+    expect(idOf(() => later.settle())).toBe('rule6')
+    const never = fates()
+    expect(tell(never, applied)).toBe('none')
+    expect(idOf(() => never.atEnd?.())).toBe('rule6')
   })
 
   it('refuse "rejected" for what was applied, before or after', () => {

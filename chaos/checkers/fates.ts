@@ -2,6 +2,7 @@
  * What a gateway is told about its proposals is so (DESIGN truth 6, rule 6). "Applied" names the entry that carries it; what is "rejected" is nowhere in
  * the log and never will be (A45); and nothing is overtaken while it still has patience: a gateway sends its unapplied proposals again in order, and a
  * leader appends them in order, so a hole can only be one that nobody waits for any more.
+ * A leader may tell that an entry is applied and die in the same moment, the only one that knew it to be committed: that is judged when others know it too.
  */
 import type { ProposeOutcome } from '../../src/broker/outcome.ts'
 import { expectThat } from '../violation.ts'
@@ -15,10 +16,15 @@ export interface ProposalName {
 }
 
 export interface Fates extends Checker {
-  /** The node has told whoever proposed this. Judged by `settle`. */
+  /** The node has told whoever proposed this. Judged by `settle`, or when the entry that it names is known to be committed. */
   told(proposal: ProposalName, outcome: ProposeOutcome): void
   /** All that is committed by now has been seen: what was told since the last call is judged. */
   settle(): void
+}
+
+interface Told {
+  readonly name: string
+  readonly outcome: ProposeOutcome
 }
 
 export function fates(): Fates {
@@ -27,7 +33,8 @@ export function fates(): Fates {
   const rejected = new Set<string>()
   /** Told that their fate is not known. */
   const unknown = new Set<string>()
-  let open: { readonly name: string; readonly outcome: ProposeOutcome }[] = []
+  let open: Told[] = []
+  let committedThrough = 0
 
   const judge = (name: string, outcome: ProposeOutcome): void => {
     const at = takenAt.get(name)
@@ -59,6 +66,7 @@ export function fates(): Fates {
   return {
     name: 'fates',
     committed({ index, proposer, result }) {
+      committedThrough = index
       if (proposer === undefined || result === undefined) return
       const name = nameOf(proposer)
       expectThat(!rejected.has(name), 'A45', () => `entry ${index} applies proposal ${name}, which was told to be rejected for certain`)
@@ -71,7 +79,13 @@ export function fates(): Fates {
       if (open.length === 0) return
       const told = open
       open = []
-      for (const { name, outcome } of told) judge(name, outcome)
+      for (const one of told) {
+        if (one.outcome.kind === 'applied' && one.outcome.logIndex > committedThrough) open.push(one)
+        else judge(one.name, one.outcome)
+      }
+    },
+    atEnd() {
+      for (const { name, outcome } of open) judge(name, outcome)
     },
   }
 }
