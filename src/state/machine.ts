@@ -22,7 +22,7 @@ import { constantsOf, newestLevel, oldestLevel, tooOldSentence } from './feature
 import { newGroups } from './groups.ts'
 import { newInFlight } from './in-flight.ts'
 import { defaultLimits, lateMs, milestoneEntries, milestonesKept, type StateLimits } from './limits.ts'
-import { applyMembership, newMembership } from './membership.ts'
+import { applyMembership, isOfStranger, newMembership } from './membership.ts'
 import { advanceSession, isCopy, newNodes } from './nodes.ts'
 import { advanceTime, newRegisters } from './registers.ts'
 import type { CommandResult } from './result.ts'
@@ -160,16 +160,18 @@ export class StateMachine extends StateViews {
     const { envelope, command } = decoded
     if (isCopy(this.#state, envelope)) return undefined
     this.#advance(entry)
+    const { node, incarnation, sequence } = envelope
+    // Without a session: whoever has that number now may begin one with lower numbers.
+    if (isOfStranger(this.#state, envelope)) return { node, incarnation, sequence, result: { kind: 'refused', reason: 'late' } }
     advanceSession(this.#state, envelope)
-    const result = this.#run(entry, envelope, command)
-    return { node: envelope.node, incarnation: envelope.incarnation, sequence: envelope.sequence, result }
+    return { node, incarnation, sequence, result: this.#run(entry, envelope, command) }
   }
 
   #applyOther(entry: AppliedEntry): void {
     const isKnown = entry.kind === entryKinds.noop || entry.kind === entryKinds.config || entry.kind === entryKinds.timeLeap
     if (!isKnown) throw new StateHalt('undecodable', `entry ${entry.index} is of kind ${entry.kind}, which this version does not know`)
     this.#advance(entry)
-    if (entry.kind === entryKinds.config) applyMembership(this.#state, entry.index, entry.body)
+    if (entry.kind === entryKinds.config) applyMembership(this.#state, entry)
   }
 
   #run(entry: AppliedEntry, envelope: Envelope, command: Command): CommandResult {

@@ -3,15 +3,25 @@ import { MemoryQueueIndex } from './memory-queue-index.ts'
 import { entryKinds, StateMachine } from './machine.ts'
 import { encodeCommand } from './command-codec.ts'
 
-const bodyOf = (...ids: number[]) => Buffer.from(JSON.stringify({ format: 1, members: ids.map(id => ({ id, name: `n${id}` })) }))
+const bodyOf = (...ids: number[]) => Buffer.from(JSON.stringify({ format: 1, members: ids.map(id => ({ id, name: `n${id}` })), idMax: 4 }))
 
 function configured(machine: StateMachine, index: number, ...ids: number[]): void {
   machine.apply({ index, term: 1, kind: entryKinds.config, wallMs: 1_000 + index, body: bodyOf(...ids) })
 }
 
-function proposed(machine: StateMachine, index: number, node: number, incarnation: number, sequence: number): boolean {
-  const { parts } = encodeCommand({ node, incarnation, sequence, sentAtMs: 1_000 }, { kind: 'tick' })
-  return machine.apply({ index, term: 1, kind: entryKinds.data, wallMs: 1_000 + index, body: Buffer.concat(parts) }) !== undefined
+/** `sentAtMs`: by default in the moment of its entry. */
+function proposed(
+  machine: StateMachine,
+  index: number,
+  node: number,
+  incarnation: number,
+  sequence: number,
+  sentAtMs = 1_000 + index,
+): string {
+  const { parts } = encodeCommand({ node, incarnation, sequence, sentAtMs }, { kind: 'tick' })
+  const applied = machine.apply({ index, term: 1, kind: entryKinds.data, wallMs: 1_000 + index, body: Buffer.concat(parts) })
+  if (applied === undefined) return 'copy'
+  return applied.result.kind === 'refused' ? applied.result.reason : applied.result.kind
 }
 
 test('the newest applied membership is state', () => {
@@ -27,11 +37,45 @@ test('the newest applied membership is state', () => {
 test('who was removed and comes back with an empty directory is heard, though it counts its restarts anew', () => {
   const machine = new StateMachine({ index: new MemoryQueueIndex() })
   configured(machine, 1, 1, 2, 3)
-  expect(proposed(machine, 2, 3, 7, 1)).toBe(true)
-  expect(proposed(machine, 3, 3, 1, 1)).toBe(false)
+  expect(proposed(machine, 2, 3, 7, 1)).toBe('done')
+  expect(proposed(machine, 3, 3, 1, 1)).toBe('copy')
   configured(machine, 4, 1, 2)
   expect(machine.isNodeUp(3)).toBe(false)
   configured(machine, 5, 1, 2, 3)
-  expect(proposed(machine, 6, 3, 1, 1)).toBe(true)
+  expect(proposed(machine, 6, 3, 1, 1)).toBe('done')
   expect(machine.digest()).toEqual(machine.recomputeDigest())
+})
+
+test('a copy of what a removed node proposed is not taken for something new, neither after its removal nor when the number is back (seed 7350015)', () => {
+  const machine = new StateMachine({ index: new MemoryQueueIndex() })
+  configured(machine, 1, 1, 2, 3)
+  expect(proposed(machine, 2, 3, 7, 54)).toBe('done')
+  configured(machine, 3, 1, 2)
+  expect(proposed(machine, 4, 3, 7, 54)).toBe('late')
+  expect(proposed(machine, 5, 3, 7, 55)).toBe('late')
+  configured(machine, 6, 1, 2, 3)
+  expect(proposed(machine, 7, 3, 7, 54, 1_002)).toBe('late')
+  expect(proposed(machine, 8, 3, 1, 1)).toBe('done')
+  expect(proposed(machine, 9, 3, 7, 55, 1_005)).toBe('late')
+  expect(proposed(machine, 10, 3, 1, 2)).toBe('done')
+  expect(machine.digest()).toEqual(machine.recomputeDigest())
+})
+
+test('since when a node is a member survives a checkpoint', () => {
+  const machine = new StateMachine({ index: new MemoryQueueIndex() })
+  configured(machine, 1, 1, 2)
+  configured(machine, 2, 1, 2, 3)
+  const { puts, ...rest } = machine.takeCheckpoint()
+  const again = new StateMachine({ index: new MemoryQueueIndex() })
+  expect(again.restore({ ...rest, rows: puts })).toBeUndefined()
+  expect(proposed(again, 3, 3, 1, 1, 1_001)).toBe('late')
+  expect(proposed(again, 4, 3, 1, 1, 1_002)).toBe('done')
+  expect(proposed(again, 5, 4, 1, 1)).toBe('late')
+})
+
+test('whoever is in no membership yet is heard', () => {
+  const machine = new StateMachine({ index: new MemoryQueueIndex() })
+  expect(proposed(machine, 1, 9, 1, 1)).toBe('done')
+  configured(machine, 2, 1, 2)
+  expect(proposed(machine, 3, 9, 1, 2)).toBe('done')
 })

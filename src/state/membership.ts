@@ -2,9 +2,11 @@
  * The group's membership as it was last applied: the body of the newest config entry, and where that was. One row. It is state so that it outlives the
  * segment that its entry stood in: after a trim the log may begin behind it, and a snapshot carries the membership of its own index by carrying the state.
  * A node that is no member any more is forgotten as a gateway: its clients, its unconfirmed deliveries, and its proposal session, for who comes back under
- * that number may come with an empty directory, and count its restarts from 1 again.
+ * that number may come with an empty directory, and count its restarts from 1 again. Without the session a copy of what it proposed as a member could not
+ * be told from something new, so nothing is taken of who is no member, nor what was sent before the node became one (seed 7350015).
  */
-import { retireNode } from './nodes.ts'
+import type { Envelope } from './command.ts'
+import { admitNode, retireNode } from './nodes.ts'
 import { type State, tags } from './state.ts'
 import { type Cell, CellTable, newMark } from './tables/cell-table.ts'
 import { WordReader } from './tables/words.ts'
@@ -19,6 +21,9 @@ export interface MembershipRow extends Cell {
 export interface AppliedMembership {
   readonly row: MembershipRow
   readonly table: CellTable<MembershipRow>
+  /** Derived from the row: its members, and the highest number that was ever given to one. */
+  memberIds: ReadonlySet<number>
+  idMax: number
 }
 
 export function newMembership(): AppliedMembership {
@@ -32,26 +37,46 @@ export function newMembership(): AppliedMembership {
       row.index = reader.u64()
       row.body = reader.text()
       table.addStored(row)
-      return reader.end()
+      const problem = reader.end()
+      if (problem !== undefined) return problem
+      try {
+        derive(membership)
+      } catch (error) {
+        return `the membership of entry ${row.index} is none: ${(error as Error).message}`
+      }
+      return undefined
     },
   })
-  return { row, table }
+  const membership: AppliedMembership = { row, table, memberIds: new Set(), idMax: 0 }
+  return membership
 }
 
 /** A config entry is applied. */
-export function applyMembership(state: State, index: number, body: Uint8Array): void {
-  const { row, table } = state.membership
+export function applyMembership(state: State, entry: { readonly index: number; readonly wallMs: number; readonly body: Uint8Array }): void {
+  const { membership } = state
+  const { row, table, memberIds: before } = membership
   const isFirst = row.index === 0
-  row.index = index
-  row.body = Buffer.from(body).toString('utf8')
+  row.index = entry.index
+  row.body = Buffer.from(entry.body).toString('utf8')
   if (isFirst) table.add(row)
   else table.changed(row)
-  const members = memberIds(row.body)
-  for (const node of state.nodes.all) if (!members.has(node.node)) retireNode(state, node)
+  derive(membership)
+  for (const node of state.nodes.all) if (!membership.memberIds.has(node.node)) retireNode(state, node)
+  if (!isFirst) for (const id of membership.memberIds) if (!before.has(id)) admitNode(state, id, entry.wallMs)
+}
+
+/** Sent by a node that was no member then, or is none any more: perhaps a copy of what was applied long ago. */
+export function isOfStranger({ membership, nodes }: State, { node, sentAtMs }: Envelope): boolean {
+  if (membership.memberIds.has(node)) return sentAtMs < (nodes.byNumber.get(node)?.joinedAtMs ?? 0)
+  return node <= membership.idMax
 }
 
 /** Whoever proposed the entry encoded it, and every follower has decoded it before it reached a log. */
-function memberIds(body: string): ReadonlySet<number> {
-  const { members } = JSON.parse(body) as { readonly members: readonly { readonly id: number }[] }
-  return new Set(members.map(({ id }) => id))
+function derive(membership: AppliedMembership): void {
+  const { members, idMax } = JSON.parse(membership.row.body) as {
+    readonly members: readonly { readonly id: number }[]
+    readonly idMax?: number
+  }
+  membership.memberIds = new Set(members.map(({ id }) => id))
+  membership.idMax = idMax ?? 0
 }

@@ -18,6 +18,8 @@ export interface Node extends Cell {
   isUp: boolean
   /** Its unconfirmed deliveries with an order number below this are to be released; 0 = none. */
   drainBelow: number
+  /** When it became a member after the group had begun, as the entry's clock says; 0 = with the group, or by an older build. */
+  joinedAtMs: number
   /** Derived: its unconfirmed deliveries, by order number. */
   readonly unconfirmed: RowList
 }
@@ -31,6 +33,8 @@ export interface Nodes {
   drainingCount: number
 }
 
+const valueBytesWithoutJoin = 24
+
 export function newNodes(): Nodes {
   const nodes: Nodes = {
     byNumber: new Map(),
@@ -39,7 +43,10 @@ export function newNodes(): Nodes {
     table: new CellTable<Node>({
       tag: tags.nodes,
       writeKey: (node, out) => void out.u32(node.node),
-      writeValue: (node, out) => void out.u32(node.incarnation).u64(node.sequence).flag(node.isUp).u64(node.drainBelow),
+      writeValue: (node, out) => {
+        out.u32(node.incarnation).u64(node.sequence).flag(node.isUp).u64(node.drainBelow)
+        if (node.joinedAtMs !== 0) out.u64(node.joinedAtMs)
+      },
       load: (key, value) => loadNode(nodes, key, value),
     }),
   }
@@ -57,7 +64,16 @@ export function ensureNode(state: State, number: number): Node {
 }
 
 function addNode(nodes: Nodes, number: number): Node {
-  const node: Node = { node: number, incarnation: 0, sequence: 0, isUp: true, drainBelow: 0, unconfirmed: emptyList(), mark: newMark() }
+  const node: Node = {
+    node: number,
+    incarnation: 0,
+    sequence: 0,
+    isUp: true,
+    drainBelow: 0,
+    joinedAtMs: 0,
+    unconfirmed: emptyList(),
+    mark: newMark(),
+  }
   nodes.byNumber.set(number, node)
   let at = nodes.all.length
   while (at > 0 && (nodes.all[at - 1] as Node).node > number) at--
@@ -89,6 +105,13 @@ export function changeNode(state: State, number: number, isUp: boolean): void {
   node.isUp = isUp
   state.nodes.table.changed(node)
   if (!isUp) forgetGateway(state, node)
+}
+
+/** It was no member before. What was sent under its number until now was sent by who had it then. */
+export function admitNode(state: State, number: number, wallMs: number): void {
+  const node = ensureNode(state, number)
+  node.joinedAtMs = wallMs
+  state.nodes.table.changed(node)
 }
 
 /** It is no member any more. Its row stays until its deliveries are released; whoever has that number next begins a session of its own. */
@@ -128,6 +151,7 @@ function loadNode(nodes: Nodes, key: Uint8Array, value: Uint8Array): string | un
   node.sequence = reader.u64()
   node.isUp = reader.flag()
   node.drainBelow = reader.u64()
+  if (value.length > valueBytesWithoutJoin) node.joinedAtMs = reader.u64()
   if (node.drainBelow !== 0) nodes.drainingCount++
   nodes.table.addStored(node)
   return keyProblem ?? reader.end()
