@@ -220,7 +220,13 @@ describe('received', () => {
 })
 
 describe('left behind', () => {
-  function aPair(isFifo = false): { pop: (index: number, given: readonly Delivery[], max: number, wallMs?: number) => string } {
+  interface Pair {
+    readonly pop: (index: number, given: readonly Delivery[], max: number, wallMs?: number) => string
+    /** An entry that apply ignores. */
+    readonly copy: (index: number, wallMs: number) => string
+  }
+
+  function aPair(isFifo = false): Pair {
     const rules = (): { isFifo: boolean; maxAttempts: number } => ({ isFifo, maxAttempts: 16 })
     const rows = deliveries(rules, { newDeadLetters: () => [] }, new Marks())
     const reference = { entry: () => ({ kind: 1 }) } as unknown as ReferenceReplica
@@ -231,7 +237,10 @@ describe('left behind', () => {
     }
     take(aSend(1, 0, 0))
     take(aSend(2, 1, 1))
-    return { pop: (index, given, max, wallMs) => idOf(() => take(aPop(index, given, wallMs, aRequest({ max })))) }
+    return {
+      pop: (index, given, max, wallMs) => idOf(() => take(aPop(index, given, wallMs, aRequest({ max })))),
+      copy: (index, wallMs) => idOf(() => take({ ...aPop(index, [], wallMs, aRequest({ max: 4 })), result: undefined })),
+    }
   }
 
   it('refuses a pop with room that leaves a message behind that nobody has', () => {
@@ -246,6 +255,13 @@ describe('left behind', () => {
     expect(pop(4, [], 4, 19_999)).toBe('none')
     for (let index = 5; index < 8; index += 1) expect(pop(index, [], 0, 20_000)).toBe('none')
     expect(pop(8, [], 4, 20_001)).toBe('A27')
+  })
+
+  it('does not count copies among the entries that had time to make messages visible again (seed 3100047)', () => {
+    const { pop, copy } = aPair()
+    expect(pop(3, [aDelivery(0, 1), aDelivery(1, 2)], 2, 10_000)).toBe('none')
+    for (let index = 4; index < 7; index += 1) expect(copy(index, 20_000)).toBe('none')
+    expect(pop(7, [], 4, 20_001)).toBe('none')
   })
 
   it('takes the first unfinished message for its whole message group', () => {

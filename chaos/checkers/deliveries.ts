@@ -33,7 +33,7 @@ export interface DeliveryRow {
   /** The receive it was given to, while that may be repeated. */
   attemptName: string | undefined
   givenAtMs: number
-  /** Index of the entry that said its gateway is gone, while the row was unconfirmed. */
+  /** Index of the entry that said its gateway is gone, while the row was unconfirmed; 0 again when its client is heard in time after all (seed 3100047). */
   orphanedBy: number
 }
 
@@ -230,11 +230,13 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
       case 'changeInvisible':
         row.deadlineMs = record.wallMs + Math.max(item.invisibleMs, backOffMs(row, item.ref.consumerGroupId))
         row.isConfirmed = true
+        row.orphanedBy = 0
         row.autoRenew = false
         row.attemptName = undefined
         return
       case 'confirm':
         row.isConfirmed = true
+        row.orphanedBy = 0
         if (row.autoRenew) row.deadlineMs = record.wallMs + autoRenewMs
         return
       case 'release':

@@ -71,7 +71,7 @@ export function fates(): Fates {
       const name = nameOf(proposer)
       expectThat(!rejected.has(name), 'A45', () => `entry ${index} applies proposal ${name}, which was told to be rejected for certain`)
       // A late copy from before its node was removed: refused, and told to nobody.
-      if (takenAt.has(name) && result.kind === 'refused' && result.reason === 'late') return
+      if (takenAt.has(name) && result.kind === 'refused' && result.reason === 'notMember') return
       takenAt.set(name, index)
     },
     told(proposal, outcome) {

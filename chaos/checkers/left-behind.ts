@@ -44,15 +44,16 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
   /** By consumer group and topic. */
   const backlogs = new Map<string, Backlog>()
   const highestSequence = new Map<number, number>()
-  /** Of the last entries: what was due by the oldest of them has had its time to fire. */
-  const recentMs: number[] = []
+  /** The last entries that apply took: what was due by the oldest of them has had its time to fire. A copy moves nothing (seed 3100047). */
+  const recent: { readonly index: number; readonly wallMs: number }[] = []
   let leapMs = 0
 
-  const isLeft = (row: DeliveryRow | undefined, index: number): boolean => {
+  const isLeft = (row: DeliveryRow | undefined): boolean => {
     if (row === undefined) return true
-    if (row.orphanedBy > 0) return index > row.orphanedBy + entriesToFire
+    const oldest = recent.length < entriesToFire ? undefined : recent[0]
+    if (row.orphanedBy > 0) return row.orphanedBy < (oldest?.index ?? 0)
     if (row.autoRenew && row.isConfirmed) return false
-    return row.givenAtMs > leapMs && row.deadlineMs <= (recentMs[0] ?? 0)
+    return row.givenAtMs > leapMs && row.deadlineMs <= (recent[0]?.wallMs ?? 0)
   }
 
   const judge = (record: CommittedRecord, pop: Pop, result: Extract<CommandResult, { readonly kind: 'popped' }>): void => {
@@ -80,7 +81,7 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
       if (deliveries.isDoneKey(key)) continue
       const { place, messageGroup, queueId } = message
       const line = isFifo ? `${queueId}/${messageGroup?.high ?? 0}/${messageGroup?.low ?? 0}` : place
-      const isOut = given.has(place) || !isLeft(row, record.index)
+      const isOut = given.has(place) || !isLeft(row)
       if (isOut) waiting.set(line, undefined)
       else if (!waiting.has(line)) waiting.set(line, { key, place })
     }
@@ -116,8 +117,9 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
         highestSequence.set(result.consumerGroupId, highest)
         if (hadRoom && !isRepeat && !result.hasMore) judge(record, command, result)
       }
-      recentMs.push(record.wallMs)
-      if (recentMs.length > entriesToFire) recentMs.shift()
+      if (command !== undefined && result === undefined) return
+      recent.push({ index: record.index, wallMs: record.wallMs })
+      if (recent.length > entriesToFire) recent.shift()
     },
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Proposals and their sessions. A command is taken if it is above the last one taken of its node, by incarnation and sequence, and at no other time
- * (rule 6); it is refused as late if it comes more than 15 s after it was first forwarded, and at no other time (rule 7).
+ * (rule 6); it is refused as late if it comes more than 15 s after it was first forwarded, and at no other time (rule 7). A node begins a session each time
+ * it becomes a member; what it sent before that, or what comes when it has been removed, is refused without counting.
  */
 import { expectThat } from '../violation.ts'
 import type { Checker } from './checker.ts'
@@ -9,12 +10,19 @@ const lateMs = 15_000
 
 export function sessions(): Checker {
   const last = new Map<number, { readonly incarnation: number; readonly sequence: number }>()
+  let members: ReadonlySet<number> | undefined
+  let idMax = 0
+  const joinedAtMs = new Map<number, number>()
   return {
     name: 'sessions',
     committed({ index, wallMs, proposer, result, membership }) {
-      // Who is no member begins a session of its own when it comes back.
-      if (membership !== undefined)
-        for (const node of last.keys()) if (!membership.members.some(({ id }) => Number(id) === node)) last.delete(node)
+      if (membership !== undefined) {
+        const ids = new Set<number>(membership.members.map(({ id }) => id))
+        for (const node of last.keys()) if (!ids.has(node)) last.delete(node)
+        for (const node of ids) if (members?.has(node) === false) joinedAtMs.set(node, wallMs)
+        members = ids
+        idMax = membership.idMax
+      }
       if (proposer === undefined) return
       const { node, incarnation, sequence, sentAtMs } = proposer
       const known = last.get(node)
@@ -26,6 +34,15 @@ export function sessions(): Checker {
         return `${name()} was ${isNew ? 'ignored' : 'taken'} after ${above}`
       })
       if (!isNew) return
+      const isMember = members?.has(node) ?? true
+      const isStranger = isMember ? sentAtMs < (joinedAtMs.get(node) ?? 0) : node <= idMax
+      const wasStranger = result?.kind === 'refused' && result.reason === 'notMember'
+      expectThat(
+        isStranger === wasStranger,
+        'rule6',
+        () => `${name()} was ${wasStranger ? 'refused as from no member' : 'taken from no member'}`,
+      )
+      if (isStranger) return
       last.set(node, { incarnation, sequence })
       const isLate = wallMs - sentAtMs > lateMs
       const wasRefused = result?.kind === 'refused' && result.reason === 'late'

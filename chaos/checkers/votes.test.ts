@@ -1,7 +1,7 @@
 /** The checkers of votes and of proposals' sessions are shown what they must refuse, once, and what they must let pass. */
 import { describe, expect, it } from 'vitest'
 import { Violation } from '../violation.ts'
-import type { CommittedRecord, Glance, LiveNode, NodeView, TermAndVote } from './checker.ts'
+import type { Checker, CommittedRecord, Glance, LiveNode, NodeView, TermAndVote } from './checker.ts'
 import { membersOf } from './group-of.ts'
 import { sessions } from './sessions.ts'
 import { votes } from './votes.ts'
@@ -97,5 +97,23 @@ describe('sessions', () => {
     expect(idOf(() => sessions().committed?.(record(1, 15_001, late)))).toBe('none')
     expect(idOf(() => sessions().committed?.(record(1, 15_001, done)))).toBe('rule7')
     expect(idOf(() => sessions().committed?.(record(1, 15_000, late)))).toBe('rule7')
+  })
+
+  it('refuse what is taken of a removed node, or from before it was back, and what is refused of a member (seed 7350015)', () => {
+    const config = (wallMs: number, ...ids: number[]): CommittedRecord =>
+      ({ index: 1, term: 1, wallMs, membership: { members: ids.map(id => ({ id })), idMax: 2 } }) as unknown as CommittedRecord
+    const notMember = { kind: 'refused', reason: 'notMember' }
+    const after = (...configs: readonly CommittedRecord[]): Checker => {
+      const checker = sessions()
+      for (const one of configs) checker.committed?.(one)
+      return checker
+    }
+    const take = (checker: Checker, ageMs: number, result: unknown): string => idOf(() => checker.committed?.(record(4, ageMs, result)))
+    const removed = [config(1_000, 1, 2), config(2_000, 2)]
+    expect(take(after(...removed), 0, done)).toBe('rule6')
+    expect(take(after(...removed), 0, notMember)).toBe('none')
+    expect(take(after(...removed, config(99_000, 1, 2)), 1_001, done)).toBe('rule6')
+    expect(take(after(...removed, config(99_000, 1, 2)), 1_000, done)).toBe('none')
+    expect(take(after(config(1_000, 1, 2)), 0, notMember)).toBe('rule6')
   })
 })

@@ -20,6 +20,8 @@ export function applyRefusal(reason: ApplyRefusal, name: string): Refusal {
       return refuse('tooManyRequests', 'More messages were sent lately than can be remembered for recognising repeats: come again later.')
     case 'tooManyInFlight':
       return refuse('tooManyRequests', `Too many messages of ${name} are delivered and not yet settled: settle some.`)
+    case 'notMember':
+      return refuse('haNotAvailable', 'This node does not belong to the group (any more): send to another one.')
     case 'late':
       return refuse('proxyTimeout', 'The request took too long on its way to the log and was refused there: send it again.')
   }

@@ -12,7 +12,7 @@ import type { ClientsChanged } from '../state/command.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Deadlines } from './deadlines.ts'
 import { hash64 } from './hash.ts'
-import { isLate, type ProposeOutcome } from './outcome.ts'
+import { isUnseen, type ProposeOutcome } from './outcome.ts'
 import type { Proposer } from './proposer.ts'
 
 type Change = ClientsChanged['changes'][number]['change']
@@ -156,7 +156,7 @@ export class ClientRegistry {
     if (this.#outstanding !== batch) return
     this.#outstanding = undefined
     // Unknown counts as not there: to say a change twice does no harm.
-    if (outcome.kind !== 'applied' || isLate(outcome)) this.#putBack(batch)
+    if (outcome.kind !== 'applied' || isUnseen(outcome)) this.#putBack(batch)
     if (this.#changes.size > 0) this.#options.proposer.requestFlush()
   }
 

@@ -7,7 +7,7 @@
  */
 import type { Command } from '../state/command.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
-import { type Applied, isLate, type ProposeOutcome } from './outcome.ts'
+import { type Applied, isUnseen, type ProposeOutcome } from './outcome.ts'
 import type { Proposer } from './proposer.ts'
 import { refuse, type Refusal } from './refusal.ts'
 import { patienceRefusal } from './apply-refusal.ts'
@@ -133,7 +133,7 @@ export class Gatherer<Item> {
     switch (outcome.kind) {
       case 'applied':
         // Apply took nothing of it: the clock has leapt since it was stamped (rule 7).
-        if (isLate(outcome)) {
+        if (isUnseen(outcome)) {
           this.#again(batch)
           break
         }

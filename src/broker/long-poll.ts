@@ -19,7 +19,7 @@ import { fullRefusal } from './admission.ts'
 import type { Barrier } from './barrier.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import { groupByUse } from './group-defaults.ts'
-import type { Applied, ProposeOutcome } from './outcome.ts'
+import { type Applied, isUnseenReason, type ProposeOutcome } from './outcome.ts'
 import type { Proposer } from './proposer.ts'
 import { refuse, type Refusal } from './refusal.ts'
 import type { StateView } from './state-view.ts'
@@ -262,7 +262,7 @@ export class LongPolls {
         else if (waiting.isDone) waiting.waiter.giveBack(deliveries)
         else if (waiting.waiter.deliver(deliveries, wallMs)) this.#finish(waiting)
       })
-    } else if (result.kind === 'refused' && result.reason !== 'late') {
+    } else if (result.kind === 'refused' && !isUnseenReason(result.reason)) {
       for (const waiting of batch) this.#refuse(waiting, applyRefusal(result.reason, poll.topic))
     }
   }

@@ -1,5 +1,5 @@
 /** How a proposal ends (DESIGN truth 6). */
-import type { CommandResult } from '../state/result.ts'
+import type { ApplyRefusal, CommandResult } from '../state/result.ts'
 
 export interface Applied {
   readonly kind: 'applied'
@@ -9,9 +9,16 @@ export interface Applied {
   readonly result: CommandResult
 }
 
-/** Apply refused the whole command, unseen, because its stamp is too old (rule 7): it changed nothing and may be proposed anew. */
-export function isLate(outcome: ProposeOutcome): boolean {
-  return outcome.kind === 'applied' && outcome.result.kind === 'refused' && outcome.result.reason === 'late'
+/**
+ * Apply refused the whole command, unseen, because its stamp is too old (rule 7) or from before this node was a member: it changed nothing and may be
+ * proposed anew.
+ */
+export function isUnseen(outcome: ProposeOutcome): boolean {
+  return outcome.kind === 'applied' && outcome.result.kind === 'refused' && isUnseenReason(outcome.result.reason)
+}
+
+export function isUnseenReason(reason: ApplyRefusal): boolean {
+  return reason === 'late' || reason === 'notMember'
 }
 
 /** Surely not in the log, now or later: proposing the same wish anew cannot double it. */

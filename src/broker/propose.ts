@@ -6,7 +6,7 @@ import type { Command } from '../state/command.ts'
 import { fullRefusal } from './admission.ts'
 import { outcomeRefusal } from './apply-refusal.ts'
 import type { Broker } from './broker.ts'
-import { isLate, type Applied, type ProposeOutcome } from './outcome.ts'
+import { type Applied, isUnseen, type ProposeOutcome } from './outcome.ts'
 import type { Refusal } from './refusal.ts'
 
 /** A wish that was overtaken or late this often is given up: something is wrong with it. */
@@ -36,7 +36,7 @@ export function proposeForReply(
  * whose time leapt since stamps too early: its own refused entry tells it the time.
  */
 function changedNothing(outcome: ProposeOutcome): boolean {
-  return isLate(outcome) || (outcome.kind === 'rejected' && outcome.reason === 'overtaken')
+  return isUnseen(outcome) || (outcome.kind === 'rejected' && outcome.reason === 'overtaken')
 }
 
 /** A reply never comes before the call that took the request has returned. */

@@ -162,7 +162,7 @@ export class StateMachine extends StateViews {
     this.#advance(entry)
     const { node, incarnation, sequence } = envelope
     // Without a session: whoever has that number now may begin one with lower numbers.
-    if (isOfStranger(this.#state, envelope)) return { node, incarnation, sequence, result: { kind: 'refused', reason: 'late' } }
+    if (isOfStranger(this.#state, envelope)) return { node, incarnation, sequence, result: { kind: 'refused', reason: 'notMember' } }
     advanceSession(this.#state, envelope)
     return { node, incarnation, sequence, result: this.#run(entry, envelope, command) }
   }

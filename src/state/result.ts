@@ -56,3 +56,4 @@ export type ApplyRefusal =
   | 'dedupeTableFull'
   | 'tooManyInFlight'
   | 'late' // rule 7
+  | 'notMember' // its node was removed (membership.ts)

@@ -130,9 +130,9 @@ export const stateMutants: readonly Mutant[] = [
     id: 'M46',
     what: 'a change of leader forgets which messages are invisible',
     file: 'src/state/machine.ts',
-    find: '    this.#advance(entry)\n    if (entry.kind === entryKinds.config) applyMembership(this.#state, entry.index, entry.body)\n  }\n\n  #run(',
+    find: '    this.#advance(entry)\n    if (entry.kind === entryKinds.config) applyMembership(this.#state, entry)\n  }\n\n  #run(',
     replace: `    this.#advance(entry)
-    if (entry.kind === entryKinds.config) applyMembership(this.#state, entry.index, entry.body)
+    if (entry.kind === entryKinds.config) applyMembership(this.#state, entry)
     const { rows } = this.#state.inFlight
     if (entry.kind === entryKinds.noop) for (const row of rows.handles()) if (isOutstanding(rows, row)) makeVisible(this.#state, row, false)
   }
