@@ -259,6 +259,13 @@ export class Host implements NodeView, Gateway, Target {
     return true
   }
 
+  get hasCopy(): boolean {
+    const last = this.#life?.node.log.lastId
+    if (last === undefined) return false
+    const { configuration, gateways } = this.#world
+    return configuration.nodes > 2 || gateways.some(host => host !== this && host.trueLog.holdsNow(last.index, last.term))
+  }
+
   get isBackedUp(): boolean {
     const last = this.#life?.node.log.lastId
     if (last === undefined) return false

@@ -23,6 +23,8 @@ export interface Target {
   rotHardState(slot: 0 | 1): void
   /** A bit or a sector of some file is not what was written to it. False when nothing was there to rot. */
   rot(random: SimRandom): boolean
+  /** It runs, and of what rots on it somebody has another copy: the group began with three nodes or more, or another one has all of its log on its disk. */
+  readonly hasCopy: boolean
   /** More than half of all nodes, without this one, have all of its log on their disks: of what its disk takes back enough copies are left. */
   readonly isBackedUp: boolean
   /** While it is down: the last sync of some file wrote nothing, or to another place of it. False when there was none. */

@@ -11,7 +11,7 @@ export const rotAtWork: Fault = {
   lastsMs: () => [1, 1],
   everyMs: [3_000, 20_000],
   needs: ['frailDisk'],
-  strike: ({ frail, random }) => (frail.isUp && frail.rot(random) ? () => undefined : undefined),
+  strike: ({ frail, random }) => (frail.isUp && frail.hasCopy && frail.rot(random) ? () => undefined : undefined),
 }
 
 export const rotAtRest: Fault = {
@@ -21,7 +21,7 @@ export const rotAtRest: Fault = {
   needs: ['frailDisk'],
   strike: powers => {
     const { frail, random } = powers
-    if (!frail.isUp) return undefined
+    if (!frail.isUp || !frail.hasCopy) return undefined
     frail.crash(random.chance(500_000) ? 'kill' : 'power')
     for (let i = random.integer(1, 3); i > 0; i -= 1) frail.rot(random)
     return () => powers.after(spread(random, 1, 50), () => frail.start())

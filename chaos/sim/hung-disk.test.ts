@@ -34,7 +34,7 @@ function aGroup(seed: string): { group: RaftGroup; disks: SlowDisk[] } {
         opened: undefined,
         open(process, clock, draws) {
           const seams = { disk: disk.openProcess(process), clock, random: draws }
-          const opened = openLog({ ...seams, dataDirectory: '/data', identity, limits, hasPeers: true })
+          const opened = openLog({ ...seams, dataDirectory: '/data', identity, limits, hasPeers: () => true })
           slow.opened = opened
           return { ...opened, recovered: { ...opened.recovered, appliedIndex: logIndex(0) } }
         },

@@ -8,7 +8,7 @@ import { mustExist } from '../../src/platform/assert.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
 import { SimulatedDisk, calmLatency } from './disk.ts'
-import type { DiskMaker, GroupDisk } from './raft-group.ts'
+import type { DiskMaker, GroupDisk, Member } from './raft-group.ts'
 import { RaftGroup } from './raft-group.ts'
 import { SimRandom } from './random.ts'
 
@@ -31,7 +31,7 @@ function rottenDisks(segmentBytes: number): { disks: RottenDisk[]; make: (maker:
       open(process, clock, draws) {
         const note = (sentence: string): void => void rotten.notes.push(sentence)
         const seams = { disk: disk.openProcess(process), clock, random: draws }
-        const opened = openLog({ ...seams, dataDirectory: '/data', identity, limits, hasPeers: true, note })
+        const opened = openLog({ ...seams, dataDirectory: '/data', identity, limits, hasPeers: () => true, note })
         for (const sentence of opened.notes) note(sentence)
         rotten.opened = opened
         return { ...opened, recovered: { ...opened.recovered, appliedIndex: logIndex(0) } }
@@ -144,6 +144,20 @@ function atRest(seed: number, hows: readonly Harm[], isFileOk: (path: string) =>
   }
 }
 
+/** Reads all that a node has; what of it has rotted. */
+function unreadableOn({ node }: Member): number[] {
+  const indexes = Array.from({ length: node.commitIndex }, (_, i) => i + 1)
+  return indexes.filter(index => {
+    try {
+      node.entry(logIndex(index))
+      return false
+    } catch (error) {
+      if (!(error instanceof UnreadableEntry)) throw error
+      return true
+    }
+  })
+}
+
 describe('a group with one rotten disk', () => {
   it('loses nothing by one flipped bit in any file of the log', () => {
     let repairs = 0
@@ -175,19 +189,7 @@ describe('a group with one rotten disk', () => {
       const { disk, notes } = mustExist(disks[victim.id - 1], 'victim-disk')
       for (let i = random.integer(1, 3); i > 0; i--)
         harm(disk, random.pick(disk.files().filter(path => path.endsWith('.log'))), 'bit', random)
-      const unread: number[] = []
-      const readAll = (): number[] => {
-        unread.length = 0
-        for (let index = 1; index <= victim.node.commitIndex; index++) {
-          try {
-            victim.node.entry(logIndex(index))
-          } catch (error) {
-            if (!(error instanceof UnreadableEntry)) throw error
-            unread.push(index)
-          }
-        }
-        return unread
-      }
+      const readAll = (): number[] => unreadableOn(victim)
       const elections = group.elections()
       if (readAll().length > 0) mended++
       write(group, textsOf('after', 10, random))
@@ -199,5 +201,46 @@ describe('a group with one rotten disk', () => {
       expect(group.elections()).toBe(elections)
     }
     expect(mended).toBeGreaterThan(8)
+  })
+
+  it('starts again when its log must be cut at a place that has rotted, and is mended then: old leaders with a tail that nobody else has', () => {
+    let cuts = 0
+    for (let seed = 0; seed < 20; seed++) {
+      const random = new SimRandom(`rot at a cut/${seed}`)
+      const { disks, make } = rottenDisks(random.pick([3_000, 100_000]))
+      const group = new RaftGroup({ seed: `cut/${seed}`, disk: make })
+      write(group, textsOf('before', 20, random))
+      const old = mustExist(group.leader, 'leader')
+      const { disk } = mustExist(disks[old.id - 1], 'old-disk')
+      const others = group.members.filter(member => member !== old)
+      group.network.partition(
+        [old.host],
+        others.map(({ host }) => host),
+      )
+      const cutAt = old.log.lastId.index + 1
+      // So much that what was written first is no longer in memory.
+      for (const text of textsOf('never committed', 60, random)) group.propose(old, text)
+      group.run(5_000, () => others.some(({ node }) => node.role === 'leader'))
+      const path = disk.files().filter(name => name.endsWith('.log'))
+      for (let i = 0; i < 30; i++) harm(disk, random.pick(path), 'bit', random)
+      group.network.heal()
+      group.run(3_000, () => old.fatal !== undefined)
+      if (old.fatal !== undefined) {
+        cuts++
+        expect(old.fatal).toBeInstanceOf(UnreadableEntry)
+        expect(old.log.lastId.index).toBeGreaterThan(cutAt)
+        for (let starts = 0; old.fatal !== undefined && starts < 3; starts++) {
+          group.kill(old.id)
+          old.fatal = undefined
+          group.start(old.id)
+          group.run(5_000)
+        }
+      }
+      // What peers know to be committed shows where the old tail ends.
+      write(group, textsOf('after', 60, random))
+      for (let i = 0; i < 10 && unreadableOn(old).length > 0; i++) group.run(2_000)
+      expectWhole(group, mustExist(group.leader, 'leader').applied)
+    }
+    expect(cuts).toBeGreaterThan(3)
   })
 })

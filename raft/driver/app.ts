@@ -44,7 +44,10 @@ export interface RaftApp {
   peerDisconnected(peer: NodeId): void
   /** Files between peers; an application without them never gets nor serves a snapshot. */
   readonly bulk?: BulkApp
-  /** The disk failed, or the peer port could not be opened: the node is silent from now on. */
+  /**
+   * The disk failed, or the peer port could not be opened: the node is silent from now on. An `UnreadableEntry`: the log can't be cut where it must be,
+   * and the next start finds the rot and mends it.
+   */
   fatal(error: Error): void
 }
 

@@ -61,7 +61,7 @@ export interface LogStorage {
   checkBlock(prev: EntryId, bytes: Uint8Array): BlockCheck
   /** Appends a checked block's records from `fromIndex` on, verbatim. `fromIndex` is our last index + 1. Copied. */
   appendBlock(block: RecordBlock, fromIndex: LogIndex): void
-  /** Drops everything from `index` on. */
+  /** Drops everything from `index` on. Throws UnreadableEntry, with nothing dropped, when what stands before has rotted: the next start finds it. */
   truncateFrom(index: LogIndex): void
   /**
    * Whole segments that end below `index` go: from memory at once, from the disk in the background, the oldest first, each for good before the next.

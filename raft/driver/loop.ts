@@ -24,6 +24,7 @@ import type { Member } from '../core/membership.ts'
 import type { LeadershipView, RaftApp, RaftTrace } from './app.ts'
 import { Applier } from './applier.ts'
 import { Inbox } from './inbox.ts'
+import { UnreadableEntry } from './log-storage.ts'
 import type { EntryBody, HardStateStorage, LogStorage, RepairStorage } from './log-storage.ts'
 import { MembershipWatch } from './membership-watch.ts'
 import type { DriverMetrics } from './metrics.ts'
@@ -229,8 +230,9 @@ export class Loop {
     try {
       this.#carryOutTurn()
     } catch (error) {
-      // A read of the log that fails inside a turn is the disk's fault, like a failed flush. Everything else is a bug of ours and ends the process.
-      if (!(error instanceof Error) || error.name !== 'StorageError') throw error
+      // A read of the log that fails inside a turn is the disk's fault, like a failed flush, and so is rot where the log is to be cut: there is no going
+      // on without that. Everything else is a bug of ours and ends the process.
+      if (!(error instanceof UnreadableEntry) && !(error instanceof Error && error.name === 'StorageError')) throw error
       this.fail(error)
     } finally {
       this.#isInTurn = false

@@ -6,7 +6,15 @@
  * Order of a start: the data directory proves to be ours, hard state and log are recovered, the state is restored from the checkpoint (or begins
  * empty and is rebuilt by applying the log), then Raft takes part. A stop goes backwards and leaves a checkpoint and a durable mark behind.
  */
-import { EntryKind, logIndex, type MembershipView, type RaftApp, type RaftNode, type StoredEntry } from '../../raft/index.ts'
+import {
+  EntryKind,
+  logIndex,
+  UnreadableEntry,
+  type MembershipView,
+  type RaftApp,
+  type RaftNode,
+  type StoredEntry,
+} from '../../raft/index.ts'
 import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo } from '../broker/broker.ts'
 import type { Leadership } from '../broker/leadership.ts'
@@ -29,6 +37,7 @@ import { membershipNews, nodesOf } from './members.ts'
 import { NodeReporter } from './node-report.ts'
 import { mustFindSelf, type BrokerNodeOptions, type LeadershipNews, type NodeSettings, type Seams } from './node-settings.ts'
 import { openState, type OpenedState } from './open-state.ts'
+import { peersKnownBy } from './known-peers.ts'
 import { raftView } from './raft-view.ts'
 import { SnapshotSource } from './snapshot-source.ts'
 import { startRaft } from './start-raft.ts'
@@ -66,12 +75,13 @@ export class BrokerNode {
     const self = mustFindSelf(config)
     this.#partedAt = readParted(seams.disk, config.dataDirectory)
     const loaded = this.#partedAt === undefined ? checkpoint.loaded : undefined
+    const hasPeers = peersKnownBy(config, checkpoint.loaded)
     this.#opened = openLog({
       ...seams,
       dataDirectory: config.dataDirectory,
       identity: { clusterName: config.clusterName, nodeName: self.name, nodeId: config.number },
       limits: logLimits(config.segmentBytes),
-      hasPeers: config.members.length > 1,
+      hasPeers,
       ...(options.note === undefined ? {} : { note: options.note }),
       ...(loaded === undefined ? {} : { appliedIndex: loaded.appliedIndex }),
     })
@@ -80,7 +90,7 @@ export class BrokerNode {
       levelMax: this.#levelMax,
       disk: seams.disk,
       directory: `${config.dataDirectory}/queue-index`,
-      hasPeers: config.members.length > 1,
+      hasPeers: () => hasPeers(this.#opened.recovered.memberships),
       rotFound: error => this.#indexHasRotted(error),
       loaded,
       whyNotLoaded: this.#partedAt === undefined ? undefined : `this node's state has parted from the others' by entry ${this.#partedAt}`,
@@ -382,6 +392,7 @@ export class BrokerNode {
 
   #fatal(error: Error): void {
     if (this.#isStopped) return
+    if (error instanceof UnreadableEntry) return this.#startAgain(`${error.message}; the log must be cut there: this node starts again`)
     this.#isStopped = true
     this.#hooks.close()
     this.#raft.stop()

@@ -32,8 +32,8 @@ export interface OpenStateOptions {
   readonly chunkLogBytes?: number
   /** The highest feature level that this node goes along with; undefined = the newest. */
   readonly levelMax?: number
-  /** There are nodes that may have the state. */
-  readonly hasPeers: boolean
+  /** Whether there are nodes that may have the state. Only asked when it is lost here. */
+  readonly hasPeers: () => boolean
   /** A piece of the queue index has rotted: it is set aside, and the read throws. */
   readonly rotFound: (error: IndexRot) => void
 }
@@ -60,7 +60,7 @@ export function openState(options: OpenStateOptions): OpenedState {
 function openEmpty(options: OpenStateOptions, notes: readonly string[]): OpenedState {
   const isLost = options.firstIndex > 1
   const lost = `${options.directory}: there is no usable state (${notes[0] ?? 'no checkpoint'}), and the log begins with entry ${options.firstIndex}, too late to rebuild it`
-  if (isLost && !options.hasPeers) throw new StorageError(`${lost}; restore the directory from a backup`, options.directory)
+  if (isLost && !options.hasPeers()) throw new StorageError(`${lost}; restore the directory from a backup`, options.directory)
   const opened = openIndex(options, 0)
   assert(opened.kind === 'opened', 'empty-queue-index-opens')
   const told = isLost ? [`${lost}; asking the other nodes for it, and taking no part until it is here`] : notes

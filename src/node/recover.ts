@@ -9,7 +9,6 @@
  * A crash anywhere leaves the node as it was, or recovered with the record still open; the next run finishes it (`recover.test.ts` cuts the power everywhere).
  */
 import {
-  decodeMembership,
   EntryKind,
   encodeMembership,
   isElector,
@@ -26,14 +25,14 @@ import { crc32c } from '../platform/bytes.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Random } from '../platform/random.ts'
-import { StateMachine } from '../state/machine.ts'
-import type { LoadedCheckpoint, QueueIndex } from '../state/store.ts'
+import type { LoadedCheckpoint } from '../state/store.ts'
 import type { DataIdentity } from '../storage/data-directory.ts'
 import type { LogLimits } from '../storage/log-limits.ts'
 import { openLog } from '../storage/open-log.ts'
 import { readRecoveryRecords, writeRecoveryRecords, type RecoveryRecord } from '../storage/recovery-record.ts'
 import { StorageError } from '../storage/storage-error.ts'
 import { surveyDirectory } from '../storage/survey.ts'
+import { membershipInState } from './known-peers.ts'
 
 /** More elections than the lost nodes can have held without this one hearing of a term. */
 export const termLeap = 1_000
@@ -92,7 +91,7 @@ export function planRecovery(options: RecoverOptions): RecoveryOutlook {
     return refused(
       `${dataDirectory}: there is no usable state, and the log begins with entry ${firstIndex}: this node can't serve what it holds`,
     )
-  const membership = memberships.at(-1) ?? membershipOf(checkpoint)
+  const membership = memberships.at(-1) ?? membershipInState(checkpoint)
   if (membership === undefined) return refused(`${dataDirectory}: neither log nor state say who belongs to the group`)
   const id = nodeId(identity.nodeId)
   const { membership: members } = membership
@@ -133,27 +132,6 @@ export function couldDecide({ membership: { membership }, self }: RecoveryPlan, 
     .every(half => half.filter(isThere).length > half.length / 2)
 }
 
-/** Only what the state says of the membership is asked of it: no queue is looked at. */
-function membershipOf(checkpoint: LoadedCheckpoint | undefined): MembershipAt | undefined {
-  if (checkpoint === undefined) return undefined
-  const machine = new StateMachine({ index: noIndex })
-  if (machine.restore(checkpoint) !== undefined) return undefined
-  const decoded = machine.membership && decodeMembership(machine.membership.body)
-  return machine.membership === undefined || decoded?.kind !== 'ok'
-    ? undefined
-    : { index: logIndex(machine.membership.index), membership: decoded.membership }
-}
-
-const noIndex: QueueIndex = {
-  append: unexpected,
-  read: unexpected,
-  dropTopic: unexpected,
-}
-
-function unexpected(): never {
-  throw new Error('the queue index is not asked while a membership is looked up')
-}
-
 export interface Acknowledgement {
   /** Wall clock. */
   readonly at: string
@@ -169,7 +147,11 @@ export function carryOutRecovery(
   done: (error: Error | undefined, record: RecoveryRecord) => void,
 ): void {
   const { disk, dataDirectory, checkpoint } = options
-  const opened = openLog({ ...options, hasPeers: false, ...(checkpoint === undefined ? {} : { appliedIndex: checkpoint.appliedIndex }) })
+  const opened = openLog({
+    ...options,
+    hasPeers: () => false,
+    ...(checkpoint === undefined ? {} : { appliedIndex: checkpoint.appliedIndex }),
+  })
   const { log, hardState, directoryId } = opened
   const { lastId } = log
   if (lastId.index !== plan.lastIndex || lastId.term !== plan.lastTerm)

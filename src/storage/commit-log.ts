@@ -10,7 +10,7 @@
  * end of an older write never vouches for a newer entry of the same index (B125–B127).
  * It never waits, never asks a clock but for housekeeping, and never reads from disk what is not written.
  */
-import { EntryKind } from '../../raft/index.ts'
+import { EntryKind, UnreadableEntry } from '../../raft/index.ts'
 import type {
   BlockCheck,
   EntryBody,
@@ -32,17 +32,18 @@ import type { Holes } from './holes.ts'
 import { checkBlockBytes, walkBlock } from './block-check.ts'
 import type { BaseMembership } from './log-base.ts'
 import {
+  beginningOf,
   bytesBehind,
   cutPosition,
   entryAt,
   filesThrough,
   firstIndexOf,
-  linkAt,
   markAt,
   membershipsIn,
-  placeOf,
+  readableEnd,
   readableLinkAt,
   readBlock,
+  segmentOf,
 } from './log-look.ts'
 import type { HeldLog, LogFile } from './log-look.ts'
 import { LogWriter } from './log-writer.ts'
@@ -56,6 +57,7 @@ import type { ChainLink } from './record.ts'
 import type { RecoveredLog } from './recovery.ts'
 import { Segment } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
+import { removeSidecar } from './sidecar.ts'
 import type { Slab } from './slab.ts'
 import { TailCache } from './tail-cache.ts'
 import { noteTerm, sliceRuns, truncateRuns } from './term-runs.ts'
@@ -89,6 +91,7 @@ export interface CommitLogStatus {
 const idleMs = 10_000
 
 export class CommitLog implements LogStorage {
+  readonly #disk: Disk
   readonly #clock: Clock
   readonly #limits: LogLimits
   readonly #files: SegmentFiles
@@ -117,6 +120,7 @@ export class CommitLog implements LogStorage {
 
   constructor(options: CommitLogOptions) {
     const { disk, clock, directoryId, files, marks, limits, recovered } = options
+    this.#disk = disk
     this.#clock = clock
     this.#holes = options.holes
     this.#limits = limits
@@ -259,11 +263,10 @@ export class CommitLog implements LogStorage {
   truncateFrom(index: LogIndex): void {
     if (index > this.#held.last.index) return
     assert(index >= this.firstIndex, 'truncate-below-log', index, this.firstIndex)
-    const place = placeOf(this.#held, index)
-    const position = place.filePosition + place.startOf(index)
-    const link = mustExist(linkAt(this.#held, index - 1), 'truncate-link', index)
+    const { segment, position, prev: link } = this.#whereToCut(index)
+    assert(link.index === index - 1, 'truncate-link', link.index, index)
     this.#dropSegmentsBehind(index)
-    if (place.segment.firstIndex < index || place.segment === this.#segments[0]) place.segment.truncate(index, position)
+    if (segment.firstIndex < index || segment === this.#segments[0]) segment.truncate(index, position)
     truncateRuns(this.#runs, index)
     this.#tail.truncate(index)
     this.#blocks.truncate(index)
@@ -272,6 +275,16 @@ export class CommitLog implements LogStorage {
     if (index <= this.#plannedIndex) this.#mustTruncate = true
     this.#plannedIndex = Math.min(this.#plannedIndex, link.index)
     this.#writtenIndex = Math.min(this.#writtenIndex, link.index)
+  }
+
+  /** Rot before the cut: nothing has been cut. The next start reads the segment, as if it had no sidecar, finds the place and gets it mended. */
+  #whereToCut(index: LogIndex): ReturnType<typeof beginningOf> {
+    try {
+      return beginningOf(this.#held, index)
+    } catch (error) {
+      if (error instanceof UnreadableEntry) removeSidecar(this.#disk, this.#files.directory, segmentOf(this.#held, index))
+      throw error
+    }
   }
 
   trimTo(index: LogIndex): void {
@@ -390,10 +403,9 @@ export class CommitLog implements LogStorage {
   #maybeNoteBeginning(): void {
     const segment = this.#segments.at(-1)
     if (segment === undefined || this.#writtenIndex < segment.firstIndex) return
-    const position = cutPosition(this.#held, segment, this.#writtenIndex)
-    if (!this.#writer.isNoteDue(segment, position)) return
-    const last = mustExist(linkAt(this.#held, this.#writtenIndex), 'written-link', this.#writtenIndex)
-    this.#writer.noteBeginning(segment, { last, position }, sliceRuns(this.#runs, segment.firstIndex, this.#writtenIndex))
+    const end = readableEnd(this.#held, segment, this.#writtenIndex)
+    if (end === undefined || !this.#writer.isNoteDue(segment, end.position)) return
+    this.#writer.noteBeginning(segment, end, sliceRuns(this.#runs, segment.firstIndex, this.#writtenIndex))
   }
 
   /** Segments without an entry below `index` go, the very first one excepted. */

@@ -13,6 +13,7 @@ import type { ChainLink } from './record.ts'
 import { segmentHeaderBytes } from './segment.ts'
 import type { Segment } from './segment.ts'
 import type { Slab } from './slab.ts'
+import type { RecordsEnd } from './sidecar.ts'
 import { StorageError } from './storage-error.ts'
 import type { TailCache } from './tail-cache.ts'
 import { sliceRuns, termAt } from './term-runs.ts'
@@ -102,6 +103,28 @@ export function cutPosition(held: HeldLog, segment: Segment, lastIndex: number):
   return place.filePosition + place.endOf(lastIndex)
 }
 
+/** Where the records of a segment up to `index` end, and with which; undefined when the last of them has rotted. */
+export function readableEnd(held: HeldLog, segment: Segment, index: number): RecordsEnd | undefined {
+  try {
+    const position = cutPosition(held, segment, index)
+    return { last: mustExist(linkAt(held, index), 'readable-end', index), position }
+  } catch (error) {
+    if (error instanceof UnreadableEntry) return undefined
+    throw error
+  }
+}
+
+/** Where an entry begins, and what it follows. The entry itself is not read, and nothing is where its segment begins with it. */
+export function beginningOf(
+  held: HeldLog,
+  index: number,
+): { readonly segment: Segment; readonly position: number; readonly prev: ChainLink } {
+  const segment = segmentOf(held, index)
+  if (segment.firstIndex === index) return { segment, position: segmentHeaderBytes, prev: segment.prev }
+  const place = placeOf(held, index - 1)
+  return { segment, position: place.filePosition + place.endOf(index - 1), prev: linkOf(place.view, place.startOf(index - 1)) }
+}
+
 /** Memory that holds an entry of the log. */
 export function placeOf(held: HeldLog, index: number): Slab {
   assert(index >= firstIndexOf(held), 'entry-below-log', index, firstIndexOf(held))
@@ -109,7 +132,7 @@ export function placeOf(held: HeldLog, index: number): Slab {
   return held.tail.find(index) ?? held.blocks.blockOf(segmentOf(held, index), index)
 }
 
-function segmentOf(held: HeldLog, index: number): Segment {
+export function segmentOf(held: HeldLog, index: number): Segment {
   const segments = held.segments
   let low = 0
   let high = segments.length - 1

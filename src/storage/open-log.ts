@@ -12,7 +12,7 @@
  * Before this returns, the incarnation has been raised and stored, and the reasons for reserve are on disk before a torn tail is cut off.
  */
 import { UnreadableEntry } from '../../raft/index.ts'
-import type { RecoveredState, RepairStorage } from '../../raft/index.ts'
+import type { MembershipAt, RecoveredState, RepairStorage } from '../../raft/index.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Random } from '../platform/random.ts'
@@ -25,6 +25,7 @@ import type { HardStateRecord } from './hard-state.ts'
 import { logLimits } from './log-limits.ts'
 import type { LogLimits } from './log-limits.ts'
 import { Holes } from './holes.ts'
+import { membershipsIn } from './log-look.ts'
 import { LogRepair } from './log-repair.ts'
 import { chainOrigin } from './record.ts'
 import type { ChainLink } from './record.ts'
@@ -33,9 +34,10 @@ import type { FoundLog, RecoverLogOptions } from './recovery.ts'
 import { Repairs } from './repairs.ts'
 import { parseSegmentName } from './segment.ts'
 import type { Segment } from './segment.ts'
-import { sidecarName } from './sidecar.ts'
+import { removeSidecar } from './sidecar.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { StorageError } from './storage-error.ts'
+import { TailCache } from './tail-cache.ts'
 
 export interface OpenLogOptions {
   readonly disk: Disk
@@ -46,8 +48,8 @@ export interface OpenLogOptions {
   readonly limits?: LogLimits
   /** What a checkpoint of the state says to have been applied, and so to have been on this disk. */
   readonly appliedIndex?: number
-  /** There are peers that may hold what has rotted here; without them a rotten log is refused. */
-  readonly hasPeers?: boolean
+  /** Whether there are peers that may hold what has rotted here, by what the log says before that place; without them a rotten log is refused. */
+  readonly hasPeers?: (inLog: readonly MembershipAt[]) => boolean
   /** Sentences for the operator about what is found and mended later. */
   readonly note?: (sentence: string) => void
 }
@@ -81,7 +83,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const recovery = { disk, directory, directoryId, mark, flushBytesMax }
   const found = findReadable(recovery, limits)
   const { tornAt, rot } = found
-  if (rot !== undefined && options.hasPeers !== true) {
+  if (rot !== undefined && options.hasPeers?.(readMemberships(recovery, limits, found)) !== true) {
     throw new StorageError(`${rot.sentence}; restore the file or join as a new node`, `${directory}/${rot.segment.name}`)
   }
   // The hard state is synced before any entry of its term: one that is older than the log has been lost, and perhaps a vote with it.
@@ -139,11 +141,7 @@ function findReadable(recovery: RecoverLogOptions, limits: LogLimits): FoundLog 
   const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore)
   const rotten = found.segments.find(segment => segment.configs.some(index => !isReadable(blocks, segment, index)))
   files.closeAll()
-  const sidecar = rotten === undefined ? undefined : `${directory}/${sidecarName(rotten)}`
-  if (sidecar === undefined || !disk.exists(sidecar)) return found
-  disk.remove(sidecar)
-  disk.syncDirectory(directory)
-  return findReadable(recovery, limits)
+  return rotten === undefined || !removeSidecar(disk, directory, rotten) ? found : findReadable(recovery, limits)
 }
 
 function isReadable(blocks: BlockReader, segment: Segment, index: number): boolean {
@@ -153,6 +151,18 @@ function isReadable(blocks: BlockReader, segment: Segment, index: number): boole
   } catch (error) {
     if (error instanceof UnreadableEntry) return false
     throw error
+  }
+}
+
+/** The memberships before the rot, as the log would tell them. */
+function readMemberships({ disk, directory }: RecoverLogOptions, limits: LogLimits, found: FoundLog): readonly MembershipAt[] {
+  const { segments, runs, last, baseMembership } = found
+  const files = new SegmentFiles(disk, directory, limits.openFilesMax)
+  const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore)
+  try {
+    return membershipsIn({ segments, runs, last, tail: new TailCache(limits.slabBytes), blocks }, baseMembership, directory)
+  } finally {
+    files.closeAll()
   }
 }
 

@@ -44,6 +44,15 @@ export function sidecarName(segment: Segment): string {
   return segment.name.replace(/\.log$/, '.idx')
 }
 
+/** Without it the next start reads the segment. False: it has none. */
+export function removeSidecar(disk: Disk, directory: string, segment: Segment): boolean {
+  const path = `${directory}/${sidecarName(segment)}`
+  if (!disk.exists(path)) return false
+  disk.remove(path)
+  disk.syncDirectory(directory)
+  return true
+}
+
 /** Of the records up to `end.last`, which end at byte `end.position`. */
 export function encodeSidecar(segment: Segment, end: RecordsEnd, runs: readonly TermRun[]): Uint8Array {
   const { last } = end

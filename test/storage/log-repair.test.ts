@@ -37,7 +37,7 @@ function rotten(seed: string, index: number): { rig: StorageRig; opened: OpenedL
   // Without its sidecars the whole log is read at a start.
   const { disk } = rig.openOptions()
   for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
-  const opened = rig.open({ hasPeers: true })
+  const opened = rig.open({ hasPeers: () => true })
   expect(opened.repair.isRecovering).toBe(true)
   expect(opened.repair.wanted?.fromIndex).toBe(index)
   return { rig, opened, path, content: () => mustExist(rig.disk.contentOf(path), 'segment').slice() }

@@ -16,7 +16,7 @@ function scrubbed(
   const failures: Error[] = []
   const options = rig.openOptions()
   const { disk, clock } = options
-  const opened = openLog({ ...options, limits, hasPeers: true, note: sentence => void notes.push(sentence) })
+  const opened = openLog({ ...options, limits, hasPeers: () => true, note: sentence => void notes.push(sentence) })
   append(opened, term, 150, 200)
   rig.flush(opened)
   rig.settle()

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeMembership, EntryKind, firstMembership } from '../../raft/index.ts'
 import type { LogIndex, NodeId, Term } from '../../raft/index.ts'
 import { crc32c, viewOf } from '../../src/platform/bytes.ts'
+import { mustExist } from '../../src/platform/assert.ts'
 import { decodeBase, encodeBase } from '../../src/storage/log-base.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
@@ -244,12 +245,30 @@ describe('a start on a trimmed log', () => {
     expect(rig.open().recovered.memberships).toEqual([{ index: 31, membership: twoMembers }])
   })
 
+  it('tells a start that finds rot who the members are, by what stands before it and by what was deleted', () => {
+    for (const trimmedTo of [1, 70]) {
+      const { rig, opened } = rigWithMemberships(`who has it ${trimmedTo}`)
+      opened.log.trimTo(trimmedTo as LogIndex)
+      rig.settle()
+      rig.kill()
+      const { disk } = rig.openOptions()
+      for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
+      // Sealed: no torn tail.
+      rig.disk.flipBit(`${logDirectory}/${mustExist(opened.log.segments.at(-2), 'segment').name}`, segmentHeaderBytes + 60)
+      const asked: number[] = []
+      const refuse = (): unknown => rig.open({ hasPeers: inLog => asked.push(...inLog.map(({ index }) => index)) === 0 })
+      expect(refuse).toThrow('so nothing is cut off; restore the file or join as a new node')
+      expect(asked).toEqual(trimmedTo === 1 ? [1, 31] : [31])
+      expect(rig.open({ hasPeers: () => true }).recovered.isRecovering).toBe(true)
+    }
+  })
+
   it('keeps a segment whose config entry has rotted, until that is mended', () => {
     const { rig, opened } = rigWithMemberships('rotten membership')
     rig.kill()
     const first = `${logDirectory}/${'1'.padStart(20, '0')}.log`
     rig.disk.flipBit(first, segmentHeaderBytes + 60)
-    const again = rig.open({ hasPeers: true })
+    const again = rig.open({ hasPeers: () => true })
     again.log.trimTo(20 as LogIndex)
     expect(again.log.firstIndex).toBe(1)
     expect(opened.log.firstIndex).toBe(1)
