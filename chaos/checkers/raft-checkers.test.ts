@@ -162,6 +162,16 @@ describe('the checkers of the replicated log', () => {
     expect(idOf(() => conservation(reference, [aView(1, aNode(entries(1)))]).atEnd?.())).toBe('none')
   })
 
+  it('refuse the very entry after which a message is nowhere', () => {
+    const problems: string[] = []
+    const reference = { machine: { conservation: () => problems } } as unknown as ReferenceReplica
+    const checker = conservation(reference, [])
+    const record = { index: 7, term: 1, wallMs: 1, command: undefined, proposer: undefined, result: undefined } satisfies CommittedRecord
+    expect(idOf(() => checker.committed?.(record))).toBe('none')
+    problems.push('billing in orders: 3 messages, 2 accounted for')
+    expect(idOf(() => checker.committed?.({ ...record, index: 8 }))).toBe('A33')
+  })
+
   it('refuse a digest that differs from the reference, and one that differs from its own state', () => {
     const good = aNode(entries(1))
     const wrong = aNode(entries(1), 8)
