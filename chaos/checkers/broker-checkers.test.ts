@@ -264,6 +264,23 @@ describe('left behind', () => {
     expect(pop(7, [], 4, 20_001)).toBe('none')
   })
 
+  it('lets a message be that its client gave back in the first entry of the next life of its gateway', () => {
+    const rules = (): { isFifo: boolean; maxAttempts: number } => ({ isFifo: false, maxAttempts: 16 })
+    const rows = deliveries(rules, { newDeadLetters: () => [] }, new Marks())
+    const checker = leftBehind(rules, rows, { entry: () => ({ kind: 1 }) } as unknown as ReferenceReplica)
+    const take = (taken: CommittedRecord): void => {
+      rows.committed?.(taken)
+      checker.committed?.(taken)
+    }
+    take(aSend(1, 0, 0))
+    take(aPop(2, [aDelivery(0, 1)], 10_000, aRequest({ max: 1 })))
+    const { ref } = aDelivery(0, 1)
+    const later = { kind: 'settle', items: [{ kind: 'changeInvisible', ref, invisibleMs: 60_000, suspend: false }] }
+    const given = record(3, later, { kind: 'settled', outcomes: ['ok'] }, 11_000)
+    take({ ...given, proposer: { node: 1, incarnation: 2, sequence: 1, sentAtMs: 11_000 } })
+    for (let index = 4; index < 9; index += 1) expect(idOf(() => take(aPop(index, [], 12_000, aRequest({ max: 4 }))))).toBe('none')
+  })
+
   it('takes the first unfinished message for its whole message group', () => {
     const { pop } = aPair(true)
     expect(pop(3, [aDelivery(0, 1)], 1)).toBe('none')
