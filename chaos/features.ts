@@ -34,7 +34,7 @@ const plans = {
   membership: { about: 'nodes are added, removed and replaced while everything goes on', share: 0 },
   diskSpikes: { about: 'disks that are sometimes slow', share: 0.5 },
   frailDisk: { about: 'one machine whose disk may rot', share: 0.35 },
-  // Only where a profile asks for it: seed 960052 of `lies` shows a node that waits for ever for a record that its peers have deleted (docs/disks.md).
+  // Only where a profile asks for it: a log found rotten at a start, where all others have deleted the place, waits for ever (docs/disks.md).
   lyingDisk: { about: 'the disk that may rot takes back syncs that it has acknowledged', share: 0 },
 } as const satisfies Readonly<Record<string, FeaturePlan>>
 

@@ -81,6 +81,8 @@ export interface Member {
   appliedIndex: number
   frames: { from: NodeId; text: string }[]
   fatal: Error | undefined
+  /** Up to here nobody has what it lacks. */
+  unobtainable: number | undefined
   /** As it was last told. */
   view: MembershipView | undefined
 }
@@ -225,6 +227,7 @@ export class RaftGroup {
       appliedIndex: 0,
       frames: [],
       fatal: undefined,
+      unobtainable: undefined,
       view: undefined,
     }
   }
@@ -277,6 +280,7 @@ export class RaftGroup {
       peerFrame: (from, bytes) => member.frames.push({ from, text: Buffer.from(bytes).toString() }),
       peerConnected: () => undefined,
       peerDisconnected: () => undefined,
+      unobtainable: lastIndex => (member.unobtainable = lastIndex),
       fatal: error => (member.fatal = error),
     }
   }

@@ -7,6 +7,7 @@ import { logIndex, UnreadableEntry } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
+import { segmentHeaderBytes } from '../../src/storage/segment.ts'
 import { SimulatedDisk, calmLatency } from './disk.ts'
 import type { DiskMaker, GroupDisk, Member } from './raft-group.ts'
 import { RaftGroup } from './raft-group.ts'
@@ -144,6 +145,11 @@ function atRest(seed: number, hows: readonly Harm[], isFileOk: (path: string) =>
   }
 }
 
+function segmentFirsts(disk: SimulatedDisk): number[] {
+  const names = disk.files().filter(path => path.endsWith('.log'))
+  return names.map(path => Number(path.slice('/data/log/'.length, -'.log'.length))).sort((a, b) => a - b)
+}
+
 /** Reads all that a node has; what of it has rotted. */
 function unreadableOn({ node }: Member): number[] {
   const indexes = Array.from({ length: node.commitIndex }, (_, i) => i + 1)
@@ -242,5 +248,33 @@ describe('a group with one rotten disk', () => {
       expectWhole(group, mustExist(group.leader, 'leader').applied)
     }
     expect(cuts).toBeGreaterThan(3)
+  })
+
+  it('says so when nobody has any more what it must apply, and has the rest mended meanwhile', () => {
+    const random = new SimRandom('unobtainable')
+    const { disks, make } = rottenDisks(3_000)
+    const group = new RaftGroup({ seed: 'unobtainable', disk: make })
+    write(group, textsOf('before', 80, random))
+    const victim = mustExist(group.members[0], 'victim')
+    group.run(3_000)
+    group.kill(victim.id)
+    const { disk } = mustExist(disks[0], 'victim-disk')
+    const firsts = segmentFirsts(disk)
+    const early = mustExist(firsts[1], 'early-segment')
+    const late = mustExist(firsts.at(-3), 'late-segment')
+    // Sealed, with a sidecar: what a start does not read.
+    for (const first of [early, late]) disk.flipBit(`/data/log/${String(first).padStart(20, '0')}.log`, segmentHeaderBytes + 60, 1)
+    for (const { node } of group.members.slice(1)) expect(node.compactTo(logIndex(late))).toBeGreaterThan(early)
+    group.start(victim.id)
+    expect(victim.node.role).toBe('follower')
+    group.run(5_000)
+    expect(victim.node.appliedIndex).toBe(early - 1)
+    expect(victim.unobtainable).toBeGreaterThanOrEqual(early)
+    expect(victim.unobtainable).toBeLessThan(late)
+    // The other place, found by a read, is behind that one, and does not wait for it.
+    expect(unreadableOn(victim)).toContain(late)
+    group.run(5_000)
+    expect(unreadableOn(victim)).toContain(early)
+    expect(unreadableOn(victim)).not.toContain(late)
   })
 })

@@ -111,6 +111,8 @@ export interface RepairStorage {
   readonly lastWallMs: number
   /** Whole records of a peer's log from `fromIndex` on. All up to `commitIndex` are committed there. Throws StorageError when the disk fails. */
   supply(fromIndex: number, bytes: Uint8Array, commitIndex: number): SupplyOutcome
+  /** Nobody who is connected has what is wanted from here on: something else may be wanted first. */
+  passOver?(fromIndex: number): void
 }
 
 /** Term and vote on disk (rule 12). Implemented by src/storage/hard-state.ts. */

@@ -373,7 +373,7 @@ export class Loop {
   }
 
   #makeRepairer(): Repairer | undefined {
-    const { clock, log, repair, transport, config, core } = this.#options
+    const { clock, log, repair, transport, config, core, app } = this.#options
     if (repair === undefined) return undefined
     return new Repairer({
       clock,
@@ -383,6 +383,10 @@ export class Loop {
       peers: () => core.inspect().members.peers.map(peer => peer.id),
       answerBytesMax: config.sliceBytesMax,
       commitIndex: () => core.inspect().commitIndex,
+      nobodyHas: ({ fromIndex, lastIndex }) => {
+        repair.passOver?.(fromIndex)
+        if (this.applier.isStuck && this.applier.appliedIndex < lastIndex) app.unobtainable?.(lastIndex)
+      },
       mended: wasRecovering => {
         if (wasRecovering) this.#leaveRecovery(repair)
         this.requestTurn()

@@ -21,6 +21,8 @@ export interface RepairerOptions {
   readonly peers: () => readonly NodeId[]
   readonly answerBytesMax: number
   commitIndex(): LogIndex
+  /** Every member that is connected has been asked for these, one after the other, and has none of them. Told after each such round. */
+  nobodyHas(wanted: { readonly fromIndex: number; readonly lastIndex: number }): void
   /** Nothing is wanted any more; `wasRecovering`: since the start. */
   mended(wasRecovering: boolean): void
 }
@@ -35,6 +37,8 @@ export class Repairer {
   #asked: { readonly peer: NodeId; readonly fromIndex: number; readonly atMs: number } | undefined
   /** Whose turn it is. */
   #turn = 0
+  /** Who had nothing of what is wanted from here on. */
+  #without: { readonly fromIndex: number; readonly peers: Set<NodeId> } = { fromIndex: 0, peers: new Set() }
 
   constructor(options: RepairerOptions) {
     this.#options = options
@@ -71,8 +75,20 @@ export class Repairer {
         return this.#ask(from)
       case 'refused':
         // The next one is asked at the next look: nobody hurries when all have refused.
+        if (bytes.length === 0) this.#hasNone(from, records.fromIndex)
         return
     }
+  }
+
+  #hasNone(peer: NodeId, fromIndex: number): void {
+    const { repair, peers, transport } = this.#options
+    if (this.#without.fromIndex !== fromIndex) this.#without = { fromIndex, peers: new Set() }
+    this.#without.peers.add(peer)
+    const { wanted } = repair
+    if (wanted?.fromIndex !== fromIndex) return
+    if (!peers().every(other => this.#without.peers.has(other) || !transport.isUp(other))) return
+    this.#without.peers.clear()
+    this.#options.nobodyHas(wanted)
   }
 
   #askNext(): void {

@@ -55,7 +55,7 @@ export class BrokerNode {
   readonly #reporter: NodeReporter
   readonly #source: SnapshotSource
   readonly #catchUp: CatchUp
-  readonly #rescue: StateRescue | undefined
+  readonly #rescue: StateRescue
   /** The members by the applied membership: the same on every node that has applied as far (rule 16). */
   #nodes: readonly BrokerNodeInfo[] = []
   #logBytesApplied = 0
@@ -153,7 +153,7 @@ export class BrokerNode {
       logMended: () => this.#startAgain('the log is whole: starting again to get the state'),
     })
     this.#reporter = this.#makeReporter(diskWatch)
-    this.#rescue = this.#startRescue()
+    this.#rescue = this.#makeRescue()
     this.#scrubber = this.#startScrubber()
     for (const note of [...this.#opened.notes, ...this.#state.notes]) options.note?.(note)
   }
@@ -187,7 +187,7 @@ export class BrokerNode {
     this.#isStopped = true
     this.#hooks.close()
     this.#raft.stop()
-    this.#rescue?.stop()
+    this.#rescue.stop()
     this.#catchUp.stop()
     this.#source.stop()
     this.#scrubber?.stop()
@@ -253,7 +253,7 @@ export class BrokerNode {
         sendBulk: (link, buffers) => this.#raft.sendBulk(link, buffers),
         judgeSnapshot: last => this.#raft.judgeSnapshot(last),
       },
-      isStateLost: this.#state.isLost,
+      wantsState: index => this.#rescue.wants(index),
       bytesPerSecond,
       pieceBytes,
       syncBytes,
@@ -271,16 +271,26 @@ export class BrokerNode {
     })
   }
 
-  /** The log is whole, and says nothing of the state that it once led to. */
-  #startRescue(): StateRescue | undefined {
-    if (!this.#state.isLost || this.#opened.recovered.isRecovering) return undefined
+  #makeRescue(): StateRescue {
     const { members } = this.#raft.core.inspect()
-    return new StateRescue({
+    const { log, recovered } = this.#opened
+    const rescue = new StateRescue({
       clock: this.#options.seams.clock,
       peers: () => members.peers.map(({ id }) => id),
       isConnectedTo: peer => this.#raft.isConnectedTo(peer),
       fetchFrom: peer => this.#catchUp.snapshotOffered(peer),
+      appliedIndex: () => this.#state.machine.appliedIndex,
+      writtenIndex: () => log.writtenIndex,
     })
+    // The log is whole, and says nothing of the state that it once led to.
+    if (this.#state.isLost && !recovered.isRecovering) rescue.begin(log.firstIndex - 1)
+    return rescue
+  }
+
+  #unobtainable(lastIndex: number): void {
+    if (!this.#rescue.begin(lastIndex)) return
+    const place = `entries ${this.#state.machine.appliedIndex + 1}..${lastIndex} are needed to go on with the state`
+    this.#options.note?.(`${place}, have rotted here, and no other node has them any more; asking the other nodes for theirs`)
   }
 
   #raftApp(): RaftApp {
@@ -298,6 +308,7 @@ export class BrokerNode {
       peerFrame: (from, bytes) => this.#hooks.peerFrame(from, bytes),
       peerConnected: peer => this.#hooks.peerConnected(peer),
       peerDisconnected: peer => this.#hooks.peerDisconnected(peer),
+      unobtainable: lastIndex => this.#unobtainable(lastIndex),
       fatal: error => this.#fatal(error),
       bulk: this.#catchUp,
     }

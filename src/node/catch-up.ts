@@ -31,8 +31,8 @@ export interface CatchUpOptions {
     sendBulk(link: BulkLink, buffers: readonly Uint8Array[]): boolean
     judgeSnapshot(last: EntryId): SnapshotVerdict
   }
-  /** Our log is whole and our state is lost: of a snapshot whose last entry our log holds, the state is what is wanted (state-rescue.ts). */
-  readonly isStateLost: boolean
+  /** Our log goes on behind this entry, and can't give the state there: of such a snapshot the state is what is wanted (state-rescue.ts). */
+  readonly wantsState: (index: number) => boolean
   /** What a server sends at most; shared by all that fetch. */
   readonly bytesPerSecond: number
   readonly pieceBytes?: number
@@ -222,10 +222,10 @@ export class CatchUp implements BulkApp {
 
   /** All of it, its state without the log, or nothing. */
   #wantedOf(manifest: SnapshotManifest): SnapshotManifest | undefined {
-    const { raft, isStateLost } = this.#options
+    const { raft, wantsState } = this.#options
     const verdict = raft.judgeSnapshot({ index: manifest.index, term: manifest.term } as EntryId)
     if (verdict === 'install') return manifest
-    return verdict === 'held' && isStateLost ? withoutLog(manifest) : undefined
+    return wantsState(manifest.index) ? withoutLog(manifest) : undefined
   }
 
   #heard(fetch: Fetch): void {

@@ -1,6 +1,9 @@
 /**
- * A node that has its log, or most of it, and no state that the log could give again: its checkpoint or queue index was unusable, and retention has deleted
- * the log's beginning. It takes no part (role `recovering`: no vote, no acknowledgement, nothing applied) until it has fetched the state from another
+ * A node that has its log, or most of it, and no state that the log could give again. Either its checkpoint or queue index was unusable, and retention has
+ * deleted the log's beginning: found at the start. Or entries that it has still to apply have rotted, and all others have deleted theirs: found at work; then it
+ * goes on as a member, for all that it has acknowledged is in its log, and fetches a state from behind that place.
+ *
+ * With the beginning deleted it takes no part (role `recovering`: no vote, no acknowledgement, nothing applied) until it has fetched the state from another
  * node, any that has one, by the ways of a snapshot (catch-up.ts). The log stays: what was acknowledged is in it.
  *
  *   log     [ 184 … 412 ]          ours, as it was
@@ -18,6 +21,9 @@ export interface StateRescueOptions {
   readonly isConnectedTo: (peer: NodeId) => boolean
   /** As if it were a leader that offers a snapshot; without effect while another is being fetched. */
   readonly fetchFrom: (peer: NodeId) => void
+  readonly appliedIndex: () => number
+  /** Where our log ends on disk. */
+  readonly writtenIndex: () => number
 }
 
 const intervalMs = 200
@@ -27,19 +33,36 @@ export class StateRescue {
   readonly #options: StateRescueOptions
   #timer: Timer | undefined
   #turn = 0
+  /** Up to here the log does not give the state; undefined when it does. */
+  #lostThrough: number | undefined
 
   constructor(options: StateRescueOptions) {
     this.#options = options
-    this.#later()
+  }
+
+  /** A state behind this entry is needed. False: that was known. */
+  begin(lostThrough: number): boolean {
+    if (this.#lostThrough !== undefined && this.#lostThrough >= lostThrough) return false
+    this.#lostThrough = lostThrough
+    if (this.#timer === undefined) this.#later()
+    return true
+  }
+
+  /** Whether a state at this entry helps: behind the place that the log can't pass, and no further than it reaches. */
+  wants(index: number): boolean {
+    return this.#lostThrough !== undefined && index > this.#lostThrough && index <= this.#options.writtenIndex()
   }
 
   stop(): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#lostThrough = undefined
   }
 
   #later(): void {
     this.#timer = this.#options.clock.setTimer(intervalMs, () => {
+      // Somebody had it after all.
+      if (this.#options.appliedIndex() >= (this.#lostThrough ?? 0)) return this.stop()
       const connected = this.#options.peers().filter(peer => this.#options.isConnectedTo(peer))
       const peer = connected[this.#turn++ % Math.max(1, connected.length)]
       if (peer !== undefined) this.#options.fetchFrom(peer)

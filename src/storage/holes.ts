@@ -61,7 +61,7 @@ export class Holes {
     this.#options.note(`${sentence}; asking the other nodes for them`)
   }
 
-  /** The oldest hole's next records. */
+  /** The next records of the hole whose turn it is: the oldest one, unless nobody had anything for it. */
   wanted(log: LogAround): { readonly fromIndex: number; readonly lastIndex: number } | undefined {
     this.#forget(hole => hole.lastIndex < log.firstIndex || !hole.segment.isOnDisk)
     const [hole] = this.#holes
@@ -76,6 +76,14 @@ export class Holes {
   /** Retention has deleted the entries below `index`. */
   dropBelow(index: number): void {
     this.#forget(hole => hole.segment.lastIndex < index)
+  }
+
+  /** Nobody has what the first hole lacks: the others have their turn. */
+  passOver(fromIndex: number): void {
+    const [hole] = this.#holes
+    if (hole?.nextIndex !== fromIndex) return
+    this.#startOver(hole)
+    this.#holes.push(...this.#holes.splice(0, 1))
   }
 
   supply(log: LogAround, fromIndex: number, bytes: Uint8Array): SupplyOutcome {

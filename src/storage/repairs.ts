@@ -44,6 +44,10 @@ export class Repairs implements RepairStorage {
     return this.#atStart === undefined ? this.#options.holes.wanted(this.#options.log) : this.#atStart.wanted
   }
 
+  passOver(fromIndex: number): void {
+    if (this.#atStart === undefined) this.#options.holes.passOver(fromIndex)
+  }
+
   supply(fromIndex: number, bytes: Uint8Array, commitIndex: number): SupplyOutcome {
     const { holes, log, mended } = this.#options
     if (this.#atStart === undefined) return holes.supply(log, fromIndex, bytes)

@@ -1,0 +1,59 @@
+/** Which state a node fetches from others, and until when. */
+import { beforeEach, expect, test } from 'vitest'
+import { MachineClock } from '../chaos/sim/clock.ts'
+import { Scheduler } from '../chaos/sim/scheduler.ts'
+import { nodeId, type NodeId } from '../raft/index.ts'
+import { StateRescue } from '../src/node/state-rescue.ts'
+
+let scheduler = new Scheduler()
+let asked: NodeId[] = []
+let appliedIndex = 190
+let rescue = aRescue()
+
+function aRescue(): StateRescue {
+  const machine = new MachineClock(scheduler, { wallStartMs: 1_000_000, monotonicStartMs: 0, driftPpm: 0 })
+  return new StateRescue({
+    clock: machine.forProcess(scheduler.newProcess('n1')),
+    peers: () => [nodeId(2), nodeId(3), nodeId(4)],
+    isConnectedTo: peer => peer !== nodeId(3),
+    fetchFrom: peer => asked.push(peer),
+    appliedIndex: () => appliedIndex,
+    writtenIndex: () => 1_194,
+  })
+}
+
+beforeEach(() => {
+  scheduler = new Scheduler()
+  asked = []
+  appliedIndex = 190
+  rescue = aRescue()
+})
+
+test('as long as the log gives the state nobody is asked, and no state of another node is wanted', () => {
+  scheduler.runFor(2_000)
+  expect(asked).toEqual([])
+  expect(rescue.wants(900)).toBe(false)
+})
+
+test('a state from behind the place that the log can not pass is wanted, as far as the log reaches, from whoever is connected', () => {
+  expect(rescue.begin(215)).toBe(true)
+  expect(rescue.begin(215)).toBe(false)
+  scheduler.runFor(900)
+  expect(asked).toEqual([2, 4, 2, 4])
+  expect([190, 215, 216, 1_194, 1_195].filter(index => rescue.wants(index))).toEqual([216, 1_194])
+})
+
+test('a place found later moves what is wanted', () => {
+  rescue.begin(215)
+  expect(rescue.begin(400)).toBe(true)
+  expect(rescue.wants(300)).toBe(false)
+  expect(rescue.wants(401)).toBe(true)
+})
+
+test('when the entries have come after all, nobody is asked any more', () => {
+  rescue.begin(215)
+  appliedIndex = 215
+  scheduler.runFor(2_000)
+  expect(asked).toEqual([])
+  expect(rescue.wants(900)).toBe(false)
+})
