@@ -361,6 +361,10 @@ export class Host implements NodeView, Gateway, Target {
     this.#parts.disk.latency = slower(diskLatency(this.#world.configuration), factor)
   }
 
+  get diskBusyUntilMs(): number {
+    return this.#parts.disk.busyUntilMs
+  }
+
   get isDiskBad(): boolean {
     return this.#isDiskBad
   }

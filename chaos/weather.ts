@@ -10,10 +10,15 @@ export interface Machine extends Target {
   readonly isSlow: boolean
   /** What a sync usually takes on it. */
   readonly diskSyncMs: number
+  /** When what its disk has begun will be done: a sync that was begun while the disk hung takes its time, also when it no longer does. */
+  readonly diskBusyUntilMs: number
 }
 
 /** A slower one holds up whoever waits for it. */
 const slowSyncMs = 500
+
+/** A sync that is still to take so long was begun while its disk hung. */
+const hangMs = 2_000
 
 /** Where the machines and the faults tell what they do. */
 export class Weather {
@@ -64,6 +69,8 @@ export class Weather {
   wellForMs(nowMs: number): number {
     const isWell =
       this.#links === 0 && this.#targets().every(({ isUp, isPaused, isCutOff, isSlow }) => isUp && !isPaused && !isCutOff && !isSlow)
-    return isWell ? nowMs - this.lastTroubleMs : 0
+    if (!isWell) return 0
+    for (const { diskBusyUntilMs } of this.#targets()) if (diskBusyUntilMs > nowMs + hangMs) this.trouble(diskBusyUntilMs)
+    return Math.max(0, nowMs - this.lastTroubleMs)
   }
 }

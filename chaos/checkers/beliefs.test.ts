@@ -192,7 +192,8 @@ describe('node health', () => {
 
   function aWatch(isUp: (node: number) => boolean, isAlive = true) {
     let nowMs = 0
-    const host = (id: number): never => ({ id, isUp: isAlive || id === 1, isPaused: false, isCutOff: false, isSlow: false }) as never
+    const host = (id: number): never =>
+      ({ id, isUp: isAlive || id === 1, isPaused: false, isCutOff: false, isSlow: false, diskBusyUntilMs: 0 }) as never
     const weather = new Weather(() => [host(1), host(2)])
     const views = [aView(1, aNode({ role: 'leader' })), aView(2, isAlive ? aNode({}) : undefined)]
     const reference = { commitIndex: 9, machine: { isNodeUp: isUp } } as unknown as ReferenceReplica
@@ -216,6 +217,14 @@ describe('node health', () => {
     const late = aWatch(() => false)
     late.after(250)
     expect(late.after(20_000)).toBe('rule16')
+  })
+
+  it('does not call it well while a disk that hung is still busy with what it began then (seed 7740032)', () => {
+    const disk = { diskBusyUntilMs: 25_000 }
+    const weather = new Weather(() => [{ id: 1, isUp: true, isPaused: false, isCutOff: false, isSlow: false, ...disk } as never])
+    expect([weather.wellForMs(20_000), weather.wellForMs(24_000), weather.wellForMs(26_000)]).toEqual([0, 0, 1_000])
+    disk.diskBusyUntilMs = 26_100
+    expect(weather.wellForMs(26_000)).toBe(1_000)
   })
 
   it('refuses that nobody calls a dead node down, while the same leader commits', () => {

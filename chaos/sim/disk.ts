@@ -20,6 +20,7 @@ import type { SimProcess } from './scheduler.ts'
 
 /** What the disk needs of a scheduler; `Scheduler` has it. */
 export interface DiskScheduler {
+  readonly nowMs: number
   schedule(delayMs: number, run: () => void, process?: SimProcess): unknown
 }
 
@@ -74,6 +75,7 @@ export class SimulatedDisk {
   /** All files together may not grow beyond this. */
   capacityBytes = Infinity
   #life: Life | undefined
+  #busyUntilMs = 0
   #operations = 0
   #ends = 0
   #crashAfter = Infinity
@@ -90,9 +92,15 @@ export class SimulatedDisk {
   /** The disk as a new process sees it; whatever process used it before is dead. */
   openProcess(process?: SimProcess): Disk {
     this.kill()
+    this.#busyUntilMs = 0
     const life: Life = { isAlive: true, process, flying: new Set() }
     this.#life = life
     return this.#diskOf(life)
+  }
+
+  /** When the last of the operations that this process has begun will be done, however quick the disk has become meanwhile. */
+  get busyUntilMs(): number {
+    return this.#busyUntilMs
   }
 
   /** kill -9: the process is gone, the page cache stays. Of the writes that were just being made some land, some don't. */
@@ -281,7 +289,11 @@ export class SimulatedDisk {
       image.write(source, position)
     },
     done: () => this.#count(),
-    after: (operation, run) => void this.#scheduler.schedule(this.#delayMs(operation), run),
+    after: (operation, run) => {
+      const delayMs = this.#delayMs(operation)
+      this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#scheduler.nowMs + delayMs)
+      this.#scheduler.schedule(delayMs, run)
+    },
     call: (life, done, error) => {
       if (!life.isAlive) return
       // An event of the disk's own runs this, so it is inside no call of the process; who stands still hears of it later.
