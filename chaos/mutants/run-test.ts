@@ -24,8 +24,11 @@ export function runTest(directory: string, id: string, test: NamedTest): Promise
   const vitest = join(directory, 'node_modules', 'vitest', 'vitest.mjs')
   const wanted = test.name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const args = [vitest, 'run', test.file, '-t', wanted, '--reporter=json', `--outputFile=${reportPath}`]
+  // In CI the configuration writes the report elsewhere.
+  const env = { ...process.env }
+  delete env.CI
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { cwd: directory, timeout: timeoutMs }, (error, _output, errors) => {
+    execFile(process.execPath, args, { cwd: directory, env, timeout: timeoutMs }, (error, _output, errors) => {
       if (error?.killed === true) return reject(new Error(`${id}: ${test.file} did not end within ${timeoutMs / 1_000} s`))
       const report = existsSync(reportPath) ? (JSON.parse(readFileSync(reportPath, 'utf8')) as Report) : undefined
       const result = report?.testResults.flatMap(file => file.assertionResults).find(({ fullName }) => fullName === test.name)
