@@ -146,7 +146,7 @@ export const storageMutants: readonly Mutant[] = [
     file: 'src/storage/hard-state.ts',
     find: '{ position: (counter % 2) * slotSpacingBytes, bytes',
     replace: '{ position: 0, bytes',
-    expected: ['halted', 'I2', 'A48', 'A51'],
+    expected: ['I12', 'halted', 'I2', 'A48', 'A51'],
     profile: 'elections',
   },
   {
