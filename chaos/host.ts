@@ -361,8 +361,8 @@ export class Host implements NodeView, Gateway, Target {
     this.#parts.disk.latency = slower(diskLatency(this.#world.configuration), factor)
   }
 
-  get diskBusyUntilMs(): number {
-    return this.#parts.disk.busyUntilMs
+  get diskHungUntilMs(): number {
+    return this.#parts.disk.hungUntilMs
   }
 
   get isDiskBad(): boolean {

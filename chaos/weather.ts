@@ -10,15 +10,12 @@ export interface Machine extends Target {
   readonly isSlow: boolean
   /** What a sync usually takes on it. */
   readonly diskSyncMs: number
-  /** When what its disk has begun will be done: a sync that was begun while the disk hung takes its time, also when it no longer does. */
-  readonly diskBusyUntilMs: number
+  /** When what its disk began while it hung will be done: a sync takes its time, also when the disk hangs no longer. */
+  readonly diskHungUntilMs: number
 }
 
 /** A slower one holds up whoever waits for it. */
 const slowSyncMs = 500
-
-/** A sync that is still to take so long was begun while its disk hung. */
-const hangMs = 2_000
 
 /** Where the machines and the faults tell what they do. */
 export class Weather {
@@ -26,7 +23,7 @@ export class Weather {
   /** Of links: how many faults are at work on them. */
   #links = 0
   /** When something was last done to a machine or a link. */
-  lastTroubleMs = 0
+  #lastTroubleMs = 0
 
   constructor(targets: () => readonly Machine[]) {
     this.#targets = targets
@@ -34,7 +31,7 @@ export class Weather {
 
   /** Something is done to a machine or a link. */
   trouble(nowMs: number): void {
-    this.lastTroubleMs = nowMs
+    this.#lastTroubleMs = nowMs
   }
 
   /** A link is made worse (1), or as it was (-1). */
@@ -62,15 +59,18 @@ export class Weather {
     const [only] = slow
     if (slow.length !== 1 || only === undefined || only.diskSyncMs < slowSyncMs) return undefined
     if (!machines.every(({ isUp, isPaused, isCutOff }) => isUp && !isPaused && !isCutOff)) return undefined
-    return { id: only.id, syncMs: only.diskSyncMs, sinceMs: this.lastTroubleMs }
+    return { id: only.id, syncMs: only.diskSyncMs, sinceMs: this.#lastTroubleMs }
+  }
+
+  /** When the last thing that was done to a machine or a link was over, or will be. */
+  get troubledUntilMs(): number {
+    return this.#targets().reduce((latest, { diskHungUntilMs }) => Math.max(latest, diskHungUntilMs), this.#lastTroubleMs)
   }
 
   /** 0 while anything is wrong. */
   wellForMs(nowMs: number): number {
     const isWell =
       this.#links === 0 && this.#targets().every(({ isUp, isPaused, isCutOff, isSlow }) => isUp && !isPaused && !isCutOff && !isSlow)
-    if (!isWell) return 0
-    for (const { diskBusyUntilMs } of this.#targets()) if (diskBusyUntilMs > nowMs + hangMs) this.trouble(diskBusyUntilMs)
-    return Math.max(0, nowMs - this.lastTroubleMs)
+    return isWell ? Math.max(0, nowMs - this.troubledUntilMs) : 0
   }
 }

@@ -2,27 +2,17 @@
 import { describe, expect, it } from 'vitest'
 import type { ProposeOutcome } from '../../src/broker/outcome.ts'
 import type { ReferenceReplica } from '../reference.ts'
-import { Violation } from '../violation.ts'
 import { Weather } from '../weather.ts'
 import type { Said } from '../wire-tap.ts'
 import { agreement } from './agreement.ts'
 import type { CommittedRecord, FoundAtStart, Glance, LiveNode, NodeView } from './checker.ts'
 import { fates, type Fates } from './fates.ts'
 import { membersOf, rosterOf } from './group-of.ts'
+import { idOf } from './id-of.ts'
 import { nodeHealth } from './node-health.ts'
 import { trust } from './trust.ts'
 
 const glance: Glance = { role: 'follower', term: 0, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
-
-function idOf(act: () => void): string {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof Violation) return error.id
-    throw error
-  }
-  return 'none'
-}
 
 interface Facts {
   readonly role?: 'leader' | 'follower'
@@ -193,7 +183,7 @@ describe('node health', () => {
   function aWatch(isUp: (node: number) => boolean, isAlive = true) {
     let nowMs = 0
     const host = (id: number): never =>
-      ({ id, isUp: isAlive || id === 1, isPaused: false, isCutOff: false, isSlow: false, diskBusyUntilMs: 0 }) as never
+      ({ id, isUp: isAlive || id === 1, isPaused: false, isCutOff: false, isSlow: false, diskHungUntilMs: 0 }) as never
     const weather = new Weather(() => [host(1), host(2)])
     const views = [aView(1, aNode({ role: 'leader' })), aView(2, isAlive ? aNode({}) : undefined)]
     const reference = { commitIndex: 9, machine: { isNodeUp: isUp } } as unknown as ReferenceReplica
@@ -220,11 +210,11 @@ describe('node health', () => {
   })
 
   it('does not call it well while a disk that hung is still busy with what it began then (seed 7740032)', () => {
-    const disk = { diskBusyUntilMs: 25_000 }
-    const weather = new Weather(() => [{ id: 1, isUp: true, isPaused: false, isCutOff: false, isSlow: false, ...disk } as never])
-    expect([weather.wellForMs(20_000), weather.wellForMs(24_000), weather.wellForMs(26_000)]).toEqual([0, 0, 1_000])
-    disk.diskBusyUntilMs = 26_100
-    expect(weather.wellForMs(26_000)).toBe(1_000)
+    const weather = new Weather(() => [
+      { id: 1, isUp: true, isPaused: false, isCutOff: false, isSlow: false, diskHungUntilMs: 25_000 } as never,
+    ])
+    weather.trouble(20_000)
+    expect([weather.wellForMs(21_000), weather.wellForMs(25_000), weather.wellForMs(26_000)]).toEqual([0, 0, 1_000])
   })
 
   it('refuses that nobody calls a dead node down, while the same leader commits', () => {

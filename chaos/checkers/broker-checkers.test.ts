@@ -4,27 +4,17 @@ import type { Command, PopRequest, SettleItem } from '../../src/state/command.ts
 import type { CommandResult, Delivery, SettleOutcome } from '../../src/state/result.ts'
 import { Ledger, type Value } from '../ledger.ts'
 import { Marks } from '../marks.ts'
-import { Violation } from '../violation.ts'
 import { bodyOf, encodeMessage } from '../workloads/payload.ts'
 import { appendedOnce } from './appended-once.ts'
 import type { CommittedRecord } from './checker.ts'
 import { deliveries, type Deliveries } from './deliveries.ts'
+import { idOf } from './id-of.ts'
 import { leftBehind } from './left-behind.ts'
 import type { ReferenceReplica } from '../reference.ts'
 import { received } from './received.ts'
 
 const seed = 11
 const messageGroup = { low: 5, high: 6 }
-
-function idOf(act: () => void): string {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof Violation) return error.id
-    throw error
-  }
-  return 'none'
-}
 
 function record(index: number, command: unknown, result: unknown, wallMs = index * 1_000): CommittedRecord {
   const proposer = { node: 1, incarnation: 1, sequence: index, sentAtMs: wallMs }

@@ -2,24 +2,14 @@
 import { describe, expect, it } from 'vitest'
 import { EntryKind, encodeMembership, nodeId, type Membership } from '../../raft/index.ts'
 import type { ReferenceReplica } from '../reference.ts'
-import { Violation } from '../violation.ts'
 import type { CommittedRecord, Glance, LiveNode, NodeView } from './checker.ts'
 import { membershipOf } from './group-of.ts'
+import { idOf } from './id-of.ts'
 import { isQuorum, roster } from './membership.ts'
 
 const glance: Glance = { role: 'follower', term: 2, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
 const view = { id: 1 } as NodeView
 const ids = (...numbers: number[]): Membership['voters'] => numbers.map(nodeId)
-
-function idOf(act: () => void): string {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof Violation) return error.id
-    throw error
-  }
-  return 'none'
-}
 
 /** An entry: its term, and the membership that it holds. */
 type Entry = readonly [term: number, membership?: Membership]

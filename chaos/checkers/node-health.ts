@@ -68,7 +68,7 @@ export function nodeHealth(
         if (since === undefined) deadSinceMs.delete(view.id)
         else deadSinceMs.set(view.id, since)
         const isUp = reference.machine.isNodeUp(view.id)
-        const deadMs = now - Math.max(since ?? now, leader.sinceMs, changedMs, weather.lastTroubleMs)
+        const deadMs = now - Math.max(since ?? now, leader.sinceMs, changedMs, weather.troubledUntilMs)
         // Only a leader whose word is taken can say so.
         if (isUp && deadMs > noticedMs + 2 * electionTimeoutMs && grownMs > now - deadMs / 2)
           throw new Violation(

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import type { LogStorage, StoredEntry } from '../../raft/index.ts'
 import { crc32c } from '../../src/platform/bytes.ts'
 import type { ReferenceReplica } from '../reference.ts'
-import { Violation } from '../violation.ts'
 import type { Checker, CommittedRecord, Glance, LiveNode, NodeView } from './checker.ts'
 import { committedEntries } from './committed-entries.ts'
 import { conservation } from './conservation.ts'
@@ -11,6 +10,7 @@ import { digests } from './digests.ts'
 import { durability } from './durability.ts'
 import { electionSafety } from './election-safety.ts'
 import { membersOf, rosterOf } from './group-of.ts'
+import { idOf } from './id-of.ts'
 import { leaderCompleteness } from './leader-completeness.ts'
 import { logMatching } from './log-matching.ts'
 import { progress } from './progress.ts'
@@ -72,16 +72,6 @@ function aReference(log: readonly StoredEntry[], digest = 7): ReferenceReplica {
     },
     digestAt: () => ({ a: { low: digest, high: 0 }, b: { low: 0, high: digest } }),
   } as unknown as ReferenceReplica
-}
-
-function idOf(act: () => void): string {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof Violation) return error.id
-    throw error
-  }
-  return 'none'
 }
 
 function change(checker: Checker, view: NodeView, node: LiveNode, now: Partial<Glance>, before: Partial<Glance> = {}): void {

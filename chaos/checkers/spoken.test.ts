@@ -1,34 +1,28 @@
 /** What a node says is held against its disk: each rule is broken once, and once kept. */
 import { expect, it } from 'vitest'
-import { Violation } from '../violation.ts'
 import type { Said } from '../wire-tap.ts'
 import type { NodeView, TermAndVote } from './checker.ts'
 import { membersOf } from './group-of.ts'
+import { idOf } from './id-of.ts'
 import { spoken } from './spoken.ts'
 
-function idOf(onDisk: TermAndVote | undefined, message: object): string {
+function said(onDisk: TermAndVote | undefined, message: object): string {
   const view = { id: 1, trueVote: { readWorst: () => onDisk } } as unknown as NodeView
-  try {
-    spoken().said(view, message as Said)
-  } catch (error) {
-    if (error instanceof Violation) return error.id
-    throw error
-  }
-  return 'none'
+  return idOf(() => spoken().said(view, message as Said))
 }
 
 it('refuses a message of a term that the disk does not know', () => {
-  expect(idOf(undefined, { kind: 'preVoteReply', term: 1 })).toBe('I12')
-  expect(idOf({ term: 4, votedFor: undefined }, { kind: 'heartbeatReply', term: 5 })).toBe('I12')
-  expect(idOf({ term: 5, votedFor: undefined }, { kind: 'heartbeatReply', term: 5 })).toBe('none')
+  expect(said(undefined, { kind: 'preVoteReply', term: 1 })).toBe('I12')
+  expect(said({ term: 4, votedFor: undefined }, { kind: 'heartbeatReply', term: 5 })).toBe('I12')
+  expect(said({ term: 5, votedFor: undefined }, { kind: 'heartbeatReply', term: 5 })).toBe('none')
 })
 
 it('refuses a grant without a vote on the disk, and a request without our own', () => {
-  expect(idOf({ term: 5, votedFor: undefined }, { kind: 'voteReply', term: 5, granted: true })).toBe('I12')
-  expect(idOf({ term: 5, votedFor: 2 }, { kind: 'voteReply', term: 5, granted: true })).toBe('none')
-  expect(idOf({ term: 5, votedFor: undefined }, { kind: 'voteReply', term: 5, granted: false })).toBe('none')
-  expect(idOf({ term: 5, votedFor: 2 }, { kind: 'vote', term: 5 })).toBe('I12')
-  expect(idOf({ term: 5, votedFor: 1 }, { kind: 'vote', term: 5 })).toBe('none')
+  expect(said({ term: 5, votedFor: undefined }, { kind: 'voteReply', term: 5, granted: true })).toBe('I12')
+  expect(said({ term: 5, votedFor: 2 }, { kind: 'voteReply', term: 5, granted: true })).toBe('none')
+  expect(said({ term: 5, votedFor: undefined }, { kind: 'voteReply', term: 5, granted: false })).toBe('none')
+  expect(said({ term: 5, votedFor: 2 }, { kind: 'vote', term: 5 })).toBe('I12')
+  expect(said({ term: 5, votedFor: 1 }, { kind: 'vote', term: 5 })).toBe('none')
 })
 
 it('refuses a leader whose heartbeats nobody has answered for two election timeouts, unless it has only just woken', () => {

@@ -1,22 +1,12 @@
 /** The checkers of votes and of proposals' sessions are shown what they must refuse, once, and what they must let pass. */
 import { describe, expect, it } from 'vitest'
-import { Violation } from '../violation.ts'
 import type { Checker, CommittedRecord, Glance, LiveNode, NodeView, TermAndVote } from './checker.ts'
 import { membersOf } from './group-of.ts'
+import { idOf } from './id-of.ts'
 import { sessions } from './sessions.ts'
 import { votes } from './votes.ts'
 
 const blank: Glance = { role: 'follower', term: 0, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
-
-function idOf(act: () => void): string {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof Violation) return error.id
-    throw error
-  }
-  return 'none'
-}
 
 function aNode(memory: TermAndVote): LiveNode {
   return { raft: { core: { inspect: () => ({ ...memory, members: membersOf(1, 2, 3) }) } } } as unknown as LiveNode

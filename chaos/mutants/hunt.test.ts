@@ -1,5 +1,5 @@
 /** The hunt itself: a planted mutant is killed by name, and what kills it otherwise is called luck. All of them: `raftmq chaos mutants`. */
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { mutants } from './list.ts'
 import { isExpected, type Mutant } from './mutant.ts'
 import { huntMutant, repositoryRoot } from './run.ts'
@@ -19,6 +19,17 @@ it.each(['M01', 'M28', 'M47', 'M53', 'R26'])('%s is killed by a violation that b
   expect(hunt.end, JSON.stringify(hunt.others)).toBe('killed')
   expect(isExpected(mutant.expected, { id: hunt.violation as 'A1', what: hunt.what ?? '' })).toBe(true)
 })
+
+it(
+  'a mutant that a named test kills is killed where CI is set too, though reports go elsewhere there',
+  { timeout: timeoutMs },
+  async () => {
+    vi.stubEnv('CI', 'true')
+    const { end, violation } = await huntMutant(repositoryRoot(), theMutant('N141'))
+    vi.unstubAllEnvs()
+    expect({ end, violation }).toEqual({ end: 'killed', violation: 'test' })
+  },
+)
 
 it('a mutant that only something unexpected has named was killed by luck', { timeout: timeoutMs }, async () => {
   const hunt = await huntMutant(repositoryRoot(), { ...theMutant('M47'), expected: ['A22'], seeds: 1 })

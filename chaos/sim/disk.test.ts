@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { diskContract } from '../../src/platform/disk-contract.ts'
 import type { Disk, DiskFile } from '../../src/platform/disk.ts'
-import { SimulatedCrash, SimulatedDisk } from './disk.ts'
+import { calmLatency, SimulatedCrash, SimulatedDisk } from './disk.ts'
 import type { PowerCutOdds } from './disk-image.ts'
 import { SimRandom } from './random.ts'
 import { Scheduler } from './scheduler.ts'
@@ -246,5 +246,24 @@ describe('determinism', () => {
       return `${finishedMs} ${Buffer.from(disk.contentOf('/file') ?? []).toString('base64')}`
     }
     expect(run()).toBe(run())
+  })
+})
+
+describe('an operation that hangs', () => {
+  it('is told of until it would be done, however quick the disk becomes; a new process has begun none', () => {
+    const { scheduler, disk } = machine()
+    const file = create(disk.openProcess(), '/file')
+    file.sync(() => undefined)
+    scheduler.runFor(100)
+    expect(disk.hungUntilMs).toBe(0)
+
+    disk.latency = { ...calmLatency, syncMs: 20_000 }
+    const begunAtMs = scheduler.nowMs
+    file.sync(() => undefined)
+    disk.latency = calmLatency
+    expect(disk.hungUntilMs).toBeGreaterThanOrEqual(begunAtMs + 10_000)
+
+    disk.openProcess()
+    expect(disk.hungUntilMs).toBe(0)
   })
 })

@@ -55,6 +55,9 @@ export interface SimulatedDiskOptions {
   readonly remembersSyncs?: boolean
 }
 
+/** A disk that takes so long for one operation hangs. */
+const hangMs = 2_000
+
 /** Thrown by the very operation after which `crashAfter` cut the power. */
 export class SimulatedCrash extends Error {
   constructor(operations: number) {
@@ -75,7 +78,7 @@ export class SimulatedDisk {
   /** All files together may not grow beyond this. */
   capacityBytes = Infinity
   #life: Life | undefined
-  #busyUntilMs = 0
+  #hungUntilMs = 0
   #operations = 0
   #ends = 0
   #crashAfter = Infinity
@@ -92,15 +95,15 @@ export class SimulatedDisk {
   /** The disk as a new process sees it; whatever process used it before is dead. */
   openProcess(process?: SimProcess): Disk {
     this.kill()
-    this.#busyUntilMs = 0
+    this.#hungUntilMs = 0
     const life: Life = { isAlive: true, process, flying: new Set() }
     this.#life = life
     return this.#diskOf(life)
   }
 
-  /** When the last of the operations that this process has begun will be done, however quick the disk has become meanwhile. */
-  get busyUntilMs(): number {
-    return this.#busyUntilMs
+  /** When the last of the operations that this process began while the disk hung will be done, however quick the disk has become meanwhile. */
+  get hungUntilMs(): number {
+    return this.#hungUntilMs
   }
 
   /** kill -9: the process is gone, the page cache stays. Of the writes that were just being made some land, some don't. */
@@ -291,7 +294,7 @@ export class SimulatedDisk {
     done: () => this.#count(),
     after: (operation, run) => {
       const delayMs = this.#delayMs(operation)
-      this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#scheduler.nowMs + delayMs)
+      if (delayMs > hangMs) this.#hungUntilMs = Math.max(this.#hungUntilMs, this.#scheduler.nowMs + delayMs)
       this.#scheduler.schedule(delayMs, run)
     },
     call: (life, done, error) => {

@@ -8,25 +8,8 @@ import type { Epoch, LogIndex, NodeId, Term } from './ids.ts'
 import { checkCore } from './invariants.ts'
 import type { Message } from './message.ts'
 import type { OutgoingAppend } from './output.ts'
+import { aConfig } from '../test/a-config.ts'
 import { groupOf } from '../test/members.ts'
-
-const aConfig = (change: Partial<RaftConfig> = {}): RaftConfig => ({
-  id: 1 as NodeId,
-  first: groupOf(1, 2, 3),
-  heartbeatIntervalMs: 50,
-  electionTimeoutMs: 300,
-  earlyElectionSpreadMs: 40,
-  sliceBytesMax: 1_000,
-  inflightSlicesMax: 4,
-  inflightBytesMax: 4_000,
-  unwrittenBytesMax: 100_000,
-  uncommittedBytesMax: 100_000,
-  unappliedBytesMax: 100_000,
-  snapshotLagEntries: Infinity,
-  timeLeapMs: 5_000,
-  farewellMs: 10_000,
-  ...change,
-})
 
 const aDisk = (change: Partial<RecoveredState> = {}): RecoveredState => ({
   hardState: { term: 0 as Term, votedFor: undefined },

@@ -1,7 +1,6 @@
 /** A follower at the core's own door: sessions that no transcript of a whole cluster gets into its hands. */
 import { expect, test } from 'vitest'
-import { groupOf } from '../test/members.ts'
-import type { RaftConfig } from './config.ts'
+import { aConfig } from '../test/a-config.ts'
 import { RaftCore } from './core.ts'
 import { EntryKind } from './entry.ts'
 import type { LogIndex, NodeId, Session, Term } from './ids.ts'
@@ -9,22 +8,7 @@ import { checkCore } from './invariants.ts'
 import type { Message } from './message.ts'
 import { makeSession } from './session.ts'
 
-const config: RaftConfig = {
-  id: 1 as NodeId,
-  first: groupOf(1, 2, 3),
-  heartbeatIntervalMs: 50,
-  electionTimeoutMs: 300,
-  earlyElectionSpreadMs: 40,
-  sliceBytesMax: 1_000,
-  inflightSlicesMax: 4,
-  inflightBytesMax: 4_000,
-  unwrittenBytesMax: 100_000,
-  uncommittedBytesMax: 100_000,
-  unappliedBytesMax: 100_000,
-  snapshotLagEntries: Infinity,
-  timeLeapMs: 5_000,
-  farewellMs: 10_000,
-}
+const config = aConfig()
 
 const index = (n: number) => n as LogIndex
 const term = (n: number) => n as Term

@@ -1,7 +1,7 @@
 /**
- * Reads the log again, all of it, and then the sealed chunks of the queue index, at leisure: rot is found while there are peers to mend it from, not years later when it is the last copy. Block by block
- * through the same checks as any read, at a bounded rate, round after round; what is damaged is told to `holes`, and mended like after any other read.
- * A rotten chunk of the index is told by the index itself, and the node starts again to make it anew.
+ * Reads the log again, all of it, and then the sealed chunks of the queue index, at leisure: rot is found while there are peers to mend it from, not years
+ * later when it is the last copy. Block by block through the same checks as any read, at a bounded rate, round after round; what is damaged is told to
+ * `holes`, and mended like after any other read. A rotten chunk of the index is told by the index itself, and the node starts again to make it anew.
  * It reads through the system's page cache: what lies in there hides the disk until it is evicted.
  */
 import { UnreadableEntry } from '../../raft/index.ts'

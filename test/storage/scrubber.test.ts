@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { LogIndex } from '../../raft/index.ts'
+import { mustExist } from '../../src/platform/assert.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
 import { Scrubber } from '../../src/storage/scrubber.ts'
@@ -77,8 +78,9 @@ describe('the scrubber', () => {
     rig.disk.flipBit(path, 700, 2)
     rig.settle(90_000)
     const { wanted } = opened.repair
-    expect(wanted).toBeDefined()
-    opened.log.truncateFrom(((wanted?.fromIndex ?? 0) - 1) as LogIndex)
+    const { firstIndex } = mustExist(opened.log.segmentSpans().at(-1), 'open segment')
+    expect(wanted?.fromIndex).toBe(firstIndex)
+    opened.log.truncateFrom((firstIndex - 1) as LogIndex)
     expect(opened.repair.wanted).toBeUndefined()
   })
 

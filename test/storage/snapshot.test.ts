@@ -327,8 +327,9 @@ describe('a power cut after any disk operation', () => {
       const { rig } = source
       rig.disk.crashAfter(rig.disk.operations + operation)
       let hasCrashed = false
+      let taken: TakenSnapshot | undefined
       try {
-        take(source)
+        taken = take(source)
       } catch (error) {
         if (rig.disk.isInUse) throw error
         hasCrashed = true
@@ -339,7 +340,7 @@ describe('a power cut after any disk operation', () => {
       const found = findSnapshot(disk, snapshots)
       if (found !== undefined) expect(readWhole(disk, `${found.directory}/state`)).toHaveLength(found.manifest.files[0]?.bytes ?? 0)
       if (!hasCrashed) {
-        expect(found).toBeDefined()
+        expect(found).toEqual(mustExist(taken, 'taken'))
         return
       }
     }
