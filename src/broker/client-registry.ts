@@ -26,8 +26,10 @@ interface Client {
   isConsumer: boolean
   /** The log was told that it is here, or will be. */
   isAnnounced: boolean
-  /** It has been announced, so the log may think that it is here, whatever it was told since: a pop for a receive that waited connects it again. */
+  /** It has been announced, so the log may think that it is here, whatever it was told since. */
   wasAnnounced: boolean
+  /** It said goodbye, and has not come back since: no pop may be made for what it asked before, which would connect it again. */
+  hasLeft: boolean
   heardAtMs: number
 }
 
@@ -87,24 +89,32 @@ export class ClientRegistry {
     if (client?.isConsumer === true && !client.isAnnounced) this.#announce(clientId, client)
   }
 
-  /** It asked for messages, or said what it is. */
-  heardConsumer(clientId: string | undefined): void {
-    if (clientId === undefined) return
-    const client = this.#find(clientId)
-    if (client === undefined) return
+  /** It asked for messages, or said what it is. Returns whether its end will be noticed: it has a name, and not too many are known. */
+  heardConsumer(clientId: string | undefined): boolean {
+    const client = clientId === undefined ? undefined : this.#find(clientId)
+    if (clientId === undefined || client === undefined) return false
     client.isConsumer = true
+    client.hasLeft = false
     if (!client.isAnnounced) this.#announce(clientId, client)
+    return true
   }
 
-  /** It said goodbye. What it still does afterwards makes it come back. */
+  /** It said goodbye. What it still asks for afterwards makes it come back; what it asked for before does not. */
   terminated(clientId: string): void {
     const client = this.#clients.get(clientId)
+    if (client === undefined) return
+    client.hasLeft = true
     // Elsewhere it says goodbye elsewhere: lives are bound to nodes.
-    if (client?.isAnnounced !== true) return
-    if (!client.isConnected) this.#clients.delete(clientId)
+    if (!client.isAnnounced) return
     client.isAnnounced = false
     client.isConsumer = false
     this.#change(clientId, 'terminated')
+  }
+
+  /** Of one that was noticed: it said goodbye or its last connection closed, and it has asked for nothing since. */
+  hasLeft(clientId: string | undefined): boolean {
+    if (clientId === undefined) return false
+    return this.#clients.get(clientId)?.hasLeft ?? true
   }
 
   #find(clientId: string): Client | undefined {
@@ -115,7 +125,7 @@ export class ClientRegistry {
       return found
     }
     if (this.#clients.size >= clientsMax) return undefined
-    const client: Client = { isConnected: false, isConsumer: false, isAnnounced: false, wasAnnounced: false, heardAtMs }
+    const client: Client = { isConnected: false, isConsumer: false, isAnnounced: false, wasAnnounced: false, hasLeft: false, heardAtMs }
     this.#clients.set(clientId, client)
     this.#sweepLater()
     return client

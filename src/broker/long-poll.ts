@@ -31,6 +31,8 @@ export interface Waiter {
   readonly pollUntilMs: number
   /** … and until then for a pop that is on its way. */
   readonly limitMs: number
+  /** Its client has gone since, and the call is not ended yet: a pop for it would bring the client back to life. */
+  hasLeft(): boolean
   /** What it is given; false = none of it counts (hash collisions), go on waiting. The waiter is served when this returns true. */
   deliver(deliveries: readonly Delivery[], wallMs: number): boolean
   refuse(refusal: Refusal): void
@@ -218,6 +220,7 @@ export class LongPolls {
 
   #pop(poll: Poll): void {
     poll.isDue = false
+    for (const waiting of [...poll.waiting]) if (waiting.waiter.hasLeft()) this.#refuse(waiting, nothingFound())
     const batch = poll.waiting.filter(waiting => !waiting.isQuiet).slice(0, bounds.requestsMax)
     if (poll.popping !== undefined || batch.length === 0) return
     const { proposer, clock, view } = this.#options

@@ -30,17 +30,18 @@ const unreadablePauseMs = 500
 const nobody: Hash64 = { low: 0, high: 0 }
 
 export function receive(broker: Broker, request: ReceiveRequest, reply: Reply<ReceivedBatch>): ReceiveHandle {
+  const isWatched = broker.clients.heardConsumer(request.clientId)
   let isCancelled = false
   let takeBack: (() => void) | undefined
   const answer: Reply<ReceivedBatch> = reached => {
     if (!isCancelled) reply(reached)
   }
+  const hasLeft = (): boolean => isWatched && broker.clients.hasLeft(request.clientId)
   const begin = (): void => {
     if (isCancelled) return
-    takeBack = broker.polls.wait(request.consumerGroup, request.topic, waiterFor(broker, request, answer))
+    takeBack = broker.polls.wait(request.consumerGroup, request.topic, waiterFor(broker, request, hasLeft, answer))
     if (takeBack === undefined) replySoon(broker, answer, fullRefusal())
   }
-  broker.clients.heardConsumer(request.clientId)
   if (broker.view.topic(request.topic) !== undefined) begin()
   else {
     const deadlineMs = Math.min(request.deadlineMs, broker.clock.nowMs() + patienceMs)
@@ -57,7 +58,7 @@ export function receive(broker: Broker, request: ReceiveRequest, reply: Reply<Re
   }
 }
 
-function waiterFor(broker: Broker, request: ReceiveRequest, reply: Reply<ReceivedBatch>): Waiter {
+function waiterFor(broker: Broker, request: ReceiveRequest, hasLeft: () => boolean, reply: Reply<ReceivedBatch>): Waiter {
   const nowMs = broker.clock.nowMs()
   const pollUntilMs = Math.min(nowMs + request.pollMs, Math.max(nowMs, request.deadlineMs - lookMs))
   let stream: Stream | undefined
@@ -65,6 +66,7 @@ function waiterFor(broker: Broker, request: ReceiveRequest, reply: Reply<Receive
     request: popRequestOf(request),
     pollUntilMs,
     limitMs: Math.min(request.deadlineMs, Math.max(pollUntilMs + graceMs, nowMs + patienceMs)),
+    hasLeft,
     deliver(deliveries, wallMs) {
       const wanted = withoutCollisions(broker, request.filter, readableOnly(broker, deliveries))
       if (wanted.length === 0) return false
