@@ -72,9 +72,9 @@ export class Ending {
     this.#parts = parts
   }
 
-  /** The hosts that must serve. */
+  /** The hosts that must serve. Who left the group since, and whose machine is wanted elsewhere, is not one of them: the change needed a quorum without it. */
   get #core(): readonly Host[] {
-    return this.#bare ?? this.#parts.electors()
+    return this.#bare?.filter(host => host.isDeployed) ?? this.#parts.electors()
   }
 
   schedule(): void {

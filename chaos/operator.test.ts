@@ -2,12 +2,16 @@
 import { expect, it } from 'vitest'
 import type { MembersView, MembersWish } from '../src/broker/admin-requests.ts'
 import { membershipOf } from './checkers/group-of.ts'
+import { drawConfiguration } from './configuration.ts'
 import type { Host } from './host.ts'
 import { Marks } from './marks.ts'
 import { operator, type SimulatedOperator } from './operator.ts'
+import type { PlanItem } from './schedule.ts'
+import { batchTimeoutMs } from './seed-batch.ts'
 import { SimRandom } from './sim/random.ts'
 import { Scheduler } from './sim/scheduler.ts'
 import { Violation } from './violation.ts'
+import { runSeed } from './world.ts'
 
 interface Group {
   readonly its: SimulatedOperator
@@ -99,3 +103,22 @@ it('a node that nobody has asked for has no machine in the end, and may not be a
   expect(giveBack).not.toThrow()
   expect(group.hosts.map(host => host.isDeployed)).toEqual([true, true, true])
 })
+
+it(
+  'whoever leaves a bare quorum, and whose machine is taken away, is not waited for (seed 55 beside a mutant)',
+  { timeout: batchTimeoutMs },
+  () => {
+    const drawn = drawConfiguration(4, 'membership')
+    const features = [...drawn.features.filter(feature => feature !== 'oldBuilds'), 'core'] as const
+    const configuration = { ...drawn, features, faults: {}, stormEndMs: 30_000, loadEndMs: 55_000 }
+    const plan: readonly PlanItem[] = [
+      { key: 'memberAdd-1', atMs: 12_000, kind: 'memberAdd', durationMs: 1 },
+      { key: 'memberRemove-1', atMs: 29_990, kind: 'memberRemove', durationMs: 1 },
+    ]
+    const outcome = runSeed(configuration.seed, { configuration, plan, keepsLines: true })
+    expect(outcome.violation).toBeUndefined()
+    const healed = outcome.lines.find(({ text }) => text.endsWith('are healed'))
+    const leaves = outcome.lines.filter(({ atMs, text }) => text === 'is not needed any more' && atMs > (healed?.atMs ?? Infinity))
+    expect(leaves.map(({ who }) => healed?.text.includes(who))).toContain(true)
+  },
+)
