@@ -34,6 +34,8 @@ export interface EndingParts {
   isLoading(): boolean
   /** Producers go on while this is so, whatever the time: a bare quorum that nobody sends to can't show that it serves. */
   asksForSends(isAsking: boolean): void
+  /** When the last of what was done to machines and links is over. */
+  troubledUntilMs(): number
   /** From here on consumers settle everything at once. */
   drains(): void
   /** Everything is settled and done: one trial more. */
@@ -128,7 +130,7 @@ export class Ending {
     this.#bare = undefined
     this.#parts.say('everything is healed')
     this.#parts.faults.heal()
-    this.#parts.judges.elections.healed()
+    this.#parts.judges.elections.healed(this.#parts.troubledUntilMs())
     this.#pollDrain(this.#parts.scheduler.nowMs, 'everything was healed', () => this.#try())
   }
 

@@ -334,6 +334,7 @@ class World implements ClientWorld {
       asksForSends: isAsking => {
         this.#isAskedForSends = isAsking
       },
+      troubledUntilMs: () => this.#weather.troubledUntilMs,
       drains: () => {
         this.#isDraining = true
         this.#operator.giveBack(this.#judges.roster.newest)

@@ -43,3 +43,16 @@ it('a leader that leaves the group has the time of an election for it, and nobod
   nowMs += 3_200
   expect(elect).toThrow(Violation)
 })
+
+it('a disk that hung when the faults ended has the time to finish what it began: the election may have to wait for its vote (seed 5120027)', () => {
+  let nowMs = 50_000
+  const checker = needlessElections(300, () => nowMs)
+  const elect = (): void => checker.nodeChanged?.({ id: 2 } as NodeView, undefined as never, elected, before)
+  checker.healed(70_000)
+  nowMs = 73_199
+  expect(elect).not.toThrow()
+  checker.disturbed()
+  expect(checker.settledAtMs).toBe(76_399)
+  nowMs = 76_399
+  expect(elect).toThrow(Violation)
+})

@@ -8,8 +8,8 @@ import type { Checker } from './checker.ts'
 export interface NeedlessElections extends Checker {
   /** From here on all is settled. */
   readonly settledAtMs: number
-  /** All faults are over. */
-  healed(): void
+  /** All faults are over, or will be then: a disk that hung has to finish what it began. */
+  healed(fromMs?: number): void
   /** The leader leaves the group: the time for its succession begins anew. */
   disturbed(): void
 }
@@ -26,11 +26,11 @@ export function needlessElections(electionTimeoutMs: number, nowMs: () => number
     get settledAtMs() {
       return settledAtMs
     },
-    healed() {
-      settledAtMs = nowMs() + owedMs + owedTimeouts * electionTimeoutMs
+    healed(fromMs = 0) {
+      settledAtMs = Math.max(nowMs(), fromMs) + owedMs + owedTimeouts * electionTimeoutMs
     },
     disturbed() {
-      if (settledAtMs < Infinity) this.healed()
+      if (settledAtMs < Infinity) this.healed(settledAtMs - owedMs - owedTimeouts * electionTimeoutMs)
     },
     nodeChanged(view, _node, now, before) {
       if (nowMs() < settledAtMs) return
