@@ -22,7 +22,7 @@ import {
   onVoteReply,
 } from './election.ts'
 import type { Durable, Event, PeerConnected, Receive, Tick } from './event.ts'
-import { judgeSnapshot, onAppend, onFollowerDurable, onHeartbeat, onSnapshotOffer } from './following.ts'
+import { judgeSnapshot, onAppend, onFollowerDurable, onHeartbeat, onSnapshotHeld, onSnapshotOffer } from './following.ts'
 import type { SnapshotVerdict } from './following.ts'
 import type { EntryId, LogIndex, NodeId } from './ids.ts'
 import { compactLog } from './log.ts'
@@ -152,6 +152,9 @@ function dispatch(node: NodeState, event: Event): void {
       return onChangeMembership(node, event, appendMembership)
     case 'toldRemoved':
       if (event.index > node.members.current.index) node.toldRemovedAt = event.index
+      return
+    case 'snapshotHeld':
+      if (node.role.kind === 'follower') onSnapshotHeld(node, node.role, event.last)
       return
     case 'repaired':
       return assert(false, 'repaired-while-whole', node.role.kind)

@@ -100,6 +100,13 @@ export interface ToldRemoved {
   readonly index: LogIndex
 }
 
+/** A snapshot that our leader wants us to fetch ends with an entry that our log holds: `judgeSnapshot` says `held`. */
+export interface SnapshotHeld {
+  readonly kind: 'snapshotHeld'
+  readonly nowMs: number
+  readonly last: EntryId
+}
+
 /** The operator, or a test, wants an election now (leaves PreVote in place). */
 export interface Campaign {
   readonly kind: 'campaign'
@@ -154,3 +161,4 @@ export type Event =
   | Campaign
   | ChangeMembership
   | ToldRemoved
+  | SnapshotHeld

@@ -75,6 +75,16 @@ export function onSnapshotOffer(node: NodeState, from: NodeId, request: Snapshot
   report(node, role, from)
 }
 
+/**
+ * The snapshot that we were to fetch ends with an entry of our log: the leader, which has probed us further back, finds that entry in its own and probes
+ * there. We take nothing for committed by it: the snapshot may be of a leader of another term.
+ */
+export function onSnapshotHeld(node: NodeState, role: FollowerRole, last: EntryId): void {
+  if (role.leaderId === undefined || role.session === 0 || judgeSnapshot(node, last) !== 'held') return
+  const { term } = node
+  send(node, role.leaderId, { kind: 'appendConflict', term, session: role.session, refusedIndex: last.index, hint: last })
+}
+
 /** What is to be done with a snapshot at `last`, which was committed wherever it was taken. */
 export function judgeSnapshot(node: NodeState, last: EntryId): SnapshotVerdict {
   if (last.index <= node.commitIndex) return 'old'

@@ -5,7 +5,7 @@
  */
 import { assert } from '../../src/platform/assert.ts'
 import { noteClock, readClusterTime } from './cluster-time.ts'
-import type { LogIndex, NodeId } from './ids.ts'
+import type { EntryId, LogIndex, NodeId } from './ids.ts'
 import { isWindowFull } from './inflight.ts'
 import { lastPossibleMatch, termAt } from './log.ts'
 import type { AppendAccepted, AppendConflict, AppendRefused, HeartbeatReply } from './message.ts'
@@ -165,12 +165,21 @@ export function onAppendConflict(node: NodeState, leader: LeaderRole, from: Node
   const progress = current(node, leader, from, reply.session)
   if (progress === undefined) return
   if (reply.hint.index > reply.refusedIndex) return refuse(node, 'R-17-beyond-log')
+  if (needsNoSnapshot(node, progress, reply.hint)) {
+    startProbe(progress, (reply.hint.index + 1) as LogIndex)
+    return feed(node, progress)
+  }
   if (!isCurrentConflict(progress, reply.refusedIndex)) return refuse(node, 'R-16-stale-conflict')
   const agreed = lastPossibleMatch(node.log, reply.hint.index, reply.hint.term, progress.matchedIndex)
   withdraw(node, progress)
   startProbe(progress, (agreed + 1) as LogIndex)
   if (isFarBehind(node, agreed)) return offerSnapshot(node, progress)
   feed(node, progress)
+}
+
+/** It was offered a snapshot, and it holds an entry of our log from which appends will do. */
+function needsNoSnapshot(node: NodeState, progress: Progress, { index, term }: EntryId): boolean {
+  return progress.flow.kind === 'snapshot' && termAt(node.log, index) === term && !isFarBehind(node, index)
 }
 
 /** The follower is another process than the session says. Until we hear which, it gets a session that names none. */

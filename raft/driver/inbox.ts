@@ -2,7 +2,7 @@
  * What came from the network and was not looked at yet. Votes, heartbeats and their replies come first, whatever waits on the data links; news of the
  * links stand in line with the data, so that a frame is never taken for one of a later connection.
  */
-import type { LogIndex, NodeId } from '../core/ids.ts'
+import type { EntryId, LogIndex, NodeId } from '../core/ids.ts'
 import type { SlotChannel } from './peer-slots.ts'
 
 export type InboxItem =
@@ -18,6 +18,7 @@ export type InboxItem =
   | { readonly kind: 'down'; readonly peer: NodeId }
   | { readonly kind: 'died'; readonly peer: NodeId }
   | { readonly kind: 'removed'; readonly index: LogIndex }
+  | { readonly kind: 'snapshotHeld'; readonly last: EntryId }
 
 export class Inbox {
   #control: InboxItem[] = []

@@ -203,6 +203,11 @@ export class RaftNode {
     return this.#core.judgeSnapshot(last)
   }
 
+  /** A snapshot that was offered is not taken, for it is `held`: the leader hears from where it can feed us. */
+  snapshotHeld(last: EntryId): void {
+    if (!this.#loop.isStopped) this.#note({ kind: 'snapshotHeld', last })
+  }
+
   /** An entry of our log, applied or not. The body is lent until the caller returns to the event loop. */
   entry(index: LogIndex): StoredEntry {
     return this.#options.log.entry(index)

@@ -52,6 +52,7 @@ export class Receiver {
   take(item: InboxItem): void {
     const { core, clock, app, random, trace } = this.#options
     if (item.kind === 'removed') return core.step({ kind: 'toldRemoved', nowMs: clock.nowMs(), index: item.index })
+    if (item.kind === 'snapshotHeld') return core.step({ kind: 'snapshotHeld', nowMs: clock.nowMs(), last: item.last })
     const { peer } = item
     switch (item.kind) {
       case 'frame':

@@ -168,6 +168,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     const last = { index: index as LogIndex, term: source.log[index - 1]?.term as Term }
     const verdict = mustExist(node.core, 'snapshot-for-the-dead', id).judgeSnapshot(last)
     stage.say(`${id} judges the snapshot at ${index}/${last.term}: ${verdict}`)
+    if (verdict === 'held') cluster.step(node, { kind: 'snapshotHeld', nowMs: cluster.nowMs, last })
     if (verdict !== 'install') return
     cluster.crash(id, 0)
     const { disk } = node

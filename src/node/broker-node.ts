@@ -252,6 +252,7 @@ export class BrokerNode {
         openBulk: peer => this.#raft.openBulk(peer),
         sendBulk: (link, buffers) => this.#raft.sendBulk(link, buffers),
         judgeSnapshot: last => this.#raft.judgeSnapshot(last),
+        snapshotHeld: last => this.#raft.snapshotHeld(last),
       },
       wantsState: index => this.#rescue.wants(index),
       bytesPerSecond,

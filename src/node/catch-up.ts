@@ -25,11 +25,12 @@ export interface CatchUpOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly dataDirectory: string
-  readonly source: SnapshotSource
+  readonly source: Pick<SnapshotSource, 'present' | 'read'>
   readonly raft: {
     openBulk(peer: NodeId): BulkLink | undefined
     sendBulk(link: BulkLink, buffers: readonly Uint8Array[]): boolean
     judgeSnapshot(last: EntryId): SnapshotVerdict
+    snapshotHeld(last: EntryId): void
   }
   /** Our log goes on behind this entry, and can't give the state there: of such a snapshot the state is what is wanted (state-rescue.ts). */
   readonly wantsState: (index: number) => boolean
@@ -223,9 +224,12 @@ export class CatchUp implements BulkApp {
   /** All of it, its state without the log, or nothing. */
   #wantedOf(manifest: SnapshotManifest): SnapshotManifest | undefined {
     const { raft, wantsState } = this.#options
-    const verdict = raft.judgeSnapshot({ index: manifest.index, term: manifest.term } as EntryId)
+    const last = { index: manifest.index, term: manifest.term } as EntryId
+    const verdict = raft.judgeSnapshot(last)
     if (verdict === 'install') return manifest
-    return wantsState(manifest.index) ? withoutLog(manifest) : undefined
+    if (wantsState(manifest.index)) return withoutLog(manifest)
+    if (verdict === 'held') raft.snapshotHeld(last)
+    return undefined
   }
 
   #heard(fetch: Fetch): void {

@@ -1,0 +1,80 @@
+/** The half of a catch-up that fetches (src/node/catch-up.ts): which snapshots it takes, and what it says of those that it does not. */
+import { describe, expect, it } from 'vitest'
+import { SimulatedDisk } from '../chaos/sim/disk.ts'
+import { Scheduler } from '../chaos/sim/scheduler.ts'
+import { SimRandom } from '../chaos/sim/random.ts'
+import type { BulkLink, EntryId, NodeId, SnapshotVerdict } from '../raft/index.ts'
+import { FakeClock } from '../src/broker/testing/fake-clock.ts'
+import { decodeBulkFrame, encodeBulkFrame, type BulkHeader } from '../src/node/bulk-frame.ts'
+import { CatchUp } from '../src/node/catch-up.ts'
+import { encodeManifest, type SnapshotManifest } from '../src/storage/snapshot/manifest.ts'
+
+const leader = 1 as NodeId
+const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
+const files = [{ kind: 'state' as const, name: 'state', bytes: 1_000, tag: 'one' }]
+const manifest: SnapshotManifest = { format: 1, term: 3, index: 90, lastWallMs: 5, digest, membership: '', files }
+
+/** A member that is offered this snapshot and of which the core says so. */
+function offered(verdict: SnapshotVerdict, wantsState = false): { asked: BulkHeader[]; held: EntryId[]; closed: string[] } {
+  const disk = new SimulatedDisk({ scheduler: new Scheduler(), random: new SimRandom('catch-up') }).openProcess()
+  disk.makeDirectory('/data')
+  const asked: BulkHeader[] = []
+  const held: EntryId[] = []
+  const closed: string[] = []
+  const link: BulkLink = { peer: leader, isOpen: true, waitingBytes: 0, close: reason => void closed.push(reason) }
+  const catchUp = new CatchUp({
+    clock: new FakeClock(),
+    disk,
+    dataDirectory: '/data',
+    source: { present: () => undefined, read: () => undefined },
+    raft: {
+      openBulk: () => link,
+      sendBulk: (_link, buffers) => {
+        const frame = decodeBulkFrame(Buffer.concat(buffers))
+        if (frame !== undefined) asked.push(frame.header)
+        return true
+      },
+      judgeSnapshot: () => verdict,
+      snapshotHeld: last => void held.push(last),
+    },
+    wantsState: () => wantsState,
+    bytesPerSecond: 1_000_000,
+    install: () => undefined,
+    note: () => undefined,
+    fatal: error => {
+      throw error
+    },
+  })
+  catchUp.snapshotOffered(leader)
+  catchUp.bulkOpened(link)
+  catchUp.bulkFrame(link, Buffer.concat(encodeBulkFrame({ kind: 'manifest' }, encodeManifest(manifest))))
+  return { asked, held, closed }
+}
+
+const reads = (asked: readonly BulkHeader[]): number => asked.filter(({ kind }) => kind === 'read').length
+
+describe('a member that is offered a snapshot', () => {
+  it('fetches one that is to take the place of its log', () => {
+    const { asked, held, closed } = offered('install')
+    expect(reads(asked)).toBe(1)
+    expect({ held, closed }).toEqual({ held: [], closed: [] })
+  })
+
+  it('fetches none whose end its log holds, and the leader hears of it', () => {
+    const { asked, held, closed } = offered('held')
+    expect(asked).toEqual([{ kind: 'ask' }])
+    expect(held).toEqual([{ index: 90, term: 3 }])
+    expect(closed).toEqual(['it is not needed any more'])
+  })
+
+  it('fetches the state of such a one when its log can not give that, and says nothing', () => {
+    const { asked, held, closed } = offered('held', true)
+    expect(reads(asked)).toBe(1)
+    expect({ held, closed }).toEqual({ held: [], closed: [] })
+  })
+
+  it('leaves one that is committed here, without a word', () => {
+    const { asked, held, closed } = offered('old')
+    expect({ reads: reads(asked), held, closed }).toEqual({ reads: 0, held: [], closed: ['it is not needed any more'] })
+  })
+})
