@@ -286,7 +286,10 @@ export const snapshotMutants: readonly Mutant[] = [
     find: "    if (verdict === 'held') raft.snapshotHeld(last)\n",
     replace: '',
     expected: [],
-    test: { file: 'test/catch-up.test.ts', name: 'a member that is offered a snapshot fetches none whose end its log holds, and the leader hears of it' },
+    test: {
+      file: 'test/catch-up.test.ts',
+      name: 'a member that is offered a snapshot fetches none whose end its log holds, and the leader hears of it',
+    },
   },
   {
     id: 'N230',
