@@ -1,13 +1,29 @@
 /** Every mutant can be planted: the text that it changes stands in its file exactly once. That it is caught is another test's business. */
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { mutants } from './list.ts'
-import { editsOf, isExpected } from './mutant.ts'
+import { editsOf, isExpected, type NamedTest } from './mutant.ts'
 import { references } from './references.ts'
 import { repositoryRoot } from './run.ts'
 
+/** Shorter texts are no titles. */
+const titleLengthMin = 8
 const pad = (n: number): string => String(n).padStart(2, '0')
+
+/** Whether a title in the test's file, its placeholders filled in, ends the full name; a transcript is its own title. */
+function isThere({ file, name }: NamedTest): boolean {
+  const path = join(repositoryRoot(), file)
+  if (!existsSync(path)) return false
+  if (name.endsWith('.txt')) return existsSync(join(dirname(path), 'scenarios', name))
+  const literals = readFileSync(path, 'utf8').matchAll(/(['"`])((?:\\.|(?!\1).)+)\1/g)
+  return [...literals].some(([, , title = '']) => {
+    const fixed = title.split(/%[sdjio]|\$\{[^}]*\}|\$\w+/)
+    if (fixed.join('').length < titleLengthMin) return false
+    const pattern = fixed.map(text => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')
+    return new RegExp(`(^| )${pattern}$`).test(name)
+  })
+}
 
 describe('the mutants', () => {
   it('have each a name of its own', () => {
@@ -37,6 +53,6 @@ describe('the mutants', () => {
       expect(edit.replace).not.toBe(edit.find)
     }
     if (mutant.test === undefined) expect(mutant.expected.length).toBeGreaterThan(0)
-    else expect(existsSync(join(repositoryRoot(), mutant.test.file)), mutant.test.file).toBe(true)
+    else expect(isThere(mutant.test), `${mutant.test.file}: ${mutant.test.name}`).toBe(true)
   })
 })

@@ -131,7 +131,7 @@ export const brokerMutants: readonly Mutant[] = [
     replace: '  return frame.run === session.run\n',
     expected: [],
     test: {
-      file: 'src/broker/proposer.test.ts',
+      file: 'src/broker/proposal-gate.test.ts',
       name: 'a frame that does not follow the last one taken is refused, and so is all that follows until a new run',
     },
   },
@@ -142,7 +142,7 @@ export const brokerMutants: readonly Mutant[] = [
     find: `    if (!this.#raft.isLeader || frame.term !== this.#raft.term) return refuse('wrongTerm', firstSequence)\n`,
     replace: `    if (!this.#raft.isLeader) return refuse('wrongTerm', firstSequence)\n`,
     expected: [],
-    test: { file: 'src/broker/proposer.test.ts', name: 'a frame that names another term is refused whole' },
+    test: { file: 'src/broker/proposal-gate.test.ts', name: 'a frame that names another term is refused whole' },
   },
   {
     id: 'Y10',

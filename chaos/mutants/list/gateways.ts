@@ -132,7 +132,7 @@ export const gatewayMutants: readonly Mutant[] = [
     find: '    if (session !== undefined && session.incarnation > incarnation) return undefined\n',
     replace: '',
     expected: [],
-    test: { file: 'src/broker/proposer.test.ts', name: 'a frame of a former life is refused once the new one was heard' },
+    test: { file: 'src/broker/proposal-gate.test.ts', name: 'a frame of a former life is refused once the new one was heard' },
   },
   {
     id: 'N514',
@@ -141,7 +141,7 @@ export const gatewayMutants: readonly Mutant[] = [
     find: '        crc32cOf(body.parts) !== body.crc\n',
     replace: '        body.crc < 0\n',
     expected: [],
-    test: { file: 'src/broker/proposer.test.ts', name: 'a body whose checksum does not hold, or of another sender, is refused' },
+    test: { file: 'src/broker/proposal-gate.test.ts', name: 'a body whose checksum does not hold, or of another sender, is refused' },
   },
   {
     id: 'N515',
@@ -159,7 +159,7 @@ export const gatewayMutants: readonly Mutant[] = [
     find: '        envelope?.node !== from ||\n',
     replace: '        envelope === undefined ||\n',
     expected: [],
-    test: { file: 'src/broker/proposer.test.ts', name: 'a body whose checksum does not hold, or of another sender, is refused' },
+    test: { file: 'src/broker/proposal-gate.test.ts', name: 'a body whose checksum does not hold, or of another sender, is refused' },
   },
   {
     id: 'N517',
@@ -169,7 +169,7 @@ export const gatewayMutants: readonly Mutant[] = [
     replace: '',
     expected: [],
     test: {
-      file: 'src/broker/proposer.test.ts',
+      file: 'src/broker/proposal-gate.test.ts',
       name: 'a frame that does not follow the last one taken is refused, and so is all that follows until a new run',
     },
   },
@@ -199,7 +199,7 @@ export const gatewayMutants: readonly Mutant[] = [
     replace: '    return taken !== undefined && taken !== owner && taken.releaseFrom !== undefined\n',
     expected: [],
     test: {
-      file: 'src/broker/receive.test.ts',
+      file: 'src/broker/receive-again.test.ts',
       name: 'a repeated attempt gets the same messages, and the broken first stream does not take them away',
     },
   },

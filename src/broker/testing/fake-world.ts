@@ -239,3 +239,16 @@ class MemoryIndex implements QueueIndex {
     // Ids are never used twice: leftovers do no harm.
   }
 }
+
+/** Entries of a pop are of this kind, those of a settlement of that. */
+export const popKind = 2
+export const settleKind = 3
+
+/** A world with a topic, and a group that has its place in it. */
+export function worldWithGroup(type: 'normal' | 'fifo' = 'normal'): FakeWorld {
+  const world = new FakeWorld()
+  world.createTopic('t', type)
+  world.receive(1, 't', { pollMs: 0 })
+  world.clock.advance(50)
+  return world
+}

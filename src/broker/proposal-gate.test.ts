@@ -1,0 +1,109 @@
+/** What a leader takes of the proposals that gateways send it, and what it refuses. */
+import { expect, test } from 'vitest'
+import { crc32cOf } from '../platform/bytes.ts'
+import type { Envelope } from '../state/command.ts'
+import { decodePeerFrame, encodeProposals, type Body, type ProposalsFrame } from './peer-frame.ts'
+import { ProposalGate } from './proposal-gate.ts'
+import { codec, parse, threeGateways } from './testing/gateways.ts'
+
+function barrierOf(envelope: Envelope): Body {
+  const { parts, bytes } = codec.encode(envelope, { kind: 'barrier' })
+  return { parts, bytes, crc: crc32cOf(parts) }
+}
+
+function offer(gate: ProposalGate, from: number, frame: ProposalsFrame): string[] {
+  const refusals: string[] = []
+  gate.acceptFrame(from, frame, (reason, sequence) => refusals.push(`${reason} ${sequence}`))
+  return refusals
+}
+
+test('the leader drops copies of what it has appended in its term', () => {
+  const { group, clock, b } = threeGateways()
+  group.isCommitHeld = true
+  b.propose('x')
+  clock.advance(2_000)
+  expect(b.proposer.status().restarts).toBeGreaterThan(0)
+  expect(group.log.length).toBe(1)
+})
+
+test('a frame that names another term is refused whole', () => {
+  const { group, a } = threeGateways()
+  const gate = new ProposalGate(a.node, codec)
+  const body = barrierOf({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 })
+  const bodies = [{ parts: [Buffer.concat(body.parts)], bytes: body.bytes, crc: body.crc }]
+  const frame = { kind: 'proposals', term: a.node.term - 1, incarnation: 1, run: 1, isRestart: true, previousSequence: 0, bodies } as const
+  expect(offer(gate, 2, frame)).toEqual(['wrongTerm 1'])
+  expect(group.log.length).toBe(0)
+  expect(offer(gate, 2, { ...frame, term: a.node.term })).toEqual([])
+  expect(group.log.length).toBe(1)
+})
+
+test('a frame that does not follow the last one taken is refused, and so is all that follows until a new run', () => {
+  const { group, a } = threeGateways()
+  group.isCommitHeld = true
+  const gate = new ProposalGate(a.node, codec)
+  const frameOf = (sequence: number, previousSequence: number, run: number): ProposalsFrame => {
+    const made = barrierOf({ node: 2, incarnation: 1, sequence, sentAtMs: 1 })
+    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+    return {
+      kind: 'proposals',
+      term: a.node.term,
+      incarnation: 1,
+      run,
+      isRestart: previousSequence === 0,
+      previousSequence,
+      bodies: [body],
+    }
+  }
+  expect(offer(gate, 2, frameOf(1, 0, 1))).toEqual([])
+  expect(offer(gate, 2, frameOf(3, 2, 1))).toEqual(['gap 3'])
+  expect(offer(gate, 2, frameOf(2, 1, 1))).toEqual(['gap 2'])
+  expect(offer(gate, 2, frameOf(2, 0, 2))).toEqual([])
+  expect(group.log.map(entry => parse(entry.body).sequence)).toEqual([1, 2])
+})
+
+test('a body whose checksum does not hold, or of another sender, is refused', () => {
+  const { group, a } = threeGateways()
+  const gate = new ProposalGate(a.node, codec)
+  const made = barrierOf({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 })
+  const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+  const frame = {
+    kind: 'proposals',
+    term: a.node.term,
+    incarnation: 1,
+    run: 1,
+    isRestart: true,
+    previousSequence: 0,
+    bodies: [body],
+  } as const
+  expect(offer(gate, 2, { ...frame, bodies: [{ ...body, crc: body.crc + 1 }] })).toEqual(['corrupt 1'])
+  expect(offer(gate, 3, frame)).toEqual(['corrupt 1'])
+  expect(offer(gate, 2, { ...frame, incarnation: 2 })).toEqual(['corrupt 1'])
+  expect(group.log.length).toBe(0)
+})
+
+test('a frame of a former life is refused once the new one was heard', () => {
+  const { a } = threeGateways()
+  const gate = new ProposalGate(a.node, codec)
+  const frameOf = (incarnation: number): ProposalsFrame => {
+    const made = barrierOf({ node: 2, incarnation, sequence: 1, sentAtMs: 1 })
+    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+    return { kind: 'proposals', term: a.node.term, incarnation, run: 1, isRestart: true, previousSequence: 0, bodies: [body] }
+  }
+  expect(offer(gate, 2, frameOf(2))).toEqual([])
+  expect(offer(gate, 2, frameOf(1))).toEqual(['corrupt 1'])
+})
+
+test('every cut and every flipped bit of a frame head is noticed', () => {
+  const body = barrierOf({ node: 2, incarnation: 3, sequence: 4, sentAtMs: 5 })
+  const frame = { kind: 'proposals', term: 7, incarnation: 3, run: 9, isRestart: false, previousSequence: 3, bodies: [body, body] } as const
+  const bytes = Uint8Array.from(Buffer.concat(encodeProposals(frame)))
+  const read = decodePeerFrame(bytes)
+  expect(read).toMatchObject({ kind: 'proposals', term: 7, incarnation: 3, run: 9, isRestart: false, previousSequence: 3 })
+  for (let length = 0; length < bytes.length; length++) expect(decodePeerFrame(bytes.subarray(0, length))).toBeUndefined()
+  for (let bit = 0; bit < (40 + 16) * 8; bit++) {
+    const flipped = Uint8Array.from(bytes)
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+    expect(decodePeerFrame(flipped)?.kind === 'proposals').toBe(false)
+  }
+})
