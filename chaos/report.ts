@@ -140,8 +140,23 @@ function operationsPerSecond({ operations, simulatedHours }: Summary): string {
   return simulatedHours === 0 ? '0' : (operations / (simulatedHours * 3_600)).toFixed(0)
 }
 
-/** The summary as people read it. */
-export function describeSummary(summary: Summary): string {
+/** Words that go on in the next line, under where they began, where a line would be wider than `columns`. */
+function folded(label: string, text: string, columns: number): string {
+  const indent = ' '.repeat(label.length)
+  const lines: string[] = []
+  let line = label
+  for (const word of text.split(' ')) {
+    if (line.trim() !== '' && line !== label && line.length + 1 + word.length >= columns) {
+      lines.push(line)
+      line = indent
+    }
+    line += line === label || line === indent ? word : ` ${word}`
+  }
+  return [...lines, line].join('\n')
+}
+
+/** The summary as people read it, in lines that fit into so many columns. */
+export function describeSummary(summary: Summary, columns = Infinity): string {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([name, count]) => `${name} ${count}`)
@@ -169,7 +184,7 @@ export function describeSummary(summary: Summary): string {
   const width = Math.max(...rows.map(([name]) => name.length))
   const marks = [...Object.entries(summary.marks), ...summary.marksNotHit.map(name => [name, 'NOT HIT'] as const)]
   return [
-    ...rows.map(([name, text]) => `${name.padEnd(width)}  ${text}`),
+    ...rows.map(([name, text]) => folded(`${name.padEnd(width)}  `, text, columns)),
     ...marks.map(([name, count]) => `  ${String(count).padStart(9)}  ${name}`),
   ].join('\n')
 }

@@ -18,6 +18,8 @@ export interface RunSeedsOptions {
   readonly minutesMax?: number | undefined
   /** Stop after so many failed seeds. */
   readonly failuresMax: number
+  /** No seed begins after this is aborted. */
+  readonly signal?: AbortSignal
   onOutcome(outcome: SeedOutcome): void
 }
 
@@ -35,7 +37,8 @@ export async function runSeeds(options: RunSeedsOptions): Promise<Summary> {
   let failures = 0
   const end = options.from + options.seeds
   const endMs = startedMs + (options.minutesMax ?? Infinity) * 60_000
-  const mayGoOn = (): boolean => next < end && failures < options.failuresMax && performance.now() < endMs
+  const mayGoOn = (): boolean =>
+    options.signal?.aborted !== true && next < end && failures < options.failuresMax && performance.now() < endMs
   const take = (): SeedRequest | undefined => (mayGoOn() ? { seed: next++, profile: options.profile, isLite: options.isLite } : undefined)
   const finish = (outcome: SeedOutcome): void => {
     report.add(outcome)
@@ -43,7 +46,11 @@ export async function runSeeds(options: RunSeedsOptions): Promise<Summary> {
     options.onOutcome(outcome)
   }
   if (options.jobs <= 1) {
-    for (let request = take(); request !== undefined; request = take()) finish(runRequest(request))
+    for (let request = take(); request !== undefined; request = take()) {
+      finish(runRequest(request))
+      // So that a signal can be heard, and the bar be drawn.
+      await new Promise(resolve => setImmediate(resolve))
+    }
   } else {
     await Promise.all(Array.from({ length: options.jobs }, () => runJob(take, finish)))
   }

@@ -2,10 +2,13 @@
  * `raftmq chaos sim`: runs seeds of the simulated world and says what they came to. `raftmq chaos mutants`: plants known mistakes in a copy of the
  * sources and shows which property names them. The harness is loaded only when one of these runs.
  *
- * Exit codes: 0 valid · 1 a promise was broken · 2 usage · 3 the harness itself failed · 5 unknown (nothing broke, but too little was tried).
+ * Exit codes: 0 valid · 1 a promise was broken · 2 usage · 3 the harness itself failed, or a file can't be read · 5 unknown (nothing broke, but too
+ * little was tried) · 130 interrupted (the summary of what was done comes all the same).
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { SeedOutcome } from '../../chaos/outcome.ts'
+import { simProgressLine } from './chaos-progress.ts'
+import { ExitCode } from './exit.ts'
 
 const profileNames = [
   'swarm',
@@ -25,7 +28,6 @@ type ProfileName = (typeof profileNames)[number]
 
 /** So many failed seeds are made small and written down. */
 const keptMax = 3
-const barSigns = 24
 
 interface SimOptions {
   readonly seeds: number
@@ -99,7 +101,7 @@ async function sim(options: SimOptions): Promise<void> {
           ? await simMany(options)
           : await simOne(options.seed, options)
   } catch (error) {
-    process.stderr.write(`the simulator failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.stderr.write(`${error instanceof UnreadableRun ? error.message : `the simulator failed: ${told(error)}`}\n`)
     process.exitCode = 3
   }
 }
@@ -111,6 +113,24 @@ async function simMany(options: SimOptions): Promise<number> {
   const startedMs = performance.now()
   let done = 0
   let simulatedMs = 0
+  const draw = (): void => {
+    const { isTTY, columns } = process.stderr
+    if (!isTTY || wantsJson(options)) return
+    const progress = { done, of: options.seeds, failed: failed.length, simulatedMs, seconds: (performance.now() - startedMs) / 1_000 }
+    process.stderr.write(`\r${simProgressLine(progress, columns)}\u001b[K`)
+  }
+  const clear = (): void => {
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
+  }
+  const interrupt = new AbortController()
+  // The second one ends the process, as if nobody listened.
+  const onInterrupt = (): void => {
+    clear()
+    process.stderr.write('stopping after the seeds under way; once more to stop at once\n')
+    interrupt.abort()
+  }
+  process.once('SIGINT', onInterrupt)
+  draw()
   const summary = await runSeeds({
     seeds: options.seeds,
     from: options.from,
@@ -119,6 +139,7 @@ async function simMany(options: SimOptions): Promise<number> {
     isLite: options.lite,
     minutesMax: options.minutes,
     failuresMax: options.maxFailures,
+    signal: interrupt.signal,
     onOutcome(outcome) {
       done += 1
       simulatedMs += outcome.simulatedMs
@@ -126,26 +147,28 @@ async function simMany(options: SimOptions): Promise<number> {
       const { seed, profile, violation } = outcome
       if (wantsJson(options)) print(JSON.stringify({ kind: 'seed', ...outcome, lines: undefined, configuration: undefined }))
       else if (violation !== undefined) {
+        clear()
         print(
           describeFailure({ seed, profile, id: violation.id, what: violation.what, atMs: violation.atMs, replay: replayCommand(outcome) }),
         )
-      } else if (process.stderr.isTTY)
-        process.stderr.write(progressLine(done, options.seeds, simulatedMs, (performance.now() - startedMs) / 1_000))
+      }
+      draw()
     },
   })
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
-  print(wantsJson(options) ? JSON.stringify(summary) : describeSummary(summary))
+  process.off('SIGINT', onInterrupt)
+  clear()
+  print(wantsJson(options) ? JSON.stringify(summary) : describeSummary(summary, process.stdout.isTTY ? process.stdout.columns : undefined))
+  if (interrupt.signal.aborted) return summary.verdict === 'anomaly' ? exitCodes.anomaly : ExitCode.interrupted
   if (options.lite !== true) await keep(failed, options)
   return exitCodes[summary.verdict]
 }
 
-/** A bar, and what has been done so far. */
-function progressLine(done: number, of: number, simulatedMs: number, seconds: number): string {
-  const filled = Math.min(barSigns, Math.floor((barSigns * done) / of))
-  const bar = '█'.repeat(filled) + '░'.repeat(barSigns - filled)
-  const hours = (simulatedMs / 3_600_000).toFixed(1)
-  return `\r${bar} ${done} of ${of} seeds, ${(done / seconds).toFixed(1)} a second, ${hours} hours simulated`
+function told(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
+
+/** The file that was named holds no run. */
+class UnreadableRun extends Error {}
 
 /** Makes the first failed seeds small and writes a file for each. */
 async function keep(failed: readonly SeedOutcome[], options: SimOptions): Promise<void> {
@@ -160,8 +183,17 @@ async function keep(failed: readonly SeedOutcome[], options: SimOptions): Promis
 
 async function simFile(path: string, options: SimOptions): Promise<number> {
   const { readRegression, runRegression } = await import('../../chaos/regression-file.ts')
+  const readRun = (from: string): ReturnType<typeof readRegression> => {
+    try {
+      const regression = readRegression(from)
+      if (regression.run === undefined && (regression.seeds ?? []).length === 0) throw new Error('it names neither seeds nor a run')
+      return regression
+    } catch (error) {
+      throw new UnreadableRun(`${from} can't be read as the file of a run: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
   let code = 0
-  for (const outcome of runRegression(readRegression(path), true)) code = Math.max(code, printRun(outcome, options))
+  for (const outcome of runRegression(readRun(path), true)) code = Math.max(code, printRun(outcome, options))
   return code
 }
 
@@ -193,7 +225,7 @@ async function mutants(options: MutantOptions): Promise<void> {
     const { runMutants } = await import('../../chaos/mutants/run.ts')
     process.exitCode = await runMutants({ ...options, json: wantsJson(options), print })
   } catch (error) {
-    process.stderr.write(`the mutants could not be run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.stderr.write(`the mutants could not be run: ${told(error)}\n`)
     process.exitCode = 3
   }
 }
