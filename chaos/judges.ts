@@ -86,7 +86,7 @@ export class Judges {
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.fates = fates()
     this.health = nodeHealth(this.reference, this.roster, views, weather, configuration.raft.electionTimeoutMs, nowMs)
-    this.slowLeaders = slowLeaders(views, weather, configuration.raft.electionTimeoutMs, nowMs, marks)
+    this.slowLeaders = slowLeaders(views, weather, configuration.raft.electionTimeoutMs, nowMs)
     this.clusterTime = clusterTime(this.roster, views, nowMs)
     this.#agreement = agreement(views, isLite)
     this.#trust = trust(this.reference)

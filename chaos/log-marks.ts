@@ -17,11 +17,8 @@ export function logMarks(reference: ReferenceReplica, marks: Marks): Checker {
         const { voters, members, outgoing } = membership
         if (voters.length === 5 && outgoing.length === 0) marks.hit('the group was five nodes')
         if (voters.length === 1 && members.length > 1 && outgoing.length === 0) marks.hit('the group was one node')
-        for (const id of removed) if (voters.includes(id)) marks.hit('a removed node came back')
-        for (const { id } of members) {
-          if (membership.leaving.includes(id)) removed.add(id)
-          else removed.delete(id)
-        }
+        for (const id of voters) if (removed.delete(id)) marks.hit('a removed node came back')
+        for (const id of membership.leaving) removed.add(id)
       }
       if (result === undefined || command === undefined) return
       if (command.kind === 'digestCheck') marks.hit('a digest check was applied')

@@ -62,12 +62,13 @@ const worldMarks = [
 
 export type Mark = (typeof worldMarks)[number] | Refusal
 
-/** Situations that this version of the product can't meet in this world, and why. */
+/** Situations that this version of the product can't meet in this world, and why. Transcripts of the core show each of them. */
 const outOfReach: readonly Mark[] = [
-  'R-01-not-a-voter', // nobody outside the group speaks here
+  'R-12-malformed-slice', // frames and records carry checksums, and every leader here is one of ours: only another program sends such entries
+  'R-17-beyond-log', // … or such answers: sessions keep what a peer said of another log apart
+  'R-18-unknown-session', // the answer leaves on the data link, which the leader reads only after that link's hello told it the same (R-15 then)
   'R-20-busy', // the driver looks at all three pools before the core hears of a proposal
   'R-24-already-leading', // there is no operator who asks for a campaign
-  'R-25-needs-snapshot', // nothing is compacted away yet
 ]
 
 export const markNames: readonly Mark[] = [...worldMarks, ...(Object.keys(refusals) as Refusal[])].filter(

@@ -77,6 +77,7 @@ export class Watch {
     if (sentence.includes('makes index and state anew')) this.#marks.hit('a rotten piece of the queue index was met')
     if (/written anew|made anew/.test(sentence)) this.#marks.hit('a second copy stood in for one that had rotted')
     if (sentence.includes('the state of another node')) this.#marks.hit('a lost state came from another node')
+    if (sentence.includes('handing the leadership over')) this.#marks.hit('a leader handed over because its disk was slow')
     if (sentence.includes('rebuilt from the log')) this.#marks.hit('the state was rebuilt from the log')
   }
 

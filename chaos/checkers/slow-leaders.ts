@@ -2,7 +2,6 @@
  * A leader whose disk has become slow hands over, once (A57): while its disk is the only thing that is wrong in the world it may not keep the leadership
  * for long, may not get it back, and those whose disks are well do not pass it round.
  */
-import type { Marks } from '../marks.ts'
 import { Violation } from '../violation.ts'
 import type { Weather } from '../weather.ts'
 import type { NodeView } from './checker.ts'
@@ -28,13 +27,7 @@ interface Window {
   hasHandedOver: boolean
 }
 
-export function slowLeaders(
-  views: readonly NodeView[],
-  weather: Weather,
-  electionTimeoutMs: number,
-  nowMs: () => number,
-  marks: Marks,
-): SlowLeaders {
+export function slowLeaders(views: readonly NodeView[], weather: Weather, electionTimeoutMs: number, nowMs: () => number): SlowLeaders {
   let window: Window | undefined
   return {
     look() {
@@ -60,7 +53,6 @@ export function slowLeaders(
       window.leader = leader
       window.leaderSinceMs = now
       if (before === window.slow) {
-        if (isSettled) marks.hit('a leader handed over because its disk was slow')
         window.hasHandedOver = true
         return
       }

@@ -7,7 +7,7 @@ import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
 import { loseWrite, misdirectWrite, rotAtRest, rotAtWork } from './rot.ts'
 import { loseState, loseVoteSlot } from './state.ts'
-import { otherBuild } from './upgrades.ts'
+import { buildTooOld, otherBuild } from './upgrades.ts'
 
 const catalog = {
   crashLeader: processes.crashLeader,
@@ -20,6 +20,7 @@ const catalog = {
   crashRewriting: processes.crashRewriting,
   stopNode: processes.stopNode,
   otherBuild,
+  buildTooOld,
   pauseNode: processes.pauseNode,
   pauseLeader: processes.pauseLeader,
   transferLeader: processes.transferLeader,

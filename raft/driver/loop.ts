@@ -21,6 +21,7 @@ import { EntryKind } from '../core/entry.ts'
 import type { Epoch } from '../core/ids.ts'
 import { encodeMembership } from '../core/membership.ts'
 import type { Member } from '../core/membership.ts'
+import type { Refusal } from '../core/refusal.ts'
 import type { LeadershipView, RaftApp, RaftTrace } from './app.ts'
 import { Applier } from './applier.ts'
 import { Inbox } from './inbox.ts'
@@ -160,6 +161,16 @@ export class Loop {
   /** Reason codes of what the core refused or ignored, most frequent first. */
   refusals(): { readonly code: string; readonly count: number }[] {
     return [...this.#refusals].map(([code, count]) => ({ code, count })).sort((a, b) => b.count - a.count || (a.code < b.code ? -1 : 1))
+  }
+
+  /** Said no in the core's place, for what needs no turn to be refused. */
+  refuse(code: Refusal): void {
+    this.#countRefusal(code)
+  }
+
+  #countRefusal(code: string): void {
+    this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1)
+    this.#options.trace?.({ kind: 'refusal', code })
   }
 
   /** A member said who and where it is. */
@@ -334,10 +345,9 @@ export class Loop {
     }
     for (const end of output.transfers) this.wishes.onEnd(end)
     for (const end of output.reads) this.reads.onEnd(end)
-    for (const code of output.refusals) this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1)
+    for (const code of output.refusals) this.#countRefusal(code)
     if (trace !== undefined) {
       for (const change of output.roleChanges) trace({ kind: 'roleChange', change })
-      for (const code of output.refusals) trace({ kind: 'refusal', code })
     }
     const offeredBy = output.snapshotOfferedBy
     core.clearOutput()

@@ -135,7 +135,10 @@ export class RaftNode {
     if (loop.isStopped) return this.#loop.isFailed ? 'storageFailed' : 'notLeader'
     const node = this.#core.inspect()
     if (node.role.kind !== 'leader') return 'notLeader'
-    if (isHandingOver(node.role)) return 'transferring'
+    if (isHandingOver(node.role)) {
+      loop.refuse('R-40-transferring')
+      return 'transferring'
+    }
     const { log } = this.#options
     let bytes = 0
     for (const body of bodies) bytes += log.recordBytes(body.bytes)

@@ -47,6 +47,8 @@ export interface BrokerOptions {
   ownReport(): NodeReport
   /** See Leadership. */
   readonly preferLeaderAfterMs?: number
+  /** For the operator's log. */
+  readonly note?: (sentence: string) => void
   /** Without it nothing is ever given up. */
   readonly retention?: Pick<RetentionWatchOptions, 'view' | 'disk' | 'log' | 'settings'>
   readonly limits?: Partial<ProposerLimits> & { readonly requestBytesMax?: number }
@@ -126,6 +128,7 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     deadlines,
     stableMs,
     syncMsOf: id => reports.of(id)?.report.sync.latelyMs,
+    ...(options.note === undefined ? {} : { note: options.note }),
   })
   const members = new Members({ node, raft, clock, deadlines })
   const routes = new RouteMemory()

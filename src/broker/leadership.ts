@@ -24,6 +24,8 @@ export interface LeadershipOptions {
   readonly stableMs: number
   /** What a sync takes on a node just now, by its own word; undefined = it has not said. */
   readonly syncMsOf: (node: number) => number | undefined
+  /** For the operator's log: what is done without being asked for. */
+  readonly note?: (sentence: string) => void
 }
 
 interface Waiter {
@@ -192,7 +194,7 @@ export class Leadership {
 
   /** Our disk is slow and another member's is not: it leads better. Entries are committed by the others' disks meanwhile, so the hand-over waits for none. */
   #maybeLeaveSlowDisk(): boolean {
-    const { node, syncMsOf } = this.#options
+    const { node, syncMsOf, note } = this.#options
     const best = this.#isSlow(node) ? this.#bestTarget([]) : undefined
     const theirMs = best === undefined ? undefined : syncMsOf(best)
     if (best === undefined || theirMs === undefined || theirMs * slowTimes > (syncMsOf(node) ?? 0)) {
@@ -202,6 +204,9 @@ export class Leadership {
     this.#slowLooks++
     if (this.#slowLooks < slowLooks) return true
     this.#slowLooks = 0
+    note?.(
+      `a sync takes ${Math.round(syncMsOf(node) ?? 0)} ms on this leader's disk and ${Math.round(theirMs)} ms on that of node ${best}: handing the leadership over to it`,
+    )
     this.#begin(best, leaveSlowPatienceMs, [], () => undefined)
     return true
   }

@@ -118,6 +118,7 @@ export class BrokerNode {
       limits: { requestBytesMax: config.inflightBytesMax },
       finalizesUpgrades: config.upgrade?.finalize === 'auto',
       ...(options.proposalTrace === undefined ? {} : { proposalTrace: options.proposalTrace }),
+      ...(options.note === undefined ? {} : { note: options.note }),
       ownReport: () => this.#reporter.report(),
       ...(config.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: config.preferLeaderAfterMs }),
       ...(config.retention === undefined || diskWatch === undefined
