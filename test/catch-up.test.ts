@@ -15,7 +15,11 @@ const files = [{ kind: 'state' as const, name: 'state', bytes: 1_000, tag: 'one'
 const manifest: SnapshotManifest = { format: 1, term: 3, index: 90, lastWallMs: 5, digest, membership: '', files }
 
 /** A member that is offered this snapshot and of which the core says so. */
-function offered(verdict: SnapshotVerdict, wantsState = false): { asked: BulkHeader[]; held: EntryId[]; closed: string[] } {
+function offered(
+  verdict: SnapshotVerdict,
+  wantsState = false,
+  replacesFrom?: number,
+): { asked: BulkHeader[]; held: EntryId[]; closed: string[] } {
   const disk = new SimulatedDisk({ scheduler: new Scheduler(), random: new SimRandom('catch-up') }).openProcess()
   disk.makeDirectory('/data')
   const asked: BulkHeader[] = []
@@ -26,7 +30,7 @@ function offered(verdict: SnapshotVerdict, wantsState = false): { asked: BulkHea
     clock: new FakeClock(),
     disk,
     dataDirectory: '/data',
-    source: { present: () => undefined, read: () => undefined },
+    source: { present: () => undefined, read: () => 'gone' },
     raft: {
       openBulk: () => link,
       sendBulk: (_link, buffers) => {
@@ -38,6 +42,8 @@ function offered(verdict: SnapshotVerdict, wantsState = false): { asked: BulkHea
       snapshotHeld: last => void held.push(last),
     },
     wantsState: () => wantsState,
+    replacesFrom: () => replacesFrom,
+    atLeast: () => replacesFrom ?? 0,
     bytesPerSecond: 1_000_000,
     install: () => undefined,
     note: () => undefined,
@@ -62,7 +68,7 @@ describe('a member that is offered a snapshot', () => {
 
   it('fetches none whose end its log holds, and the leader hears of it', () => {
     const { asked, held, closed } = offered('held')
-    expect(asked).toEqual([{ kind: 'ask' }])
+    expect(asked).toEqual([{ kind: 'ask', atLeast: 0 }])
     expect(held).toEqual([{ index: 90, term: 3 }])
     expect(closed).toEqual(['it is not needed any more'])
   })
@@ -76,5 +82,15 @@ describe('a member that is offered a snapshot', () => {
   it('leaves one that is committed here, without a word', () => {
     const { asked, held, closed } = offered('old')
     expect({ reads: reads(asked), held, closed }).toEqual({ reads: 0, held: [], closed: ['it is not needed any more'] })
+  })
+
+  it('whose log has a hole that nobody fills takes one that is as far as its log was, whatever the core makes of it, and no earlier one (seed 164)', () => {
+    for (const verdict of ['install', 'held', 'old'] as const) {
+      expect(reads(offered(verdict, true, 90).asked)).toBe(1)
+      const earlier = offered(verdict, true, 91)
+      expect(reads(earlier.asked)).toBe(0)
+      expect(earlier.asked[0]).toEqual({ kind: 'ask', atLeast: 91 })
+      expect(earlier.held).toEqual([])
+    }
   })
 })

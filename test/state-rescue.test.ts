@@ -8,6 +8,7 @@ import { StateRescue } from '../src/node/state-rescue.ts'
 let scheduler = new Scheduler()
 let asked: NodeId[] = []
 let appliedIndex = 190
+let isLogWhole = true
 let rescue = aRescue()
 
 function aRescue(): StateRescue {
@@ -17,6 +18,7 @@ function aRescue(): StateRescue {
     peers: () => [nodeId(2), nodeId(3), nodeId(4)],
     isConnectedTo: peer => peer !== nodeId(3),
     fetchFrom: peer => asked.push(peer),
+    isLogWhole: () => isLogWhole,
     appliedIndex: () => appliedIndex,
     writtenIndex: () => 1_194,
   })
@@ -26,6 +28,7 @@ beforeEach(() => {
   scheduler = new Scheduler()
   asked = []
   appliedIndex = 190
+  isLogWhole = true
   rescue = aRescue()
 })
 
@@ -56,4 +59,32 @@ test('when the entries have come after all, nobody is asked any more', () => {
   scheduler.runFor(2_000)
   expect(asked).toEqual([])
   expect(rescue.wants(900)).toBe(false)
+})
+
+test('a log with a hole that nobody can fill is replaced, by a snapshot that is as far as it was itself and by no earlier one (seed 164)', () => {
+  isLogWhole = false
+  expect(rescue.replacesFrom).toBeUndefined()
+  expect(rescue.beginAnew(90)).toBe(true)
+  expect(rescue.beginAnew(90)).toBe(false)
+  scheduler.runFor(900)
+  expect(asked).toEqual([2, 4, 2, 4])
+  expect(rescue.replacesFrom).toBe(90)
+  expect(rescue.atLeast).toBe(90)
+  expect(rescue.wants(100)).toBe(false)
+})
+
+test('a log that somebody has mended after all goes on, and nobody is asked any more', () => {
+  isLogWhole = false
+  rescue.beginAnew(90)
+  isLogWhole = true
+  expect(rescue.replacesFrom).toBeUndefined()
+  scheduler.runFor(2_000)
+  expect(asked).toEqual([])
+  expect(rescue.atLeast).toBe(0)
+})
+
+test('whoever needs a state says from where on it helps', () => {
+  expect(rescue.atLeast).toBe(0)
+  rescue.begin(215)
+  expect(rescue.atLeast).toBe(216)
 })

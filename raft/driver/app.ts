@@ -42,7 +42,10 @@ export interface RaftApp {
   peerConnected(peer: NodeId): void
   /** What was sent to it and not answered may be lost. */
   peerDisconnected(peer: NodeId): void
-  /** Entries up to here, which are to be applied, have rotted, and no member that is connected has them any more: only a snapshot leads past them. May be told again. */
+  /**
+   * Entries up to here, which are to be applied or must be there before this node takes part, have rotted, and no member that is connected has them any
+   * more: only a snapshot leads past them. May be told again.
+   */
   unobtainable?(lastIndex: number): void
   /** Files between peers; an application without them never gets nor serves a snapshot. */
   readonly bulk?: BulkApp

@@ -395,7 +395,8 @@ export class Loop {
       commitIndex: () => core.inspect().commitIndex,
       nobodyHas: ({ fromIndex, lastIndex }) => {
         repair.passOver?.(fromIndex)
-        if (this.applier.isStuck && this.applier.appliedIndex < lastIndex) app.unobtainable?.(lastIndex)
+        const isNeeded = repair.isRecovering || (this.applier.isStuck && this.applier.appliedIndex < lastIndex)
+        if (isNeeded) app.unobtainable?.(lastIndex)
       },
       mended: wasRecovering => {
         if (wasRecovering) this.#leaveRecovery(repair)

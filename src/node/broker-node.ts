@@ -231,6 +231,8 @@ export class BrokerNode {
       disk: seams.disk,
       dataDirectory: config.dataDirectory,
       log: this.#opened.log,
+      directoryId: this.#opened.directoryId,
+      rotFound: this.#opened.holes.rotFound,
       index: this.#state.index,
       store: checkpoint.store,
       checkpointer: this.#checkpointer,
@@ -256,6 +258,8 @@ export class BrokerNode {
         snapshotHeld: last => this.#raft.snapshotHeld(last),
       },
       wantsState: index => this.#rescue.wants(index),
+      replacesFrom: () => this.#rescue.replacesFrom,
+      atLeast: () => this.#rescue.atLeast,
       bytesPerSecond,
       pieceBytes,
       syncBytes,
@@ -267,6 +271,9 @@ export class BrokerNode {
 
   /** From the judgement on nothing is acknowledged any more; what was on its way to the disk ends, then the snapshot is declared complete. */
   #install(staging: Staging): void {
+    const { hardState } = this.#opened
+    // What our log held behind its hole is known as far as it can be read; the rest of what we said of it counts no more until a leader has verified us.
+    if (this.#rescue.replacesFrom !== undefined) hardState.writeBothSync({ ...hardState.record, hasTornTail: true })
     this.stop(() => {
       staging.complete()
       this.#options.onInstall()
@@ -275,13 +282,14 @@ export class BrokerNode {
 
   #makeRescue(): StateRescue {
     const { members } = this.#raft.core.inspect()
-    const { log, recovered } = this.#opened
+    const { log, recovered, repair } = this.#opened
     const rescue = new StateRescue({
       clock: this.#options.seams.clock,
       peers: () => members.peers.map(({ id }) => id),
       isConnectedTo: peer => this.#raft.isConnectedTo(peer),
       fetchFrom: peer => this.#catchUp.snapshotOffered(peer),
       appliedIndex: () => this.#state.machine.appliedIndex,
+      isLogWhole: () => !repair.isRecovering,
       writtenIndex: () => log.writtenIndex,
     })
     // The log is whole, and says nothing of the state that it once led to.
@@ -290,9 +298,17 @@ export class BrokerNode {
   }
 
   #unobtainable(lastIndex: number): void {
+    const { heldThrough } = this.#opened.repair
+    if (heldThrough !== undefined) return this.#replaceLog(lastIndex, heldThrough)
     if (!this.#rescue.begin(lastIndex)) return
     const place = `entries ${this.#state.machine.appliedIndex + 1}..${lastIndex} are needed to go on with the state`
     this.#options.note?.(`${place}, have rotted here, and no other node has them any more; asking the other nodes for theirs`)
+  }
+
+  #replaceLog(lastIndex: number, heldThrough: number): void {
+    if (!this.#rescue.beginAnew(heldThrough)) return
+    const place = `entries up to ${lastIndex} have rotted here, and no other node has them any more`
+    this.#options.note?.(`${place}; asking the other nodes for their log and state, at entry ${heldThrough} or later, in place of ours`)
   }
 
   #raftApp(): RaftApp {

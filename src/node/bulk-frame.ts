@@ -4,10 +4,11 @@
  */
 /** What the two halves say to each other. */
 export type BulkHeader =
-  | { readonly kind: 'ask' }
+  /** A snapshot at an earlier entry than `atLeast` is of no use; builds that don't say take any. */
+  | { readonly kind: 'ask'; readonly atLeast?: number }
   | { readonly kind: 'wait' }
   | { readonly kind: 'manifest' }
-  | { readonly kind: 'gone' }
+  | { readonly kind: 'gone'; readonly why: 'gone' | 'rotten' }
   | { readonly kind: 'read'; readonly index: number; readonly file: number; readonly position: number; readonly bytes: number }
   | { readonly kind: 'piece'; readonly index: number; readonly file: number; readonly position: number; readonly crc: number }
 

@@ -34,6 +34,10 @@ export interface CatchUpOptions {
   }
   /** Our log goes on behind this entry, and can't give the state there: of such a snapshot the state is what is wanted (state-rescue.ts). */
   readonly wantsState: (index: number) => boolean
+  /** Our log has a hole that nobody fills: a snapshot at this entry or behind it takes its place, and no other; undefined while it has none. */
+  readonly replacesFrom: () => number | undefined
+  /** A snapshot at an earlier entry is not worth its bytes. */
+  readonly atLeast: () => number
   /** What a server sends at most; shared by all that fetch. */
   readonly bytesPerSecond: number
   readonly pieceBytes?: number
@@ -131,7 +135,7 @@ export class CatchUp implements BulkApp {
   }
 
   bulkOpened(link: BulkLink): void {
-    if (this.#fetch?.link === link) this.#send(link, { kind: 'ask' })
+    if (this.#fetch?.link === link) this.#ask(link)
   }
 
   bulkClosed(link: BulkLink): void {
@@ -143,12 +147,13 @@ export class CatchUp implements BulkApp {
     const frame = decodeBulkFrame(bytes)
     if (frame === undefined) return link.close('a frame of files that makes no sense')
     const { header, payload } = frame
-    if (header.kind === 'ask') return this.#server.onAsk(link)
+    if (header.kind === 'ask') return this.#server.onAsk(link, header.atLeast)
     if (header.kind === 'read') return this.#server.onRead(link, header)
     const fetch = this.#fetch
     if (fetch?.link !== link) return
     if (header.kind === 'manifest') return this.#onManifest(fetch, payload)
-    if (header.kind === 'gone') return this.#end(fetch, 'it is not there any more')
+    if (header.kind === 'gone')
+      return this.#end(fetch, header.why === 'rotten' ? 'a part of it has rotted there' : 'it is not there any more')
     if (header.kind !== 'piece') return
     if (fetch.staging === undefined || header.index !== fetch.staging.manifest.index) return
     if (crc32c(payload) !== header.crc || fetch.arrived.size >= windowPieces) return
@@ -223,7 +228,9 @@ export class CatchUp implements BulkApp {
 
   /** All of it, its state without the log, or nothing. */
   #wantedOf(manifest: SnapshotManifest): SnapshotManifest | undefined {
-    const { raft, wantsState } = this.#options
+    const { raft, wantsState, replacesFrom } = this.#options
+    const from = replacesFrom()
+    if (from !== undefined) return manifest.index >= from ? manifest : undefined
     const last = { index: manifest.index, term: manifest.term } as EntryId
     const verdict = raft.judgeSnapshot(last)
     if (verdict === 'install') return manifest
@@ -244,7 +251,7 @@ export class CatchUp implements BulkApp {
       const silentMs = clock.nowMs() - fetch.heardMs
       if (fetch.staging === undefined) {
         if (silentMs > 20 * patienceMs) return this.#end(fetch, 'no manifest came')
-        if (fetch.link?.isOpen === true) this.#send(fetch.link, { kind: 'ask' })
+        if (fetch.link?.isOpen === true) this.#ask(fetch.link)
       } else if (silentMs >= patienceMs && !fetch.isWriting) {
         if (silentMs > 5 * patienceMs) return this.#end(fetch, 'nothing came any more')
         fetch.asked = undefined
@@ -268,6 +275,10 @@ export class CatchUp implements BulkApp {
 
   get #pieceBytes(): number {
     return this.#options.pieceBytes ?? pieceBytesByDefault
+  }
+
+  #ask(link: BulkLink): void {
+    this.#send(link, { kind: 'ask', atLeast: this.#options.atLeast() })
   }
 
   #send(link: BulkLink, header: BulkHeader): void {

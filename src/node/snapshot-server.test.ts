@@ -27,7 +27,7 @@ function aServer(taken: 'taken' | 'beingTaken' | 'gone' = 'taken'): { clock: Fak
   const source = {
     present: () => (taken === 'taken' ? { manifest, directory: '' } : undefined),
     read: (_index: number, file: number, position: number, bytes: number) =>
-      taken === 'gone' ? undefined : new Uint8Array(bytes).fill(file + position / pieceBytes),
+      taken === 'gone' ? ('gone' as const) : new Uint8Array(bytes).fill(file + position / pieceBytes),
   }
   const send = (to: BulkLink, [head = new Uint8Array(), payload = new Uint8Array()]: readonly Uint8Array[]): void => {
     const frame = decodeBulkFrame(Buffer.concat([head, payload]))
@@ -112,7 +112,7 @@ describe('who serves a snapshot', () => {
   it('tells who reads of a snapshot that is not there any more', () => {
     const { server, sent } = aServer('gone')
     server.onRead(aLink(2), read(0))
-    expect(sent.map(({ header }) => header)).toEqual([{ kind: 'gone' }])
+    expect(sent.map(({ header }) => header)).toEqual([{ kind: 'gone', why: 'gone' }])
   })
 
   it('sends nothing after it was stopped', () => {

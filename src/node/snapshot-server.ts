@@ -37,9 +37,9 @@ export class SnapshotServer {
     this.#isStopped = true
   }
 
-  /** Somebody wants a snapshot. */
-  onAsk(link: BulkLink): void {
-    const taken = this.#options.source.present()
+  /** Somebody wants a snapshot, at this entry or a later one. */
+  onAsk(link: BulkLink, atLeast = 0): void {
+    const taken = this.#options.source.present(atLeast)
     if (taken === undefined) this.#send(link, { kind: 'wait' })
     else this.#send(link, { kind: 'manifest' }, encodeManifest(taken.manifest))
   }
@@ -75,7 +75,7 @@ export class SnapshotServer {
       const bytesMax = Math.min(want.bytes, this.#options.pieceBytes)
       this.#sendFromMs = Math.max(nowMs, this.#sendFromMs) + (bytesMax * 1000) / bytesPerSecond
       const bytes = this.#options.source.read(want.index, want.file, want.position, bytesMax)
-      if (bytes === undefined) this.#send(link, { kind: 'gone' })
+      if (bytes === 'gone' || bytes === 'rotten') this.#send(link, { kind: 'gone', why: bytes })
       else this.#send(link, { kind: 'piece', index: want.index, file: want.file, position: want.position, crc: crc32c(bytes) }, bytes)
     }
   }

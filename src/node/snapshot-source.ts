@@ -1,24 +1,36 @@
 /**
  * The snapshot that this node can give: taken when somebody asks and there is none that is fresh, kept for whoever asks next, found again after a restart.
  * Taking one stops nothing: the state is read from the store's own snapshot of the last checkpoint, the log and the sealed index are named in place.
+ * Nothing is given that has rotted: every piece is checked as it is read. What was copied for the snapshot goes with it, and another one is taken; what
+ * is named in place is mended where it stands, and given then.
  */
 import { UnreadableEntry, type StoredEntry } from '../../raft/index.ts'
 import { mustExist } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { CheckpointStore } from '../state/store.ts'
 import type { CommitLog } from '../storage/commit-log.ts'
-import type { QueueIndexFiles } from '../storage/queue-index.ts'
+import { BlockReader, type RotFound } from '../storage/block-reader.ts'
+import { openChunkFormat } from '../storage/open-chunk.ts'
+import { sealedTag, type QueueIndexFiles } from '../storage/queue-index.ts'
+import { readSealedHead } from '../storage/sealed-chunk.ts'
+import { SegmentFiles } from '../storage/segment-files.ts'
+import { decodeSidecar } from '../storage/sidecar.ts'
+import { FileCheck, type BlockFormat } from '../storage/snapshot/file-check.ts'
+import { sealedFormat, segmentFormat } from '../storage/snapshot/given-formats.ts'
 import { encodeBaseMembership, type SnapshotFile } from '../storage/snapshot/manifest.ts'
-import { StateCheck } from '../storage/snapshot/state-check.ts'
-import { findSnapshot, removeTree, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
-import { isDiskError, isNoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
+import { stateFileFormat } from '../storage/snapshot/state-file.ts'
+import { findSnapshot, readWhole, removeTree, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
+import { IndexRot, isDiskError, isNoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
 import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 
 export interface SnapshotSourceOptions {
   readonly disk: Disk
   readonly dataDirectory: string
-  readonly log: Pick<CommitLog, 'firstIndex' | 'entry' | 'filesThrough' | 'baseMembership'>
-  readonly index: Pick<QueueIndexFiles, 'files'>
+  readonly log: Pick<CommitLog, 'firstIndex' | 'entry' | 'filesThrough' | 'baseMembership' | 'segments'>
+  readonly directoryId: Uint8Array
+  /** A piece of the log has rotted. */
+  readonly rotFound: RotFound
+  readonly index: Pick<QueueIndexFiles, 'files' | 'scrubBlock' | 'renew'>
   readonly store: CheckpointStore
   readonly checkpointer: Pick<Checkpointer, 'whenSaved'>
   readonly appliedIndex: () => number
@@ -31,47 +43,62 @@ export interface SnapshotSourceOptions {
   readonly fatal: (error: Error) => void
 }
 
+/** Why bytes that were asked for don't come. */
+export type NotGiven =
+  /** They belong to no snapshot that is here any more. */
+  | 'gone'
+  /** They have rotted on this disk: what is mended is given later. */
+  | 'rotten'
+
+interface OpenFile {
+  readonly path: string
+  readonly file: DiskFile
+  /** Undefined for a sidecar: whoever reads it throws a damaged one away, and reads the segment. */
+  readonly check: FileCheck | undefined
+}
+
 export class SnapshotSource {
   readonly #options: SnapshotSourceOptions
   #taken: TakenSnapshot | undefined
   #isTaking = false
   #isStopped = false
-  #open: { readonly path: string; readonly file: DiskFile; readonly check: StateCheck | undefined } | undefined
+  #open: OpenFile | undefined
+  readonly #segmentFiles: SegmentFiles
+  readonly #blocks: BlockReader
 
   constructor(options: SnapshotSourceOptions) {
     this.#options = options
+    this.#segmentFiles = new SegmentFiles(options.disk, `${options.dataDirectory}/log`, 2)
+    this.#blocks = new BlockReader(this.#segmentFiles, 1, options.rotFound)
     this.#taken = findSnapshot(options.disk, this.#directory)
   }
 
-  /** A fresh one; undefined while it is being taken: ask again. */
-  present(): TakenSnapshot | undefined {
-    if (this.#taken !== undefined && this.#isFresh(this.#taken)) return this.#taken
-    if (!this.#isTaking && !this.#isStopped) {
+  /** A fresh one, at this entry or a later one; undefined while it is being taken, or our state has not come so far: ask again. */
+  present(atLeast = 0): TakenSnapshot | undefined {
+    if (this.#taken !== undefined && this.#taken.manifest.index >= atLeast && this.#isFresh(this.#taken)) return this.#taken
+    if (!this.#isTaking && !this.#isStopped && this.#options.appliedIndex() >= atLeast) {
       this.#isTaking = true
       this.#options.checkpointer.whenSaved(saved => this.#take(saved))
     }
     return undefined
   }
 
-  /** Bytes of a file of the snapshot at `index`; undefined when it is not there any more. */
-  read(index: number, number: number, position: number, bytesMax: number): Uint8Array | undefined {
+  /** Bytes of a file of the snapshot at `index`, or why they don't come. */
+  read(index: number, number: number, position: number, bytesMax: number): Uint8Array | NotGiven {
     const file = this.#taken?.manifest.index === index ? this.#taken.manifest.files[number] : undefined
-    if (file === undefined || this.#isStopped || position >= file.bytes) return undefined
-    const path = this.#pathOf(file)
+    if (file === undefined || this.#isStopped || position >= file.bytes) return 'gone'
     const bytes = new Uint8Array(Math.min(bytesMax, file.bytes - position))
-    const opened = this.#use(path, file)
-    if (opened === undefined) return undefined
+    const opened = this.#use(file)
+    if (opened === 'gone' || opened === 'rotten') return opened
     if (opened.check?.isWhole(position, position + bytes.length) === false) {
-      this.#throwAway()
-      return undefined
+      return isCopied(file) ? this.#throwAway('has rotted on this disk') : 'rotten'
     }
-    return opened.file.readSync(bytes, position) === bytes.length ? bytes : undefined
+    return opened.file.readSync(bytes, position) === bytes.length ? bytes : 'gone'
   }
 
   stop(): void {
     this.#isStopped = true
-    this.#open?.file.close()
-    this.#open = undefined
+    this.#close()
   }
 
   get #directory(): string {
@@ -91,29 +118,60 @@ export class SnapshotSource {
   #pathOf(file: TakenSnapshot['manifest']['files'][number]): string {
     const { dataDirectory } = this.#options
     if (file.kind === 'log') return `${dataDirectory}/log/${file.name}`
-    const isCopied = file.kind === 'state' || file.name.endsWith('.open')
-    return isCopied ? `${this.#taken?.directory ?? this.#directory}/${file.name}` : `${dataDirectory}/queue-index/${file.name}`
+    return isCopied(file) ? `${this.#taken?.directory ?? this.#directory}/${file.name}` : `${dataDirectory}/queue-index/${file.name}`
   }
 
-  #use(path: string, { kind, bytes }: SnapshotFile): { readonly file: DiskFile; readonly check: StateCheck | undefined } | undefined {
+  #use(file: SnapshotFile): OpenFile | NotGiven {
+    const path = this.#pathOf(file)
     if (this.#open?.path === path) return this.#open
-    this.#open?.file.close()
-    this.#open = undefined
-    if (!this.#options.disk.exists(path)) return undefined
-    const file = this.#options.disk.open(path, { create: false })
-    this.#open = { path, file, check: kind === 'state' ? new StateCheck(file, bytes) : undefined }
+    this.#close()
+    const { disk } = this.#options
+    if (!disk.exists(path)) return 'gone'
+    const format = file.name.endsWith('.idx') ? undefined : this.#formatOf(file, path)
+    if (format === 'gone' || format === 'rotten') return format
+    const opened = disk.open(path, { create: false })
+    this.#open = { path, file: opened, check: format && new FileCheck(opened, file.bytes, format) }
     return this.#open
   }
 
-  /** Its state has rotted on our disk: whoever fetches it is told that it is gone, and the next who asks has another one taken. */
-  #throwAway(): void {
-    const { disk, note } = this.#options
-    const { manifest, directory } = mustExist(this.#taken, 'rotten-snapshot')
-    note(`the snapshot at entry ${manifest.index} has rotted on this disk; thrown away, another one is taken when it is needed`)
+  #formatOf(file: SnapshotFile, path: string): BlockFormat | NotGiven {
+    const { disk, log, index, directoryId, note } = this.#options
+    if (file.kind === 'state') return stateFileFormat
+    if (file.kind === 'log') {
+      const segment = log.segments.find(({ name }) => name === file.name)
+      const throughIndex = mustExist(this.#taken, 'snapshot-read').manifest.index
+      if (segment === undefined || segment.endPosition < file.bytes) return this.#throwAway('names files that are not there any more')
+      return segmentFormat({ segment, throughIndex, files: this.#segmentFiles, blocks: this.#blocks, directoryId, note })
+    }
+    if (isCopied(file)) return openChunkFormat
+    try {
+      const chunk = readSealedHead(disk, path)
+      // Made anew since, with other bounds.
+      if (sealedTag(chunk) !== file.tag) return this.#throwAway('names files that are not there any more')
+      return sealedFormat(chunk, index)
+    } catch (error) {
+      if (!(error instanceof IndexRot)) throw error
+      // Told in its own way.
+      index.scrubBlock({ chunk: Number(file.name.slice(0, 12)), block: 0 })
+      return 'rotten'
+    }
+  }
+
+  #close(): void {
     this.#open?.file.close()
     this.#open = undefined
+    this.#segmentFiles.closeAll()
+  }
+
+  /** Whoever fetches it is told that it is gone, and the next who asks has another one taken. */
+  #throwAway(why: string): 'gone' {
+    const { disk, note } = this.#options
+    const { manifest, directory } = mustExist(this.#taken, 'rotten-snapshot')
+    note(`the snapshot at entry ${manifest.index} ${why}; thrown away, another one is taken when it is needed`)
+    this.#close()
     this.#taken = undefined
     removeTree(disk, directory)
+    return 'gone'
   }
 
   /** Segments, and what spares the receiver from reading the sealed ones at every start. */
@@ -125,10 +183,9 @@ export class SnapshotSource {
       const sidecar = name.replace(/\.log$/, '.idx')
       const path = `${dataDirectory}/log/${sidecar}`
       if (i === segments.length - 1 || !disk.exists(path)) return [segment]
-      const file = disk.open(path, { create: false })
-      const sidecarBytes = file.sizeBytes()
-      file.close()
-      return [segment, { kind: 'log', name: sidecar, bytes: sidecarBytes, tag: `${prevCrc}-${sidecarBytes}` }]
+      const content = readWhole(disk, path)
+      if (decodeSidecar(content) === undefined) return [segment]
+      return [segment, { kind: 'log', name: sidecar, bytes: content.length, tag: `${prevCrc}-${content.length}` }]
     })
   }
 
@@ -166,6 +223,10 @@ export class SnapshotSource {
     takeSnapshot(disk, this.#directory, { manifest, rows: store.rows(), copies }, (error, taken) => {
       this.#isTaking = false
       if (taken !== undefined) this.#taken = taken
+      if (error instanceof IndexRot) {
+        index.renew(appliedIndex)
+        return this.#options.note(`the snapshot at entry ${appliedIndex} could not be taken: ${error.message}; written anew from memory`)
+      }
       if (error !== undefined) return this.#notTaken(appliedIndex, error)
       this.#options.note(`a snapshot at entry ${appliedIndex} is there`)
     })
@@ -178,4 +239,9 @@ export class SnapshotSource {
     if (isNoRoom(error) || !isDiskError(error)) note(sentence)
     else fatal(new StorageError(`${sentence}; ${whatNext(error)}`, this.#directory, error))
   }
+}
+
+/** It stands beside the snapshot's state, as it was when the snapshot was taken. */
+function isCopied({ kind, name }: SnapshotFile): boolean {
+  return kind === 'state' || name.endsWith('.open')
 }

@@ -1,5 +1,7 @@
 /**
- * A node that has its log, or most of it, and no state that the log could give again. Either its checkpoint or queue index was unusable, and retention has
+ * A node that can't go on with what its own disk holds, and what other nodes have is no cure entry by entry.
+ *
+ * It may have its log, or most of it, and no state that the log could give again. Either its checkpoint or queue index was unusable, and retention has
  * deleted the log's beginning: found at the start. Or entries that it has still to apply have rotted, and all others have deleted theirs: found at work; then it
  * goes on as a member, for all that it has acknowledged is in its log, and fetches a state from behind that place.
  *
@@ -10,6 +12,12 @@
  *   state   at 390, from a peer    what entries up to 390 made of it; the start that follows applies 391 … 412
  *
  * A log that has rotted as well is mended first, and then the node starts again: only a whole one says whether it holds the entry that the state is at.
+ *
+ * Or its log has rotted, found at the start, where all others have deleted theirs. Then log and state come from another node, in place of all that is here:
+ *
+ *   log     [ 1 … 40 ][ rotten ][ 60 … 90 ]      ours: what was acknowledged is in it, up to 90
+ *   peers                       [ 55 … 131 ]     nothing before 55
+ *   snapshot at 90 or later                      committed, and so all that ours acknowledged and others have counted; below 90 nothing is taken
  */
 import type { NodeId, RepairStorage } from '../../raft/index.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
@@ -22,6 +30,8 @@ export interface StateRescueOptions {
   /** As if it were a leader that offers a snapshot; without effect while another is being fetched. */
   readonly fetchFrom: (peer: NodeId) => void
   readonly appliedIndex: () => number
+  /** The rot that was found at the start is mended. */
+  readonly isLogWhole: () => boolean
   /** Where our log ends on disk. */
   readonly writtenIndex: () => number
 }
@@ -35,6 +45,8 @@ export class StateRescue {
   #turn = 0
   /** Up to here the log does not give the state; undefined when it does. */
   #lostThrough: number | undefined
+  /** The log itself is to be replaced: by one that goes at least as far as ours went. */
+  #heldThrough: number | undefined
 
   constructor(options: StateRescueOptions) {
     this.#options = options
@@ -48,6 +60,24 @@ export class StateRescue {
     return true
   }
 
+  /** The log has a hole that nobody can fill, and may hold acknowledged entries up to here. False: that was known. */
+  beginAnew(heldThrough: number): boolean {
+    if (this.#heldThrough !== undefined) return false
+    this.#heldThrough = heldThrough
+    if (this.#timer === undefined) this.#later()
+    return true
+  }
+
+  /** A snapshot takes the place of our log if it is at this entry, or behind it; undefined while our log goes on. */
+  get replacesFrom(): number | undefined {
+    return this.#options.isLogWhole() ? undefined : this.#heldThrough
+  }
+
+  /** A snapshot that is older helps nothing. */
+  get atLeast(): number {
+    return this.replacesFrom ?? (this.#lostThrough === undefined ? 0 : this.#lostThrough + 1)
+  }
+
   /** Whether a state at this entry helps: behind the place that the log can't pass, and no further than it reaches. */
   wants(index: number): boolean {
     return this.#lostThrough !== undefined && index > this.#lostThrough && index <= this.#options.writtenIndex()
@@ -57,12 +87,17 @@ export class StateRescue {
     this.#timer?.cancel()
     this.#timer = undefined
     this.#lostThrough = undefined
+    this.#heldThrough = undefined
+  }
+
+  get #isOver(): boolean {
+    return this.replacesFrom === undefined && this.#options.appliedIndex() >= (this.#lostThrough ?? 0)
   }
 
   #later(): void {
     this.#timer = this.#options.clock.setTimer(intervalMs, () => {
       // Somebody had it after all.
-      if (this.#options.appliedIndex() >= (this.#lostThrough ?? 0)) return this.stop()
+      if (this.#isOver) return this.stop()
       const connected = this.#options.peers().filter(peer => this.#options.isConnectedTo(peer))
       const peer = connected[this.#turn++ % Math.max(1, connected.length)]
       if (peer !== undefined) this.#options.fetchFrom(peer)

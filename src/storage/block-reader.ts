@@ -17,7 +17,7 @@ import {
   recordIndex,
 } from './record.ts'
 import type { RecordProblem } from './record.ts'
-import type { Segment } from './segment.ts'
+import type { Segment, SegmentPoint } from './segment.ts'
 import type { SegmentFiles } from './segment-files.ts'
 import { Slab } from './slab.ts'
 
@@ -57,6 +57,11 @@ export class BlockReader {
     const block = this.#load(segment, firstIndex, position, next.index, next.position)
     this.#blocks.set(firstIndex, block)
     return block
+  }
+
+  /** Reads the records from one place up to another anew, and keeps nothing. Throws UnreadableEntry when they have rotted. */
+  check(segment: Segment, from: SegmentPoint, end: SegmentPoint): void {
+    this.#load(segment, from.index, from.position, end.index, end.position)
   }
 
   /** Forgets every block with entries from `index` on. */

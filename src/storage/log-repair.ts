@@ -16,7 +16,7 @@
 import type { SupplyOutcome } from '../../raft/index.ts'
 import { assert, mustExist } from '../platform/assert.ts'
 import { viewOf } from '../platform/bytes.ts'
-import type { DiskFile } from '../platform/disk.ts'
+import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { DurableMark } from './hard-state.ts'
 import {
   checkRecordAlone,
@@ -32,6 +32,7 @@ import {
 import { findLog, type FoundLog, type RecoverLogOptions, type RottenPlace } from './recovery.ts'
 import { ReadWindow } from './segment-scan.ts'
 import { encodeSegmentHeader, parseSegmentName, Segment, segmentName, segmentHeaderBytes } from './segment.ts'
+import { lastWholeRecord, nextWholeRecord } from './whole-records.ts'
 
 /** Records that wait for a proof; more than this and only the commit of a peer can prove them, from the beginning again. */
 const waitingBytesMax = 64 * 1024 * 1024
@@ -116,6 +117,26 @@ export class LogRepair {
     }
     if (this.#waitingBytes > waitingBytesMax) this.#forgetWaiting()
     return 'progress'
+  }
+
+  /**
+   * The last entry that was on this disk, as far as the disk still tells: what was acknowledged is not behind it. The durable mark, the names of segments, and
+   * every record of the last of them that is whole.
+   */
+  get heldThrough(): number {
+    const { disk, directory } = this.#recovery
+    const lastNamed = Math.max(0, ...disk.list(directory).map(name => parseSegmentName(name) ?? 0))
+    const told = Math.max(this.#rot.through, this.#options.marked.index, lastNamed - 1)
+    if (lastNamed === 0) return told
+    const { segment, position, last } = this.#rot
+    const isHere = segment.firstIndex === lastNamed
+    if (isHere && !segment.isOnDisk) return told
+    const path = `${directory}/${segmentName(lastNamed)}`
+    const from = isHere ? { position, index: last.index } : { position: segmentHeaderBytes, index: lastNamed - 1 }
+    return Math.max(
+      told,
+      withFile(disk, path, file => lastWholeRecord(file, from)),
+    )
   }
 
   get #tip(): ChainLink {
@@ -256,40 +277,25 @@ export class LogRepair {
     const { segment, position, last, following, through } = this.#rot
     if (following !== undefined || !segment.isOnDisk) return through
     const behind = this.#withFile(segment, file => nextWholeRecord(file, position, last.index))
-    return Math.max(through, (behind ?? 1) - 1)
+    return Math.max(through, (behind?.index ?? 1) - 1)
   }
 
   #withFile<T>(segment: Segment, use: (file: DiskFile) => T): T {
     const { disk, directory } = this.#recovery
-    const file = disk.open(`${directory}/${segmentName(segment.firstIndex)}`, { create: false })
-    try {
-      return use(file)
-    } finally {
-      file.close()
-    }
+    return withFile(disk, `${directory}/${segmentName(segment.firstIndex)}`, use)
+  }
+}
+
+function withFile<T>(disk: Disk, path: string, use: (file: DiskFile) => T): T {
+  const file = disk.open(path, { create: false })
+  try {
+    return use(file)
+  } finally {
+    file.close()
   }
 }
 
 function cursorAt({ segment, position, last }: RottenPlace): Cursor {
   assert(position >= segmentHeaderBytes, 'rot-position', position)
   return { segment: mustExist(segment, 'rot-segment'), position, link: last }
-}
-
-/** How far behind a hole a whole record is looked for. */
-const searchBytesMax = 16 * 1024 * 1024
-
-/** The index of the next whole record, byte by byte behind `position`, of an entry after `afterIndex`. */
-function nextWholeRecord(file: DiskFile, position: number, afterIndex: number): number | undefined {
-  const bytes = new Uint8Array(Math.max(0, Math.min(searchBytesMax, file.sizeBytes() - position)))
-  const count = file.readSync(bytes, position)
-  const view = viewOf(bytes)
-  for (let at = 1; at + recordHeaderBytes <= count; at++) {
-    // The format's two bytes and the zeros at the end of a header rule nearly every place out.
-    if (view.getUint16(at + 6, true) !== 1 || view.getUint32(at + 44, true) !== 0) continue
-    if (checkRecordAlone(bytes, view, at) !== undefined) continue
-    const index = recordIndex(view, at)
-    const isPossible = index > afterIndex + 1 && index - afterIndex <= at / recordHeaderBytes + 1
-    if (isPossible && checkRecordBody(bytes, view, at, count) === undefined) return index
-  }
-  return undefined
 }

@@ -13,6 +13,7 @@ import { assert } from '../platform/assert.ts'
 import { crc32c, readU64, viewOf, writeU64 } from '../platform/bytes.ts'
 import type { Disk, DiskCallback, DiskFile } from '../platform/disk.ts'
 import { rowBytes } from './queue-rows.ts'
+import type { BlockFormat } from './snapshot/file-check.ts'
 
 export const openHeaderBytes = 32
 export const blockHeaderBytes = 40
@@ -134,6 +135,24 @@ export class OpenChunkFile {
   }
 }
 
+/** Its header, then its blocks. Whether a block fits its predecessor is asked when the file is read as a whole. */
+export const openChunkFormat: BlockFormat = {
+  blockEnd: (file, position, fileBytes) => {
+    if (position === 0) return openHeaderBytes
+    const header = new Uint8Array(blockHeaderBytes)
+    if (file.readSync(header, position) < blockHeaderBytes) return undefined
+    const rowCount = viewOf(header).getUint32(4, true)
+    const end = position + blockHeaderBytes + rowCount * openRowBytes
+    return rowCount > blockRowsMax || end > fileBytes ? undefined : end
+  },
+  isBlockWhole: (file, begin, end) => {
+    const bytes = new Uint8Array(end - begin)
+    if (file.readSync(bytes, begin) < bytes.length) return false
+    const view = viewOf(bytes)
+    return begin === 0 ? isHeader(bytes, view) : parseBlock(bytes, view, 0, crcOfHeader(bytes, 24)) !== undefined
+  },
+}
+
 /** What an open chunk's file holds up to an applied index. */
 export interface OpenChunkContent {
   readonly chunk: number
@@ -161,9 +180,8 @@ export function readOpenChunk(disk: Disk, path: string, throughIndexMax: number)
 export function parseOpenChunk(bytes: Uint8Array, throughIndexMax: number): OpenChunkContent | undefined {
   if (bytes.length < openHeaderBytes) return undefined
   const view = viewOf(bytes)
-  if (view.getUint32(0, true) !== openMagic || view.getUint16(4, true) !== format) return undefined
+  if (!isHeader(bytes, view)) return undefined
   let lastCrc = view.getUint32(24, true)
-  if (crc32c(bytes.subarray(0, 24)) !== lastCrc) return undefined
   const afterIndex = readU64(view, 16)
   let mark: IndexMark = { throughIndex: afterIndex, logBytes: 0 }
   const blocks: Uint8Array[] = []
@@ -177,6 +195,11 @@ export function parseOpenChunk(bytes: Uint8Array, throughIndexMax: number): Open
     position += blockHeaderBytes + block.rows.length
   }
   return { chunk: readU64(view, 8), afterIndex, mark, blocks, validBytes: position, lastCrc }
+}
+
+function isHeader(bytes: Uint8Array, view: DataView): boolean {
+  if (view.getUint32(0, true) !== openMagic || view.getUint16(4, true) !== format) return false
+  return crc32c(bytes.subarray(0, 24)) === view.getUint32(24, true)
 }
 
 function parseBlock(

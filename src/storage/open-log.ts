@@ -63,7 +63,7 @@ export interface OpenedLog {
   /** What has rotted since the start: the scrubber tells it too. */
   readonly holes: Holes
   /** Rot and its repair, for Raft to feed. */
-  readonly repair: RepairStorage
+  readonly repair: RepairStorage & Pick<Repairs, 'heldThrough'>
   /** Sentences for the operator about what was found and done. */
   readonly notes: readonly string[]
 }

@@ -26,6 +26,10 @@ export class PendingRows {
     this.#view.setUint32(position + 4, droppedTopicQueueId, true)
   }
 
+  get isEmpty(): boolean {
+    return this.#length === 0
+  }
+
   /** A view, valid until `clear`. */
   bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length)

@@ -9,7 +9,8 @@ import { openQueueIndex } from './queue-index.ts'
 import type { QueueIndexFiles, QueueIndexLimits } from './queue-index.ts'
 import { rowBytes, writeRow } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
-import { encodeSealedHead } from './sealed-chunk.ts'
+import { encodeSealedHead, readSealedHead } from './sealed-chunk.ts'
+import { sealedFormat } from './snapshot/given-formats.ts'
 
 let directory = ''
 beforeEach(() => {
@@ -390,3 +391,77 @@ test('retention removes the oldest chunks for good, and what is left is read as 
   expectRows(again, afterIndex, 6_000)
   again.close()
 })
+
+test('an open chunk whose file has rotted is sealed from memory, at once when all of it is in a checkpoint', async () => {
+  const index = open(0)
+  await fill(index, 0, 200, 50)
+  spoil('000000000001.open')
+  index.renew(200)
+  await new Promise(resolve => setTimeout(resolve, 50))
+  expect(names()).toEqual(['000000000001.sealed'])
+  expectRows(index, 0, 200)
+  await fill(index, 200, 300, 50)
+  index.close()
+  const again = open(300)
+  expectRows(again, 0, 300)
+  again.close()
+})
+
+test('an open chunk whose file has rotted and that has rows without a checkpoint is sealed with the next one', async () => {
+  const index = open(0)
+  await fill(index, 0, 200, 50)
+  index.append(1, 0, 67, slotOf(201))
+  spoil('000000000001.open')
+  index.renew(200)
+  expect(names()).toEqual(['000000000001.open'])
+  await persist(index, 203)
+  await settle(index, 203)
+  expect(names()).toEqual(['000000000001.sealed', '000000000002.open'])
+  index.close()
+  const again = open(203)
+  expectRows(again, 0, 200)
+  expect(again.read(1, 0, 67)).toEqual(slotOf(201))
+  again.close()
+})
+
+test('a sealed chunk proves itself block by block while it is given away, also one without rows; rot is told, and nothing of it is given', async () => {
+  const index = open(0, { ...smallChunks, chunkRowsMax: 900 })
+  await fill(index, 0, 900, 50)
+  await settle(index, 900)
+  index.renew(900)
+  await persist(index, 1_000)
+  index.renew(1_000)
+  await settle(index, 1_000)
+  const given = (name: string): (readonly [number, boolean])[] => {
+    const file = realDisk.open(path.join(directory, name), { create: false })
+    const format = sealedFormat(readSealedHead(realDisk, path.join(directory, name)), index)
+    const size = file.sizeBytes()
+    const blocks: (readonly [number, boolean])[] = []
+    for (let begin = 0; begin < size;) {
+      const end = format.blockEnd(file, begin, size) ?? size
+      blocks.push([end, format.isBlockWhole(file, begin, end)])
+      begin = end
+    }
+    file.close()
+    return blocks
+  }
+  expect(given('000000000001.sealed')).toEqual([
+    [4_096, true],
+    [4_096 + 512 * rowBytes, true],
+    [4_096 + 900 * rowBytes, true],
+  ])
+  expect(given('000000000002.sealed')).toEqual([[4_096, true]])
+  spoil('000000000001.sealed', 4_096 + 600 * rowBytes)
+  expect(given('000000000001.sealed').map(([, isWhole]) => isWhole)).toEqual([true, true, false])
+  expect(names()).not.toContain('000000000001.sealed')
+  index.close()
+})
+
+function spoil(name: string, position = 100): void {
+  const file = path.join(directory, name)
+  const bytes = fs.readFileSync(file)
+  bytes[position] = (bytes[position] ?? 0) ^ 4
+  const handle = fs.openSync(file, 'r+')
+  fs.writeSync(handle, bytes, 0, bytes.length, 0)
+  fs.closeSync(handle)
+}

@@ -120,6 +120,8 @@ export class QueueIndexFiles {
   #droppedBefore: number[] = []
   #droppedWhileSealing: number[] = []
   #isPersisting = false
+  /** The open chunk's file has rotted. */
+  #isToRenew = false
   #isClosed = false
   #failure: Error | undefined
   /** Nothing more is read: the node is about to start again. */
@@ -259,10 +261,10 @@ export class QueueIndexFiles {
   /** The files that hold what the last saved checkpoint knows. To be asked when a save has just returned: then nothing is being persisted. */
   files(): readonly QueueIndexFile[] {
     assert(!this.#isPersisting, 'files-while-persisting')
-    const sealed = this.#sealed.map(({ chunk, afterIndex, mark, rowCount, rowsPosition }) => ({
-      name: sealedChunkName(chunk),
-      bytes: rowsPosition + rowCount * rowBytes,
-      tag: `${afterIndex}-${mark.throughIndex}-${mark.logBytes}-${rowCount}`,
+    const sealed = this.#sealed.map(chunk => ({
+      name: sealedChunkName(chunk.chunk),
+      bytes: chunk.rowsPosition + chunk.rowCount * rowBytes,
+      tag: sealedTag(chunk),
       isSealed: true,
     }))
     const open = [this.#frozen?.file, this.#openFile].flatMap(file =>
@@ -312,10 +314,23 @@ export class QueueIndexFiles {
     }
   }
 
+  /**
+   * The open chunk's file has rotted, and memory has what belongs there: the chunk ends, and is sealed from memory. At once when it ends with the
+   * checkpoint that was saved last, at `savedIndex`; else with the next one.
+   */
+  renew(savedIndex: number): void {
+    this.#isToRenew = true
+    const file = this.#openFile
+    if (file === undefined || this.#isPersisting || this.#throughIndex !== savedIndex || !this.#pending.isEmpty) return
+    this.#maybeFreeze({ throughIndex: savedIndex, logBytes: this.#openLogBytes }, file)
+    this.#maybeSeal()
+  }
+
   /** A large chunk ends with the block that is being written; what comes next goes to a new one. */
   #maybeFreeze(mark: IndexMark, file: OpenChunkFile): void {
     if (this.#frozen !== undefined) return
-    if (mark.logBytes < this.#limits.chunkLogBytes && this.#open.rowCount < this.#limits.chunkRowsMax) return
+    if (!this.#isToRenew && mark.logBytes < this.#limits.chunkLogBytes && this.#open.rowCount < this.#limits.chunkRowsMax) return
+    this.#isToRenew = false
     this.#frozen = { rows: this.#open, mark, file, isSealing: false }
     this.#open = new ChunkRows(this.#open.number + 1, mark.throughIndex)
     this.#openFile = undefined
@@ -441,6 +456,11 @@ export class QueueIndexFiles {
     this.#failure = new StorageError(sentence, this.#directory, cause)
     this.#whenFailed?.(this.#failure)
   }
+}
+
+/** Two chunks of one tag hold the same rows. */
+export function sealedTag({ afterIndex, mark, rowCount }: SealedChunk): string {
+  return `${afterIndex}-${mark.throughIndex}-${mark.logBytes}-${rowCount}`
 }
 
 /** Place of the last value ≤ `wanted` in an ascending array; -1 when there is none. */

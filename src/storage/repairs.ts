@@ -28,6 +28,11 @@ export class Repairs implements RepairStorage {
     return this.#atStart !== undefined
   }
 
+  /** What was on this disk, of a log that was rotten at the start and still is. */
+  get heldThrough(): number | undefined {
+    return this.#atStart?.heldThrough
+  }
+
   get hasTornTail(): boolean {
     return this.#options.hasTornTail()
   }

@@ -12,8 +12,7 @@ import { BlockReader } from './block-reader.ts'
 import type { RotFound } from './block-reader.ts'
 import type { IndexPlace, QueueIndexFiles } from './queue-index.ts'
 import type { Segment } from './segment.ts'
-import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from './segment.ts'
-import { SegmentFiles } from './segment-files.ts'
+import { mendHeader, SegmentFiles } from './segment-files.ts'
 import { innermost, isDiskError, StorageError, whatNext } from './storage-error.ts'
 
 export interface ScrubberOptions {
@@ -115,7 +114,10 @@ export class Scrubber {
     const segment = log.segments.find(one => one.lastIndex >= this.#nextIndex && !one.isEmpty)
     if (segment === undefined || !segment.isOnDisk) return undefined
     const index = Math.max(this.#nextIndex, segment.firstIndex)
-    if (index === segment.firstIndex) this.#checkHeader(segment)
+    if (index === segment.firstIndex) {
+      const { directoryId, note } = this.#options
+      mendHeader(this.#files, segment, directoryId, note)
+    }
     const number = segment.pointBefore(index)
     const begin = segment.point(number)
     const end = number + 1 < segment.points ? segment.point(number + 1) : { index: segment.lastIndex + 1, position: segment.endPosition }
@@ -138,17 +140,5 @@ export class Scrubber {
     this.#place = read.next
     this.#bytesRead += read.bytes
     return read.bytes
-  }
-
-  /** Memory knows what a header must say: one that has rotted is written anew. */
-  #checkHeader(segment: Segment): void {
-    const { directoryId, note } = this.#options
-    const file = this.#files.use(segment)
-    const bytes = new Uint8Array(segmentHeaderBytes)
-    const header = decodeSegmentHeader(bytes.subarray(0, file.readSync(bytes, 0)))
-    if (header.kind === 'ok' && !header.isHalfLost) return
-    file.writeSync(encodeSegmentHeader(segment.prev, directoryId), 0)
-    file.syncSync()
-    note(`${this.#files.pathOf(segment)}: its header had rotted; written anew`)
   }
 }

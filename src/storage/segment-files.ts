@@ -4,6 +4,7 @@
  */
 import { assert } from '../platform/assert.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
+import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from './segment.ts'
 import type { Segment } from './segment.ts'
 
 export class SegmentFiles {
@@ -70,4 +71,15 @@ export class SegmentFiles {
       return
     }
   }
+}
+
+/** Memory knows what a header must say: one that has rotted is written anew. */
+export function mendHeader(files: SegmentFiles, segment: Segment, directoryId: Uint8Array, note: (sentence: string) => void): void {
+  const file = files.use(segment)
+  const bytes = new Uint8Array(segmentHeaderBytes)
+  const header = decodeSegmentHeader(bytes.subarray(0, file.readSync(bytes, 0)))
+  if (header.kind === 'ok' && !header.isHalfLost) return
+  file.writeSync(encodeSegmentHeader(segment.prev, directoryId), 0)
+  file.syncSync()
+  note(`${files.pathOf(segment)}: its header had rotted; written anew`)
 }

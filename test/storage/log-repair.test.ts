@@ -84,3 +84,27 @@ test('a committed record that follows another one than ours ends our log there, 
   expect(again.recovered.last).toEqual({ term: 1, index: 19 })
   expect(again.recovered.hasTornTail).toBe(true)
 })
+
+test('what a rotten log held is known: to its mark, to its last segment, and to the last whole record in there, behind any hole', () => {
+  expect(rotten('held', 20).opened.repair.heldThrough).toBe(last)
+  // A mark that knows nothing, and a hole in the last segment with records behind it.
+  const rig = new StorageRig('repair/held, unmarked')
+  const opened = rig.open()
+  append(opened, 1, 150, 90)
+  rig.flush(opened)
+  rig.kill()
+  const { disk } = rig.openOptions()
+  for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
+  const segments = rig.disk.files().filter(name => name.endsWith('.log'))
+  expect(segments.length).toBe(2)
+  const second = mustExist(segments[1], 'second')
+  rig.disk.flipBit(mustExist(segments[0], 'first'), segmentHeaderBytes + 70, 3)
+  rig.disk.flipBit(second, segmentHeaderBytes + 2 * (recordHeaderBytes + 90) + 20, 3)
+  const { repair } = rig.open({ hasPeers: () => true })
+  expect(repair.isRecovering).toBe(true)
+  expect(repair.heldThrough).toBe(150)
+})
+
+test('a log that is whole holds what it holds', () => {
+  expect(aLog('whole').opened.repair.heldThrough).toBeUndefined()
+})

@@ -1,8 +1,16 @@
-/** A snapshot that was taken and has rotted since is not served until it is stale: found while it is served, thrown away, taken anew. */
+/**
+ * What rots on the node that gives a snapshot is found while it is served: the state that was taken is thrown away and taken anew, a segment of the log is
+ * mended where it stands, and no byte of what has rotted leaves the node.
+ */
 import { describe, expect, it } from 'vitest'
-import { SnapshotSource } from '../../src/node/snapshot-source.ts'
+import { SnapshotSource, type SnapshotSourceOptions } from '../../src/node/snapshot-source.ts'
+import { crc32c } from '../../src/platform/bytes.ts'
+import type { Disk } from '../../src/platform/disk.ts'
 import type { CheckpointRows } from '../../src/state/store.ts'
-import { openLog } from '../../src/storage/open-log.ts'
+import { encodeBlockHeader, encodeOpenHeader, openRowBytes } from '../../src/storage/open-chunk.ts'
+import type { QueueIndexFile } from '../../src/storage/queue-index.ts'
+import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
+import type { SnapshotFile } from '../../src/storage/snapshot/manifest.ts'
 import { encodeRows } from '../../src/storage/snapshot/state-file.ts'
 import type { StateRow } from '../../src/storage/snapshot/state-file.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
@@ -19,18 +27,25 @@ function encodeAll(): Buffer {
 }
 
 /** A node whose checkpoint is at entry 90 of 100; somebody has asked for a snapshot, and it is there. */
-function aSource(seed: string): { rig: StorageRig; source: SnapshotSource; notes: string[] } {
+function aSource(
+  seed: string,
+  index: SnapshotSourceOptions['index'] = { files: () => [], scrubBlock: () => undefined, renew: () => undefined },
+  before: (disk: Disk) => void = () => undefined,
+): { rig: StorageRig; opened: OpenedLog; source: SnapshotSource; notes: string[] } {
   const rig = new StorageRig(`rotten snapshot/${seed}`)
   const options = rig.openOptions()
   const opened = openLog({ ...options, limits: rig.limits })
   append(opened, 3, 100, 40)
   rig.flush(opened)
+  before(options.disk)
   const notes: string[] = []
   const source = new SnapshotSource({
     disk: options.disk,
     dataDirectory: rigDirectory,
     log: opened.log,
-    index: { files: () => [] },
+    directoryId: opened.directoryId,
+    rotFound: opened.holes.rotFound,
+    index,
     store: { save: () => undefined, rows: () => reader(rig) },
     checkpointer: { whenSaved: found => found({ appliedIndex: 90, digest }) },
     appliedIndex: () => 95,
@@ -43,7 +58,7 @@ function aSource(seed: string): { rig: StorageRig; source: SnapshotSource; notes
   })
   expect(source.present()).toBeUndefined()
   rig.settle()
-  return { rig, source, notes }
+  return { rig, opened, source, notes }
 }
 
 function reader(rig: StorageRig): CheckpointRows {
@@ -62,7 +77,7 @@ function readAll(source: SnapshotSource): Buffer {
   const pieces: Uint8Array[] = []
   for (let at = 0; at < stateBytes.length; at += pieceBytes) {
     const piece = source.read(90, 0, at, pieceBytes)
-    if (piece === undefined) break
+    if (piece === 'gone' || piece === 'rotten') break
     pieces.push(piece)
   }
   return Buffer.concat(pieces)
@@ -101,10 +116,126 @@ describe('the state of a snapshot', () => {
     rig.disk.flipBit(path, 500, 3)
     readAll(source)
     expect(rig.disk.files().filter(name => name.includes('/snapshots/'))).toEqual([])
-    expect(source.read(90, 0, 0, pieceBytes)).toBeUndefined()
+    expect(source.read(90, 0, 0, pieceBytes)).toBe('gone')
     expect(source.present()).toBeUndefined()
     rig.settle()
     expect(source.present()?.manifest.index).toBe(90)
     expect(readAll(source)).toEqual(stateBytes)
   })
 })
+
+describe('the log of a snapshot', () => {
+  it('is served as it stands on the disk, header and all, up to its last entry', () => {
+    const { rig, source } = aSource('log')
+    for (const { name, bytes } of logFiles(source)) {
+      const stands = rig.disk.durableBytes(`${rigDirectory}/log/${name}`)?.subarray(0, bytes)
+      expect(readFile(source, name)).toEqual({ bytes: Buffer.from(stands ?? []), end: undefined })
+    }
+  })
+
+  it('is not served with any bit flipped: the log asks others for what has rotted, and what was mended is served (seed 239)', () => {
+    const [file] = logFiles(aSource('size').source)
+    for (let position = 512; position < (file?.bytes ?? 0); position += 211) {
+      const { rig, opened, source } = aSource(`log bit ${position}`)
+      const name = file?.name ?? ''
+      const whole = readFile(source, name).bytes
+      rig.disk.flipBit(`${rigDirectory}/log/${name}`, position, position % 8)
+      const read = readFile(source, name)
+      expect(read.end, `byte ${position}`).toBe('rotten')
+      expect(whole.subarray(0, read.bytes.length)).toEqual(read.bytes)
+      expect(read.bytes.length).toBeLessThanOrEqual(position)
+      expect(opened.holes.counts.open).toBe(1)
+      rig.disk.flipBit(`${rigDirectory}/log/${name}`, position, position % 8)
+      expect(readFile(source, name)).toEqual({ bytes: whole, end: undefined })
+    }
+  })
+
+  it('has its header written anew from memory where both copies of it have rotted', () => {
+    const { rig, source, notes } = aSource('header')
+    const name = logFiles(source)[0]?.name ?? ''
+    const whole = readFile(source, name).bytes
+    for (const position of [20, 276]) rig.disk.flipBit(`${rigDirectory}/log/${name}`, position, 1)
+    expect(readFile(source, name)).toEqual({ bytes: whole, end: undefined })
+    expect(notes.at(-1)).toContain('its header had rotted; written anew')
+  })
+})
+
+describe('the chunk of the queue index that still grows', () => {
+  it('is not copied into a snapshot when it has rotted: it is written anew, and the next snapshot has all of it', () => {
+    const name = '000000000001.open'
+    const path = `${rigDirectory}/queue-index/${name}`
+    const chunk = openChunk()
+    for (const position of [0, 9, 27, 32, 40, 63, 67, 72, 99, 150, chunk.length - 1]) {
+      const renewed: number[] = []
+      const files = (): QueueIndexFile[] => [{ name, bytes: chunk.length, tag: '', isSealed: false }]
+      const index = { files, scrubBlock: () => undefined, renew: (savedIndex: number) => renewed.push(savedIndex) }
+      const { source, notes } = aSource(`chunk ${position}`, index, disk => {
+        disk.makeDirectory(`${rigDirectory}/queue-index`)
+        const file = disk.open(path, { create: true })
+        file.writeSync(chunk, 0)
+        file.syncSync()
+        file.close()
+        disk.syncDirectory(`${rigDirectory}/queue-index`)
+        flip(disk, path, position)
+      })
+      expect(source.present(), `byte ${position}`).toBeUndefined()
+      expect(renewed).toEqual([90])
+      expect(notes.at(-1)).toContain('has rotted; written anew from memory')
+    }
+  })
+
+  it('is served as it was copied, and not with any bit flipped since', () => {
+    const name = '000000000001.open'
+    const chunk = openChunk()
+    const index = { files: () => [{ name, bytes: chunk.length, tag: '', isSealed: false }], scrubBlock: () => undefined, renew: ignore }
+    for (const position of [0, 20, 33, 60, 75, 100, chunk.length - 1]) {
+      const { rig, source, notes } = aSource(`copy ${position}`, index, disk => {
+        disk.makeDirectory(`${rigDirectory}/queue-index`)
+        const file = disk.open(`${rigDirectory}/queue-index/${name}`, { create: true })
+        file.writeSync(chunk, 0)
+      })
+      expect(readFile(source, name)).toEqual({ bytes: Buffer.from(chunk), end: undefined })
+      rig.disk.flipBit(`${rigDirectory}/snapshots/90/${name}`, position, 2)
+      expect(readFile(source, name).end, `byte ${position}`).toBe('gone')
+      expect(notes.at(-1)).toContain('has rotted on this disk; thrown away')
+    }
+  })
+})
+
+function openChunk(): Uint8Array {
+  const header = encodeOpenHeader(1, 0)
+  const some = new Uint8Array(3 * openRowBytes).fill(3)
+  const first = encodeBlockHeader({ throughIndex: 40, logBytes: 10 }, crc32c(header.subarray(0, 24)), some)
+  const second = encodeBlockHeader({ throughIndex: 90, logBytes: 20 }, crc32c(first.subarray(0, 32)), some)
+  return Buffer.concat([header, first, some, second, some])
+}
+
+function flip(disk: Disk, path: string, position: number): void {
+  const file = disk.open(path, { create: false })
+  const byte = new Uint8Array(1)
+  file.readSync(byte, position)
+  file.writeSync(Uint8Array.of((byte[0] ?? 0) ^ 4), position)
+  file.syncSync()
+  file.close()
+}
+
+function ignore(): void {
+  // Nothing to renew.
+}
+
+function logFiles(source: SnapshotSource): readonly SnapshotFile[] {
+  return (source.present()?.manifest.files ?? []).filter(({ name }) => name.endsWith('.log'))
+}
+
+/** A file from its beginning, and why it went no further. */
+function readFile(source: SnapshotSource, name: string): { readonly bytes: Buffer; readonly end: string | undefined } {
+  const files = source.present()?.manifest.files ?? []
+  const number = files.findIndex(file => file.name === name)
+  const pieces: Uint8Array[] = []
+  for (let at = 0; at < (files[number]?.bytes ?? 0); at += pieceBytes) {
+    const piece = source.read(90, number, at, pieceBytes)
+    if (piece === 'gone' || piece === 'rotten') return { bytes: Buffer.concat(pieces), end: piece }
+    pieces.push(piece)
+  }
+  return { bytes: Buffer.concat(pieces), end: undefined }
+}

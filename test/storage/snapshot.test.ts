@@ -6,6 +6,7 @@ import { CheckpointDisk } from '../../chaos/sim/checkpoint-store.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import type { Disk } from '../../src/platform/disk.ts'
 import type { CheckpointWrite } from '../../src/storage/checkpoint-codec.ts'
+import { encodeOpenHeader } from '../../src/storage/open-chunk.ts'
 import { openLog } from '../../src/storage/open-log.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { noteParted, readParted } from '../../src/storage/parted.ts'
@@ -283,6 +284,31 @@ describe('a snapshot', () => {
     expect(install(rig, checkpoints)).toMatchObject({ checkpoint: undefined, note: expect.stringContaining('damaged') as string })
     expect(rig.open().log.lastId).toEqual({ term: 2, index: 30 })
   })
+
+  it('whose segments have no header that can be read is thrown away, and the node keeps its own log', () => {
+    const source = aLeader('headless')
+    const taken = take(source)
+    const bytes = contents(source.rig, taken)
+    bytes.at(-1)?.fill(7, 0, 512)
+    const { rig, checkpoints } = aFollower('headless')
+    fetchAll(rig, taken.manifest, bytes)
+    expect(install(rig, checkpoints)).toMatchObject({ checkpoint: undefined, note: expect.stringContaining('damaged') as string })
+    expect(rig.open().log.lastId).toEqual({ term: 2, index: 30 })
+  })
+
+  it('whose queue index does not reach its last entry is thrown away', () => {
+    const source = aLeader('no rows')
+    const taken = take(source)
+    const chunk = encodeOpenHeader(1, 0)
+    const [state, ...log] = taken.manifest.files
+    const index = { kind: 'index' as const, name: '000000000001.open', bytes: chunk.length, tag: 'one' }
+    const manifest = { ...taken.manifest, files: [mustExist(state, 'state'), index, ...log] }
+    const [rowsOf, ...segments] = contents(source.rig, taken)
+    const { rig, checkpoints } = aFollower('no rows')
+    fetchAll(rig, manifest, [mustExist(rowsOf, 'state'), chunk, ...segments])
+    expect(install(rig, checkpoints)).toMatchObject({ checkpoint: undefined, note: expect.stringContaining('damaged') as string })
+    expect(rig.open().log.lastId).toEqual({ term: 2, index: 30 })
+  })
 })
 
 describe('a power cut after any disk operation', () => {
@@ -319,6 +345,35 @@ describe('a power cut after any disk operation', () => {
         return
       }
     }
+  })
+
+  it('of installing, and a state that has rotted then, leaves the old log or the new one, never a mixture', () => {
+    const source = aLeader('crashes and rot')
+    const taken = take(source)
+    const bytes = contents(source.rig, taken)
+    const ends = new Set<number>()
+    for (let operation = 1; ; operation++) {
+      const { rig, checkpoints } = aFollower(`crash and rot/${operation}`)
+      fetchAll(rig, taken.manifest, bytes)
+      rig.disk.crashAfter(rig.disk.operations + operation)
+      let hasCrashed = false
+      try {
+        install(rig, checkpoints)
+      } catch (error) {
+        if (rig.disk.isInUse) throw error
+        hasCrashed = true
+      }
+      rig.cutPower()
+      checkpoints.losePower()
+      rig.disk.crashAfter(Infinity)
+      const state = `${rigDirectory}/incoming/state`
+      if (rig.disk.files().includes(state)) rig.disk.flipBit(state, 40, 0)
+      install(rig, checkpoints)
+      const { index } = rig.open().log.lastId
+      ends.add(index)
+      if (!hasCrashed) break
+    }
+    expect([...ends].sort()).toEqual([30, 90])
   })
 
   it('of taking leaves no snapshot or a whole one', () => {

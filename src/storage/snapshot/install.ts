@@ -2,8 +2,9 @@
  * Installing a snapshot, at a start, before anything of the data directory is read. As long as `incoming/complete` is there the start does all of this
  * again, so a crash between any two steps changes nothing:
  *
- *   the rows are read and checked → durable mark lowered to nothing → segments, index and base that are not the snapshot's removed
- *   → its segments get our directory id in their header, and their name in `log/` → queue index renamed → directories synced
+ *   the rows are read and checked, heads of segments and the queue index too → its queue index is renamed
+ *   → its segments get our directory id in their header, and their name in `log/` → directories synced
+ *   → durable mark lowered to nothing → segments, index and base that are not the snapshot's removed, base written → directories synced
  *   → rows saved as a new generation of the state store → `complete` removed
  *
  * Whether it may be installed was decided when `complete` was written: its index was above our commit and its last entry not in our log, and nothing has
@@ -17,8 +18,10 @@ import { readDataDirectory } from '../data-directory.ts'
 import type { DataIdentity } from '../data-directory.ts'
 import { directoryIdInHardState, HardStateFile, readHardState } from '../hard-state.ts'
 import type { HardStateFileOptions } from '../hard-state.ts'
+import { recoverQueueIndex } from '../queue-index-recovery.ts'
 import { baseName, encodeBase, writeBaseSync } from '../log-base.ts'
 import { decodeSegmentHeader, encodeSegmentHeader, segmentHeaderBytes } from '../segment.ts'
+import type { SegmentHeader } from '../segment.ts'
 import { forgetParted } from '../parted.ts'
 import { StorageError } from '../storage-error.ts'
 import { decodeBaseMembership, decodeManifest, relativePath } from './manifest.ts'
@@ -46,8 +49,12 @@ export function installSnapshot(options: InstallOptions, done: (error: Error | u
   const { disk, dataDirectory, store } = options
   if (!disk.exists(completePath(dataDirectory))) return done(undefined, undefined)
   const manifest = findComplete(disk, dataDirectory)
-  const checkpoint = manifest && readCheckpoint(disk, dataDirectory, manifest)
+  const isBegun = manifest?.files.some(file => file.bytes > 0 && !disk.exists(incomingPath(dataDirectory, file))) === true
+  const isUsable = manifest !== undefined && (isBegun || areFilesUsable(disk, dataDirectory, manifest))
+  const checkpoint = isUsable ? readCheckpoint(disk, dataDirectory, manifest) : undefined
   if (manifest === undefined || checkpoint === undefined) {
+    // Our own log has made room for this one: it stays, and the state is made from it, or fetched once more.
+    if (manifest !== undefined && isBegun) putInPlace(options, manifest)
     discardIncoming(disk, dataDirectory)
     const note = `${dataDirectory}/${incomingName}: the snapshot there is damaged; it is thrown away, another one is fetched if it is needed`
     return done(undefined, { checkpoint: undefined, note })
@@ -72,6 +79,26 @@ function completePath(dataDirectory: string): string {
   return `${dataDirectory}/${incomingName}/${completeName}`
 }
 
+/** What has rotted here since it was fetched is found before anything is given up for it: heads of segments, and the queue index. */
+function areFilesUsable(disk: Disk, dataDirectory: string, { files, index }: SnapshotManifest): boolean {
+  const segments = files.filter(isSegment)
+  if (!segments.every(file => readSegmentHeader(disk, incomingPath(dataDirectory, file)).kind === 'ok')) return false
+  const hasNoIndex = !files.some(({ kind }) => kind === 'index')
+  return hasNoIndex || recoverQueueIndex(disk, `${dataDirectory}/${incomingName}/queue-index`, index).kind === 'usable'
+}
+
+function incomingPath(dataDirectory: string, file: SnapshotFile): string {
+  return `${dataDirectory}/${incomingName}/${relativePath(file)}`
+}
+
+function readSegmentHeader(disk: Disk, path: string): SegmentHeader {
+  const file = disk.open(path, { create: false })
+  const header = new Uint8Array(segmentHeaderBytes)
+  const count = file.readSync(header, 0)
+  file.close()
+  return decodeSegmentHeader(header.subarray(0, count))
+}
+
 function readCheckpoint(disk: Disk, dataDirectory: string, manifest: SnapshotManifest): CheckpointRead | undefined {
   const path = `${dataDirectory}/${incomingName}/state`
   const bytes = manifest.files.find(file => file.kind === 'state')?.bytes ?? 0
@@ -92,19 +119,21 @@ function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, ma
   }
   // Without a log ours goes on, and so does all that the hard state says of it.
   const hasLog = manifest.files.some(isSegment)
-  if (hasLog) forgetMark({ disk, clock, dataDirectory, directoryId, record: found.record })
   const parts = hasLog ? ['log', 'queue-index'] : ['queue-index']
-  const wanted = new Set(manifest.files.map(relativePath))
-  for (const part of parts) {
-    disk.makeDirectory(`${dataDirectory}/${part}`)
-    for (const name of disk.list(`${dataDirectory}/${part}`))
-      if (!wanted.has(`${part}/${name}`)) disk.remove(`${dataDirectory}/${part}/${name}`)
-  }
+  for (const part of parts) disk.makeDirectory(`${dataDirectory}/${part}`)
   for (const file of manifest.files) {
-    const source = `${dataDirectory}/${incomingName}/${relativePath(file)}`
+    const source = incomingPath(dataDirectory, file)
     if (file.kind === 'state' || !disk.exists(source)) continue
     if (isSegment(file)) adopt(disk, source, file.bytes, directoryId)
     disk.rename(source, `${dataDirectory}/${relativePath(file)}`)
+  }
+  // From here on it is seen that there is no way back (`isBegun`): only now may go what nobody could give again.
+  for (const part of parts) for (const place of [dataDirectory, `${dataDirectory}/${incomingName}`]) disk.syncDirectory(`${place}/${part}`)
+  if (hasLog) forgetMark({ disk, clock, dataDirectory, directoryId, record: found.record })
+  const wanted = new Set(manifest.files.map(relativePath))
+  for (const part of parts) {
+    for (const name of disk.list(`${dataDirectory}/${part}`))
+      if (!wanted.has(`${part}/${name}`)) disk.remove(`${dataDirectory}/${part}/${name}`)
   }
   if (hasLog) writeBase(disk, dataDirectory, manifest, directoryId)
   for (const part of parts) disk.syncDirectory(`${dataDirectory}/${part}`)
@@ -122,9 +151,8 @@ function isSegment(file: SnapshotFile): boolean {
 
 /** A segment becomes ours: our directory's id in its header, and nothing behind its last record. */
 function adopt(disk: Disk, path: string, bytes: number, directoryId: Uint8Array): void {
+  const decoded = readSegmentHeader(disk, path)
   const file = disk.open(path, { create: false })
-  const header = new Uint8Array(segmentHeaderBytes)
-  const decoded = decodeSegmentHeader(header.subarray(0, file.readSync(header, 0)))
   if (decoded.kind === 'bad') throw new StorageError(`${path}: its header ${decoded.problem}; remove ${incomingName} and start again`, path)
   file.writeSync(encodeSegmentHeader(decoded.prev, directoryId), 0)
   if (file.sizeBytes() > bytes) file.truncateSync(bytes)
@@ -138,7 +166,7 @@ function writeBase(disk: Disk, dataDirectory: string, manifest: SnapshotManifest
     .map(file => file.name)
     .sort()[0]
   if (first === undefined) throw new StorageError(`${dataDirectory}: the snapshot at entry ${manifest.index} has no log`, dataDirectory)
-  const header = decodeSegmentHeader(readWhole(disk, `${dataDirectory}/log/${first}`).subarray(0, segmentHeaderBytes))
+  const header = readSegmentHeader(disk, `${dataDirectory}/log/${first}`)
   if (header.kind === 'bad') throw new StorageError(`${dataDirectory}/log/${first}: its header ${header.problem}`, dataDirectory)
   if (header.prev.index > 0)
     writeBaseSync(

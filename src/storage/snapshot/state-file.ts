@@ -4,6 +4,7 @@
  */
 import { crc32c, viewOf } from '../../platform/bytes.ts'
 import type { DiskFile } from '../../platform/disk.ts'
+import type { BlockFormat } from './file-check.ts'
 
 export interface StateRow {
   readonly key: Uint8Array
@@ -31,18 +32,18 @@ export function encodeRows(rows: readonly StateRow[]): Uint8Array {
   return block
 }
 
+export const stateFileFormat: BlockFormat = {
+  blockEnd,
+  isBlockWhole: (file, begin, end) => readBlock(file, begin, end) !== undefined,
+}
+
 /** Where the block that begins at `position` ends, as its head says; undefined when no block of this file can end there. */
-export function blockEnd(file: DiskFile, position: number, fileBytes: number): number | undefined {
+function blockEnd(file: DiskFile, position: number, fileBytes: number): number | undefined {
   const head = new Uint8Array(headBytes)
   if (file.readSync(head, position) < headBytes) return undefined
   const length = viewOf(head).getUint32(0, true)
   const end = position + headBytes + length
   return length > blockBytesMax || end > fileBytes ? undefined : end
-}
-
-/** The block from `begin` up to `end` is as it was written. */
-export function isBlockWhole(file: DiskFile, begin: number, end: number): boolean {
-  return readBlock(file, begin, end) !== undefined
 }
 
 /** All rows; undefined when the file is not whole. The rows are views of memory of their own. */

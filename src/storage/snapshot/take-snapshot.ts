@@ -7,6 +7,9 @@
  * there. After a crash a directory without a manifest is removed. A fetcher that reads what is removed is told so, and begins with the new one.
  */
 import type { Disk, DiskFile } from '../../platform/disk.ts'
+import { openChunkFormat } from '../open-chunk.ts'
+import { IndexRot } from '../storage-error.ts'
+import { FileCheck } from './file-check.ts'
 import { decodeManifest, encodeManifest } from './manifest.ts'
 import type { SnapshotManifest } from './manifest.ts'
 import { encodeRows } from './state-file.ts'
@@ -23,7 +26,7 @@ export interface SnapshotParts {
   /** All but the size of the state file, which is not known yet. */
   readonly manifest: SnapshotManifest
   readonly rows: RowReader
-  /** Files that grow or may be removed: copied as they are now. */
+  /** Open chunks of the queue index, which grow or may be removed: copied as they are now. One that has rotted is not: IndexRot. */
   readonly copies: readonly { readonly path: string; readonly name: string; readonly bytes: number }[]
 }
 
@@ -119,8 +122,11 @@ function copyFiles(disk: Disk, directory: string, parts: SnapshotParts, number: 
     if (error === undefined) copyFiles(disk, directory, parts, number + 1, done)
     else done(error)
   }
+  const check = new FileCheck(source, copy.bytes, openChunkFormat)
   const step = (position: number): void => {
     if (position >= copy.bytes) return target.sync(end)
+    if (!check.isWhole(position, Math.min(position + pieceBytes, copy.bytes)))
+      return end(new IndexRot(`${copy.path} has rotted`, copy.path))
     const piece = new Uint8Array(Math.min(pieceBytes, copy.bytes - position))
     if (source.readSync(piece, position) < piece.length) return end(new Error(`${copy.path} is shorter than it was`))
     target.write(position, [piece], error => (error === undefined ? step(position + piece.length) : end(error)))
