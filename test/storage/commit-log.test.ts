@@ -1,33 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { LogIndex, RecordBlock } from '../../raft/index.ts'
-import { originId } from '../../raft/index.ts'
+import { logIndex, originId } from '../../raft/index.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
-import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { pointSpacingBytes } from '../../src/storage/segment.ts'
-import { append, bodyOf, entryBody, StorageRig, rigLimits } from './rig.ts'
-
-function index(n: number): LogIndex {
-  return n as LogIndex
-}
-
-function expectEntry(opened: OpenedLog, n: number, term: number, bytes: number): void {
-  const entry = opened.log.entry(index(n))
-  expect({ ...entry, body: Buffer.from(entry.body).toString() }).toEqual({
-    index: n,
-    term,
-    kind: 1,
-    wallMs: 1_000 + n,
-    body: Buffer.from(bodyOf(term, n, bytes)).toString(),
-  })
-}
-
-function bytesOf(block: RecordBlock | undefined): Buffer {
-  return Buffer.concat(block?.buffers ?? [])
-}
-
-function logFiles(rig: StorageRig, suffix = '.log'): readonly string[] {
-  return rig.disk.files().filter(path => path.endsWith(suffix))
-}
+import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { append, bodyOf, bytesOf, entryBody, expectEntry, logFiles, StorageRig } from './rig.ts'
 
 describe('the commit log', () => {
   it('gives back what was appended, at once, after a flush and after a power cut', () => {
@@ -48,14 +24,14 @@ describe('the commit log', () => {
     const opened = rig.open()
     const large = bodyOf(1, 3, 40_000)
     const bodies = [entryBody(Buffer.from('one'), Buffer.from(' and '), Buffer.from('two')), entryBody(), entryBody(large)]
-    opened.log.appendOwn({ term: 1 as never, firstIndex: index(1), kind: 2, wallMs: 5 }, bodies)
+    opened.log.appendOwn({ term: 1 as never, firstIndex: logIndex(1), kind: 2, wallMs: 5 }, bodies)
     append(opened, 1, 2, 10)
     rig.flush(opened)
     rig.cutPower()
     const { log } = rig.open()
-    expect(Buffer.from(log.entry(index(1)).body).toString()).toBe('one and two')
-    expect(log.entry(index(2))).toMatchObject({ kind: 2, wallMs: 5, body: new Uint8Array(0) })
-    expect(Buffer.from(log.entry(index(3)).body).equals(large)).toBe(true)
+    expect(Buffer.from(log.entry(logIndex(1)).body).toString()).toBe('one and two')
+    expect(log.entry(logIndex(2))).toMatchObject({ kind: 2, wallMs: 5, body: new Uint8Array(0) })
+    expect(Buffer.from(log.entry(logIndex(3)).body).equals(large)).toBe(true)
     expect(log.lastId.index).toBe(5)
     expect(logFiles(rig)).toHaveLength(3)
   })
@@ -64,10 +40,10 @@ describe('the commit log', () => {
     const rig = new StorageRig(3)
     const opened = rig.open()
     const body = Buffer.from('as it was')
-    opened.log.appendOwn({ term: 1 as never, firstIndex: index(1), kind: 1, wallMs: 5 }, [entryBody(body)])
+    opened.log.appendOwn({ term: 1 as never, firstIndex: logIndex(1), kind: 1, wallMs: 5 }, [entryBody(body)])
     body.fill(0)
     rig.flush(opened)
-    expect(Buffer.from(opened.log.entry(index(1)).body).toString()).toBe('as it was')
+    expect(Buffer.from(opened.log.entry(logIndex(1)).body).toString()).toBe('as it was')
   })
 
   it('makes one write and one sync of everything that waits', () => {
@@ -98,7 +74,7 @@ describe('the commit log', () => {
     append(opened, 1, 40, 300)
     leader.flush(opened)
     const file = logFiles(leader)[0] ?? ''
-    const block = opened.log.readBlock(index(1), index(40), 3_000)
+    const block = opened.log.readBlock(logIndex(1), logIndex(40), 3_000)
     const written = Buffer.from(leader.disk.contentOf(file) ?? []).subarray(512, 512 + (block?.bytes ?? 0))
     expect(bytesOf(block).equals(written)).toBe(true)
   })
@@ -109,8 +85,8 @@ describe('the commit log', () => {
     append(opened, 1, 30, 152)
     append(opened, 3, 30, 152)
     const { log } = opened
-    expect(log.readBlock(index(1), index(60), 1)).toMatchObject({ prev: originId, lastIndex: 1, bytes: 200, lastWallMs: 1_001 })
-    expect(log.readBlock(index(29), index(60), 900)).toMatchObject({
+    expect(log.readBlock(logIndex(1), logIndex(60), 1)).toMatchObject({ prev: originId, lastIndex: 1, bytes: 200, lastWallMs: 1_001 })
+    expect(log.readBlock(logIndex(29), logIndex(60), 900)).toMatchObject({
       prev: { term: 1, index: 28 },
       lastIndex: 32,
       runs: [
@@ -118,9 +94,9 @@ describe('the commit log', () => {
         { firstIndex: 31, term: 3 },
       ],
     })
-    expect(log.readBlock(index(59), index(59), 100_000)).toMatchObject({ lastIndex: 59, bytes: 200 })
-    expect(log.readBlock(index(59), index(99), 100_000)).toMatchObject({ lastIndex: 60, bytes: 400 })
-    expect(log.readBlock(index(61), index(99), 1_000)).toBeUndefined()
+    expect(log.readBlock(logIndex(59), logIndex(59), 100_000)).toMatchObject({ lastIndex: 59, bytes: 200 })
+    expect(log.readBlock(logIndex(59), logIndex(99), 100_000)).toMatchObject({ lastIndex: 60, bytes: 400 })
+    expect(log.readBlock(logIndex(61), logIndex(99), 1_000)).toBeUndefined()
   })
 
   it('feeds a follower record by record, byte for byte, over any segment sizes', () => {
@@ -133,7 +109,7 @@ describe('the commit log', () => {
     const follower = followerRig.open()
     while (follower.log.lastId.index < 100) {
       const next = follower.log.lastId.index + 1
-      const block = leader.log.readBlock(index(next), index(100), 1_700)
+      const block = leader.log.readBlock(logIndex(next), logIndex(100), 1_700)
       const checked = follower.log.checkBlock(block?.prev ?? originId, bytesOf(block))
       if (checked.kind !== 'ok') throw new Error(checked.problem)
       expect(checked.block).toMatchObject({
@@ -142,12 +118,12 @@ describe('the commit log', () => {
         runs: block?.runs,
         lastWallMs: block?.lastWallMs,
       })
-      follower.log.appendBlock(checked.block, index(next))
+      follower.log.appendBlock(checked.block, logIndex(next))
       followerRig.flush(follower)
     }
     followerRig.cutPower()
     const again = followerRig.open()
-    const all = (opened: OpenedLog): Buffer => bytesOf(opened.log.readBlock(index(1), index(100), 1e6))
+    const all = (opened: OpenedLog): Buffer => bytesOf(opened.log.readBlock(logIndex(1), logIndex(100), 1e6))
     expect(all(again).equals(all(leader))).toBe(true)
     expect(again.log.termRuns).toEqual(leader.log.termRuns)
   })
@@ -155,21 +131,21 @@ describe('the commit log', () => {
   it('takes only what it lacks of a block', () => {
     const leader = new StorageRig(9).open()
     append(leader, 1, 10, 100)
-    const block = leader.log.readBlock(index(1), index(10), 1e6)
+    const block = leader.log.readBlock(logIndex(1), logIndex(10), 1e6)
     const follower = new StorageRig('9f').open()
     const checked = follower.log.checkBlock(originId, bytesOf(block))
     if (checked.kind !== 'ok' || block === undefined) throw new Error('not taken')
-    const firstFour = leader.log.readBlock(index(1), index(4), 1e6)
+    const firstFour = leader.log.readBlock(logIndex(1), logIndex(4), 1e6)
     if (firstFour === undefined) throw new Error('nothing')
-    follower.log.appendBlock(firstFour, index(1))
-    follower.log.appendBlock(checked.block, index(5))
-    expect(bytesOf(follower.log.readBlock(index(1), index(10), 1e6)).equals(bytesOf(block))).toBe(true)
+    follower.log.appendBlock(firstFour, logIndex(1))
+    follower.log.appendBlock(checked.block, logIndex(5))
+    expect(bytesOf(follower.log.readBlock(logIndex(1), logIndex(10), 1e6)).equals(bytesOf(block))).toBe(true)
   })
 
   it('does not believe a block with any bit flipped or cut anywhere', () => {
     const leader = new StorageRig(10).open()
     append(leader, 1, 3, 20)
-    const block = leader.log.readBlock(index(2), index(3), 1e6)
+    const block = leader.log.readBlock(logIndex(2), logIndex(3), 1e6)
     const bytes = bytesOf(block)
     const prev = { term: 1, index: 1 } as typeof originId
     expect(leader.log.checkBlock(prev, bytes).kind).toBe('ok')
@@ -192,179 +168,9 @@ describe('the commit log', () => {
     append(one, 1, 2, 20)
     const other = new StorageRig('11b').open()
     append(other, 1, 2, 21)
-    const block = other.log.readBlock(index(2), index(2), 1e6)
+    const block = other.log.readBlock(logIndex(2), logIndex(2), 1e6)
     const checked = one.log.checkBlock({ term: 1, index: 1 } as typeof originId, bytesOf(block))
     expect(checked).toEqual({ kind: 'corrupt', problem: 'record 2, byte 0 of a block, does not fit the record before it' })
-  })
-})
-
-describe('a truncation', () => {
-  it('takes effect in memory at once and on disk with the next flush', () => {
-    const rig = new StorageRig(20)
-    const opened = rig.open()
-    append(opened, 1, 20, 300)
-    rig.flush(opened)
-    opened.log.truncateFrom(index(5))
-    expect(opened.log.lastId).toEqual({ term: 1, index: 4 })
-    expect(opened.log.hasUnflushed).toBe(true)
-    rig.kill()
-    expect(rig.open().log.lastId.index).toBe(20)
-    const again = rig.open()
-    again.log.truncateFrom(index(5))
-    rig.flush(again)
-    rig.kill()
-    expect(rig.open().log.lastId.index).toBe(4)
-  })
-
-  it('leaves what sockets and writes under way still look at', () => {
-    const rig = new StorageRig(21)
-    const opened = rig.open()
-    append(opened, 1, 10, 100)
-    const block = opened.log.readBlock(index(1), index(10), 1e6)
-    const before = Buffer.from(bytesOf(block))
-    opened.log.truncateFrom(index(3))
-    append(opened, 2, 30, 100)
-    expect(bytesOf(block).equals(before)).toBe(true)
-  })
-
-  it('goes back over several segments and removes their files, sidecars too', () => {
-    const rig = new StorageRig(22)
-    const opened = rig.open()
-    append(opened, 1, 200, 400)
-    rig.flush(opened)
-    rig.settle()
-    expect(logFiles(rig).length).toBeGreaterThan(4)
-    expect(logFiles(rig, '.idx').length).toBeGreaterThan(3)
-    opened.log.truncateFrom(index(10))
-    append(opened, 2, 3, 50)
-    rig.flush(opened)
-    expect(logFiles(rig)).toHaveLength(1)
-    expect(logFiles(rig, '.idx')).toHaveLength(0)
-    rig.kill()
-    const again = rig.open()
-    expect(again.log.lastId).toEqual({ term: 2, index: 12 })
-    expectEntry(again, 9, 1, 400)
-    expectEntry(again, 10, 2, 50)
-  })
-
-  it('can take everything, and the log begins anew', () => {
-    const rig = new StorageRig(23)
-    const opened = rig.open()
-    append(opened, 1, 100, 400)
-    rig.flush(opened)
-    opened.log.truncateFrom(index(1))
-    expect(opened.log.lastId).toEqual(originId)
-    rig.flush(opened)
-    append(opened, 4, 3, 77)
-    rig.flush(opened)
-    rig.cutPower()
-    const again = rig.open()
-    expect(again.log.lastId).toEqual({ term: 4, index: 3 })
-    expect(again.log.termRuns).toEqual([{ firstIndex: 1, term: 4 }])
-  })
-
-  it('exactly at the beginning of a segment goes back to the one before', () => {
-    const rig = new StorageRig(24)
-    const opened = rig.open()
-    append(opened, 1, 100, 400)
-    rig.flush(opened)
-    const second = Number(/(\d+)\.log$/.exec(logFiles(rig)[1] ?? '')?.[1])
-    opened.log.truncateFrom(index(second))
-    append(opened, 2, 5, 400)
-    rig.flush(opened)
-    rig.cutPower()
-    const again = rig.open()
-    expect(again.log.lastId).toEqual({ term: 2, index: second + 4 })
-    expectEntry(again, second - 1, 1, 400)
-    expectEntry(again, second, 2, 400)
-  })
-
-  it.each([30, 2, 1])('takes an empty segment along that a crash in the middle of a roll has left (cut %i entries further back)', back => {
-    const rig = new StorageRig(27, { ...rigLimits, unmarkedBytesMax: Infinity })
-    const opened = rig.open()
-    append(opened, 1, 35, 400)
-    rig.flush(opened)
-    append(opened, 1, 1, 400)
-    opened.log.flush(() => undefined)
-    while (logFiles(rig).length === 1) rig.scheduler.step()
-    rig.kill()
-    const again = rig.open()
-    expect(again.log.lastId.index).toBe(35)
-    expect(logFiles(rig)).toHaveLength(2)
-    append(again, 2, 2, 100)
-    again.log.truncateFrom(index(37 - back))
-    append(again, 3, 1, 100)
-    rig.flush(again)
-    rig.kill()
-    expect(rig.open().log.lastId).toEqual({ term: 3, index: 37 - back })
-  })
-
-  it('does not make a later start believe that the tail is torn, though old bytes lie behind the end', () => {
-    const rig = new StorageRig(28)
-    const opened = rig.open()
-    opened.hardState.trustRestored('tail')
-    append(opened, 1, 30, 200)
-    rig.flush(opened)
-    opened.log.truncateFrom(index(4))
-    append(opened, 2, 2, 333)
-    rig.flush(opened)
-    append(opened, 2, 3, 77)
-    rig.flush(opened)
-    rig.kill()
-    const again = rig.open()
-    expect(again.recovered).toMatchObject({ last: { term: 2, index: 8 }, hasTornTail: false })
-    append(again, 2, 1, 90)
-    rig.flush(again)
-    rig.kill()
-    expect(rig.open().recovered).toMatchObject({ last: { term: 2, index: 9 }, hasTornTail: false })
-  })
-
-  it('of what was never flushed leaves no trace', () => {
-    const rig = new StorageRig(25)
-    const opened = rig.open()
-    append(opened, 1, 5)
-    rig.flush(opened)
-    const { operations } = rig.disk
-    append(opened, 1, 90, 400)
-    opened.log.truncateFrom(index(6))
-    expect(opened.log.hasUnflushed).toBe(false)
-    rig.flush(opened)
-    expect(rig.disk.operations).toBe(operations)
-  })
-
-  it('of what was flushed: what takes its place is written only when it has been flushed itself', () => {
-    const rig = new StorageRig(27)
-    const opened = rig.open()
-    append(opened, 1, 10, 200)
-    rig.flush(opened)
-    opened.log.truncateFrom(index(4))
-    append(opened, 2, 7, 200)
-    expect(opened.log.status().writtenIndex).toBe(3)
-    opened.log.noteDurable(index(10))
-    rig.settle()
-    expect(opened.hardState.mark).toBe(3)
-    rig.flush(opened)
-    expect(opened.log.status().writtenIndex).toBe(10)
-  })
-
-  it('while a flush is under way: the end of that flush does not vouch for the rewrite', () => {
-    const rig = new StorageRig(26)
-    const opened = rig.open()
-    append(opened, 1, 10, 200)
-    let isFlushed = false
-    opened.log.flush(() => (isFlushed = true))
-    opened.log.truncateFrom(index(4))
-    append(opened, 2, 7, 200)
-    rig.scheduler.runUntilTrue(() => isFlushed, 10_000)
-    expect(opened.log.status().writtenIndex).toBe(3)
-    expect(opened.log.hasUnflushed).toBe(true)
-    opened.log.noteDurable(index(10))
-    rig.settle()
-    expect(opened.hardState.mark).toBe(3)
-    rig.flush(opened)
-    expect(opened.log.status().writtenIndex).toBe(10)
-    rig.cutPower()
-    expectEntry(rig.open(), 10, 2, 200)
   })
 })
 
@@ -410,15 +216,15 @@ describe('memory', () => {
     const { blockReads } = log.status()
     expect(log.segments.length).toBeGreaterThan(3)
     for (let n = 0; n <= 250; n += 10) {
-      const bytes = log.bytesBehind(index(n))
+      const bytes = log.bytesBehind(logIndex(n))
       expect(bytes).toBeGreaterThanOrEqual((250 - n) * size)
       expect(bytes).toBeLessThanOrEqual((250 - n) * size + pointSpacingBytes)
     }
-    expect(log.bytesBehind(index(249))).toBe(size)
-    expect(log.bytesBehind(index(250))).toBe(0)
+    expect(log.bytesBehind(logIndex(249))).toBe(size)
+    expect(log.bytesBehind(logIndex(250))).toBe(0)
     expect(log.status().blockReads).toBe(blockReads)
-    log.truncateFrom(index(241))
-    expect(log.bytesBehind(index(230))).toBe(10 * size)
+    log.truncateFrom(logIndex(241))
+    expect(log.bytesBehind(logIndex(230))).toBe(10 * size)
   })
 
   it('keeps what is not on disk, however much that is', () => {

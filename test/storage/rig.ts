@@ -1,5 +1,7 @@
 /** For tests of storage: a log on a simulated disk, with a clock and a scheduler of its own, and bodies that name themselves. */
-import type { EntryBody, EntryKind, LogIndex, Term } from '../../raft/index.ts'
+import { expect } from 'vitest'
+import type { EntryBody, EntryKind, LogIndex, RecordBlock, Term } from '../../raft/index.ts'
+import { logIndex } from '../../raft/index.ts'
 import { crc32cOf } from '../../src/platform/bytes.ts'
 import type { Disk } from '../../src/platform/disk.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
@@ -94,4 +96,25 @@ export function append(opened: OpenedLog, term: number, count: number, bytes = 4
     const stamp = { term: term as Term, firstIndex: index as LogIndex, kind: 1 as EntryKind, wallMs: 1_000 + index }
     opened.log.appendOwn(stamp, [entryBody(bodyOf(term, index, bytes))])
   }
+}
+
+/** Entry `n` is as `append` made it. */
+export function expectEntry(opened: OpenedLog, n: number, term: number, bytes: number): void {
+  const entry = opened.log.entry(logIndex(n))
+  expect({ ...entry, body: Buffer.from(entry.body).toString() }).toEqual({
+    index: n,
+    term,
+    kind: 1,
+    wallMs: 1_000 + n,
+    body: Buffer.from(bodyOf(term, n, bytes)).toString(),
+  })
+}
+
+export function bytesOf(block: RecordBlock | undefined): Buffer {
+  return Buffer.concat(block?.buffers ?? [])
+}
+
+/** The segments on the disk, or the sidecars. */
+export function logFiles(rig: StorageRig, suffix = '.log'): readonly string[] {
+  return rig.disk.files().filter(path => path.endsWith(suffix))
 }

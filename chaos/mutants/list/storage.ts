@@ -118,7 +118,7 @@ export const storageMutants: readonly Mutant[] = [
     replace: '        disk.remove(files.pathOf(segment))\n',
     expected: [],
     test: {
-      file: 'test/storage/commit-log.test.ts',
+      file: 'test/storage/truncation.test.ts',
       name: 'a truncation exactly at the beginning of a segment goes back to the one before',
     },
   },
@@ -217,7 +217,7 @@ export const storageMutants: readonly Mutant[] = [
     find: '          file.writeAndSync(plan.position, [zeroHeader], error => (error === undefined ? next() : finished(error)))',
     replace: '          file.sync(error => (error === undefined ? next() : finished(error)))',
     expected: [],
-    test: { file: 'test/storage/commit-log.test.ts', name: 'a truncation takes effect in memory at once and on disk with the next flush' },
+    test: { file: 'test/storage/truncation.test.ts', name: 'a truncation takes effect in memory at once and on disk with the next flush' },
   },
   {
     id: 'X49',
@@ -227,7 +227,7 @@ export const storageMutants: readonly Mutant[] = [
     replace: '    const isStaleBehind = end < 0\n',
     expected: [],
     test: {
-      file: 'test/storage/commit-log.test.ts',
+      file: 'test/storage/truncation.test.ts',
       name: 'a truncation does not make a later start believe that the tail is torn, though old bytes lie behind the end',
     },
   },
@@ -239,7 +239,7 @@ export const storageMutants: readonly Mutant[] = [
     replace: '',
     expected: [],
     test: {
-      file: 'test/storage/commit-log.test.ts',
+      file: 'test/storage/truncation.test.ts',
       name: 'a truncation goes back over several segments and removes their files, sidecars too',
     },
   },
@@ -251,7 +251,7 @@ export const storageMutants: readonly Mutant[] = [
     replace: '',
     expected: [],
     test: {
-      file: 'test/storage/commit-log.test.ts',
+      file: 'test/storage/truncation.test.ts',
       name: 'a truncation of what was flushed: what takes its place is written only when it has been flushed itself',
     },
   },
@@ -263,7 +263,7 @@ export const storageMutants: readonly Mutant[] = [
     replace: 'this.#writtenIndex = flushedIndex',
     expected: [],
     test: {
-      file: 'test/storage/commit-log.test.ts',
+      file: 'test/storage/truncation.test.ts',
       name: 'a truncation while a flush is under way: the end of that flush does not vouch for the rewrite',
     },
   },
