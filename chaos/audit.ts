@@ -65,6 +65,11 @@ export class Auditor {
     }
   }
 
+  /** A machine has another disk, with nothing on it. */
+  diskLost(view: NodeView): void {
+    for (const checker of this.#checkers) checker.diskLost?.(view)
+  }
+
   /** Everything is quiet: the last checks. */
   end(): void {
     for (const checker of this.#checkers) checker.atEnd?.()

@@ -25,6 +25,8 @@ export interface EndingParts {
   readonly hosts: readonly Host[]
   /** Of the hosts those that vote by the committed log. */
   electors(): readonly Host[]
+  /** Whose disk was lost, and what the operator does about it is not done. */
+  unmended(): readonly number[]
   readonly ledger: Ledger
   readonly judges: Judges
   readonly watch: Watch
@@ -138,7 +140,7 @@ export class Ending {
   #try(): void {
     const { scheduler, judges, configuration } = this.#parts
     // Who was removed stays in the routes of clients until they ask again.
-    const routesMs = hasFeature(configuration, 'membership') ? routeRefreshMs : 0
+    const routesMs = hasFeature(configuration, 'membership') || hasFeature(configuration, 'lostDisk') ? routeRefreshMs : 0
     const waitMs = Math.max(0, judges.elections.settledAtMs + routesMs - scheduler.nowMs)
     scheduler.schedule(waitMs, () => this.#parts.tries(() => this.#pollQuiet()))
   }
@@ -177,7 +179,10 @@ export class Ending {
   /** With a bare quorum a change may have to wait for whoever is broken. */
   #changing(): string | undefined {
     const { roster } = this.#parts.judges
-    if (this.#bare !== undefined || (roster.possible.length === 1 && phaseOf(roster.newest) === 'steady')) return undefined
+    if (this.#bare !== undefined) return undefined
+    const [unmended] = this.#parts.unmended()
+    if (unmended !== undefined) return `a disk for node ${unmended}`
+    if (!roster.isChanging) return undefined
     return `the end of a change of members (${phaseOf(roster.newest)})`
   }
 
@@ -187,7 +192,9 @@ export class Ending {
     const memberships = judges.roster.possible
     const isEnough = (chosen: readonly Host[]): boolean =>
       memberships.every(each => isQuorum(each, id => chosen.some(host => host.id === id)))
-    let chosen = random.shuffle(hosts.filter(host => host.isDeployed && memberships.some(each => isElector(each, nodeId(host.id)))))
+    let chosen = random.shuffle(
+      hosts.filter(host => host.isDeployed && !host.isLost && memberships.some(each => isElector(each, nodeId(host.id)))),
+    )
     for (const host of [...chosen].reverse()) {
       const without = chosen.filter(other => other !== host)
       if (isEnough(without)) chosen = without

@@ -33,6 +33,14 @@ export interface HostWorld {
   said(host: Host, message: Said): void
   /** The calendar clock of a machine is about to jump, or has jumped. */
   clockMoves(): void
+  /** The group could bear the loss of this machine's disk. */
+  mayLoseDisk(host: Host): boolean
+  /** A machine has another disk, with nothing on it. */
+  lostDisk(host: Host, wasLeader: boolean): void
+  /** The group still goes by the disk that this node has lost. */
+  isMissing(node: number): boolean
+  /** Some disk is missing: no other one may be harmed. */
+  readonly isShortOfDisks: boolean
   /** A node says that it must stop. */
   fatal(host: Host, error: Error): void
 }

@@ -8,7 +8,7 @@ import { installSnapshot } from '../src/storage/snapshot/install.ts'
 import type { BrokerNode } from '../src/node/broker-node.ts'
 import type { BrokerNodeOptions } from '../src/node/node-settings.ts'
 import { StateHalt } from '../src/state/machine.ts'
-import type { FoundAtStart, NodeView } from './checkers/checker.ts'
+import type { FoundAtStart, LostDisk, NodeView } from './checkers/checker.ts'
 import { hasFeature } from './configuration.ts'
 import type { Target } from './faults/fault.ts'
 import { lieSomewhere, rotSomewhere } from './frail-disk.ts'
@@ -30,6 +30,8 @@ export interface HostParts {
   readonly clock: MachineClock
 }
 
+/** Nobody exchanges a disk in less; and no two directories of one number are made in the same second (src/storage/open-log.ts). */
+const newDiskMs = 3_000
 /** For the target to catch up. */
 const handOverPatienceMs = 2_000
 
@@ -64,6 +66,9 @@ export class Host implements NodeView, Gateway, Target {
   #hasRotted = false
   /** It stopped itself, because of its disk. */
   #hasBrokenDown = false
+  #wasHarmed = false
+  #diskReadyMs = 0
+  lostDisk: LostDisk | undefined
 
   constructor(world: HostWorld, id: number, parts: HostParts) {
     this.#world = world
@@ -132,6 +137,8 @@ export class Host implements NodeView, Gateway, Target {
   start(): void {
     if (!this.#isDeployed) return
     if (this.#hasBrokenDown && this.#isDiskBad) return
+    const diskLateMs = this.#diskReadyMs - this.#world.scheduler.nowMs
+    if (diskLateMs > 0) return void this.#world.scheduler.schedule(diskLateMs, () => this.start())
     this.#hasBrokenDown = false
     if (this.#life !== undefined) {
       // A stop takes its time; who starts it meanwhile is not forgotten.
@@ -216,13 +223,44 @@ export class Host implements NodeView, Gateway, Target {
       this.#world.network.processDied(life.process)
       return
     }
-    this.#parts.disk.cutPower()
+    this.#parts.disk.cutPower(this.#world.isShortOfDisks)
     this.#parts.checkpoints.losePower()
     if (this.#world.random.stream('crash', this.name, this.#lives).chance(500_000)) this.#world.network.hostLost(life.process, this.name)
     else this.#world.network.processDied(life.process)
   }
 
+  loseDisk(how: 'power' | 'kill'): boolean {
+    if (!this.#world.mayLoseDisk(this)) return false
+    const isLeader = this.node?.raft.role === 'leader'
+    this.lostDisk = { vote: this.trueVote.read(), held: this.trueLog.inventory() }
+    this.crash(how)
+    this.#world.say(this.name, 'has another disk, with nothing on it')
+    this.#parts.disk.kill()
+    this.#parts.disk.replace()
+    this.#parts.checkpoints.loseEverything()
+    this.trueLog.forget()
+    this.#hasRotted = false
+    this.#wasHarmed = false
+    this.#diskReadyMs = this.#world.scheduler.nowMs + newDiskMs
+    this.#world.lostDisk(this, isLeader)
+    return true
+  }
+
+  get isLost(): boolean {
+    return this.#world.isMissing(this.id)
+  }
+
+  get isBlank(): boolean {
+    return this.lostDisk !== undefined && (this.#life?.node.log.lastId.index ?? 0) === 0
+  }
+
+  /** Since it has the disk that it has. */
+  get wasHarmed(): boolean {
+    return this.#wasHarmed
+  }
+
   loseCheckpoint(): void {
+    if (this.#world.isShortOfDisks) return
     // With a part of the log deleted another node's state is what helps: one must have it.
     if (this.#world.configuration.log.retention !== undefined && this.#world.gateways.some(host => !host.hasCheckpoint)) return
     if (this.#life === undefined && this.#starting === undefined) this.#parts.checkpoints.loseEverything()
@@ -236,7 +274,7 @@ export class Host implements NodeView, Gateway, Target {
   /** While it is down: a sector of the hard state can't be read any more. */
   rotHardState(slot: 0 | 1): void {
     const path = `${dataDirectory}/hard-state`
-    if (this.#life !== undefined || this.#starting !== undefined || this.trueVote.hasLostSlot()) return
+    if (this.#life !== undefined || this.#starting !== undefined || this.trueVote.hasLostSlot() || this.#world.isShortOfDisks) return
     if ((this.#parts.disk.durableBytes(path)?.length ?? 0) <= slotPositions[slot]) return
     this.#world.say(this.name, `slot ${slot} of its hard state rots`)
     this.trueVote.damages += 1
@@ -255,11 +293,13 @@ export class Host implements NodeView, Gateway, Target {
     if (what === undefined) return false
     this.#world.say(this.name, what)
     this.#hasRotted = true
+    this.#wasHarmed = true
     if (what.includes('hard-state')) this.trueVote.damages += 1
     return true
   }
 
   get hasCopy(): boolean {
+    if (this.#world.isShortOfDisks) return false
     const last = this.#life?.node.log.lastId
     if (last === undefined) return false
     const { configuration, gateways } = this.#world
@@ -267,6 +307,7 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   get isBackedUp(): boolean {
+    if (this.#world.isShortOfDisks) return false
     const last = this.#life?.node.log.lastId
     if (last === undefined) return false
     const { gateways } = this.#world
@@ -280,6 +321,7 @@ export class Host implements NodeView, Gateway, Target {
     if (what === undefined) return false
     this.#world.say(this.name, what)
     this.#hasRotted = true
+    this.#wasHarmed = true
     if (what.includes('hard-state')) this.trueVote.damages += 1
     return true
   }
@@ -303,7 +345,7 @@ export class Host implements NodeView, Gateway, Target {
     this.#starting.kill()
     this.#starting = undefined
     if (how === 'kill') return this.#parts.disk.kill()
-    this.#parts.disk.cutPower()
+    this.#parts.disk.cutPower(this.#world.isShortOfDisks)
     this.#parts.checkpoints.losePower()
   }
 
@@ -375,12 +417,14 @@ export class Host implements NodeView, Gateway, Target {
   }
 
   fillDisk(roomBytes: number): void {
+    if (this.#world.isShortOfDisks) return
     this.#world.say(this.name, `its disk has room for ${roomBytes} bytes more`)
     this.#isDiskBad = true
     this.#parts.disk.leaveRoom(roomBytes)
   }
 
   failDisk(operation: DiskOperation): void {
+    if (this.#world.isShortOfDisks) return
     this.#world.say(this.name, `its disk fails the next ${operation}`)
     this.#isDiskBad = true
     this.#parts.disk.failNext({ operation, code: 'EIO' })

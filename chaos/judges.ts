@@ -3,6 +3,7 @@ import { nodeId } from '../raft/index.ts'
 import { defaultLimits } from '../src/state/limits.ts'
 import { agreement, type Agreement } from './checkers/agreement.ts'
 import { appendedOnce, type AppendedOnce } from './checkers/appended-once.ts'
+import { caughtUp } from './checkers/caught-up.ts'
 import type { Checker, NodeView } from './checkers/checker.ts'
 import { conservation } from './checkers/conservation.ts'
 import { clusterTime, type ClusterTimeChecker } from './checkers/cluster-time.ts'
@@ -17,6 +18,7 @@ import { electionSafety } from './checkers/election-safety.ts'
 import { fates, type Fates } from './checkers/fates.ts'
 import { leaderCompleteness } from './checkers/leader-completeness.ts'
 import { leftBehind } from './checkers/left-behind.ts'
+import { lostDirectories, type LostDirectories } from './checkers/lost-directories.ts'
 import { logMatching } from './checkers/log-matching.ts'
 import { roster, type Roster } from './checkers/membership.ts'
 import { needlessElections, type NeedlessElections } from './checkers/needless-elections.ts'
@@ -45,6 +47,7 @@ const noRules: GroupRules = { isFifo: false, maxAttempts: Infinity }
 export class Judges {
   readonly reference: ReferenceReplica
   readonly roster: Roster
+  readonly directories: LostDirectories
   readonly appended: AppendedOnce
   readonly received: Received
   readonly deliveries: Deliveries
@@ -83,12 +86,15 @@ export class Judges {
         if (leaves) this.elections.disturbed()
       },
     })
+    this.directories = lostDirectories(this.roster)
+    const isMissing = (id: number): boolean => this.directories.isMissing(id)
+    const { electionTimeoutMs } = configuration.raft
     this.appended = appendedOnce(configuration.seed, ledger, marks)
     this.fates = fates()
     this.health = nodeHealth(this.reference, this.roster, views, weather, configuration.raft.electionTimeoutMs, nowMs)
     this.slowLeaders = slowLeaders(views, weather, configuration.raft.electionTimeoutMs, nowMs)
     this.clusterTime = clusterTime(this.roster, views, nowMs)
-    this.#agreement = agreement(views, isLite)
+    this.#agreement = agreement(views, isLite, isMissing)
     this.#trust = trust(this.reference)
     this.received = received(configuration.seed, ledger, this.appended)
     this.deliveries = deliveries(rulesOf, new DeadLetters(this.reference), marks)
@@ -98,12 +104,14 @@ export class Judges {
       : [
           coreInvariants(),
           votes(views),
+          caughtUp({ views, reference: this.reference, electionTimeoutMs, nowMs, isMissing }),
           durability(this.reference, this.roster, views),
           digests(this.reference, views),
           conservation(this.reference, views),
         ]
     this.checkers = [
       this.roster,
+      this.directories,
       progress(),
       sessions(),
       this.spoken,
@@ -133,5 +141,6 @@ export class Judges {
     this.spoken.said(view, message)
     this.#agreement.said(view, message)
     this.#trust.said(view, message)
+    this.directories.said(view, message)
   }
 }

@@ -58,6 +58,12 @@ const worldMarks = [
   'the group was five nodes',
   'the group was one node',
   'a removed node came back',
+  'the disk of a node was lost',
+  'the disk of a leader was lost',
+  'a disk was lost while members were changing',
+  'a node that came back with an empty disk was refused',
+  'a node whose disk was lost was taken in anew, and caught up',
+  'another node took the place of one whose disk was lost',
 ] as const
 
 export type Mark = (typeof worldMarks)[number] | Refusal

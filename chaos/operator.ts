@@ -1,7 +1,8 @@
 /**
  * The operator of a world whose members change. It knows what `raftmq cluster member list` would show (of a node that answers), starts the machine of who is
  * to come in, asks through any gateway until the answer is a yes or a no, and some time after a removal stops the machine, or forgets to. It never takes away the machine of a
- * node that it has asked for since. A change that was accepted finishes by itself: nothing here helps it on.
+ * node that it has asked for since. A change that was accepted finishes by itself: nothing here helps it on. It asks for nothing that would leave a group
+ * without a majority of disks, and what it does about a lost one is in mending.ts.
  */
 import type { Refusal } from '../src/broker/refusal.ts'
 import type { MemberInfo, MembersChangedAnswer, MembersView, MembersWish } from '../src/broker/admin-requests.ts'
@@ -10,6 +11,7 @@ import { spread } from './chance.ts'
 import type { Operator } from './faults/fault.ts'
 import type { Host } from './host.ts'
 import type { Marks } from './marks.ts'
+import { mending, type Mending } from './mending.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { Scheduler } from './sim/scheduler.ts'
 import { expectThat } from './violation.ts'
@@ -19,6 +21,14 @@ export interface OperatorParts {
   readonly scheduler: Scheduler
   readonly hosts: readonly Host[]
   readonly marks: Marks
+  /** For what no fault has asked of it. */
+  readonly random: SimRandom
+  /** Members are being changed, as far as any log shows. */
+  isChanging(): boolean
+  /** The group goes by a disk of this node that is gone. */
+  isMissing(node: number): boolean
+  /** The group that comes of it can do without the disks that are missing. */
+  mayAsk(wish: MembersWish): boolean
   /** Machines are left alone from now on. */
   isOver(): boolean
   /** What a host is called and where it lives. */
@@ -28,6 +38,9 @@ export interface OperatorParts {
 
 /** What faults ask for, and what the world asks it at the end. */
 export interface SimulatedOperator extends Operator {
+  /** What it has asked for, and may have been taken without its knowing. */
+  readonly wishes: readonly MembersWish[]
+  readonly mending: Mending
   /** Looks who is in, and gives machines back to those that it has asked for without ever being told whether they would be. There may be no others. */
   giveBack(membership: Membership): void
 }
@@ -36,6 +49,8 @@ const timeoutMs = 3_000
 /** Then the operator goes home: whether the change was taken nobody told. */
 const attemptsMax = 6
 const votersMax = 5
+/** After this nobody takes a wish any more that was given up. */
+const lateMs = 10_000
 
 /** Entry of the change, and how often the node had been asked for before it. */
 interface Removal {
@@ -49,6 +64,7 @@ export function operator(parts: OperatorParts): SimulatedOperator {
   /** How often each node was asked for. */
   const asksFor = new Map<number, number>()
   const open = new Set<number>()
+  const wishes = new Set<MembersWish>()
 
   /** As the first node shows it that answers. */
   const look = (random: SimRandom): MembersView | undefined => {
@@ -60,7 +76,13 @@ export function operator(parts: OperatorParts): SimulatedOperator {
   const votersOf = (view: MembersView): readonly number[] => view.members.filter(({ role }) => role === 'voter').map(({ id }) => id)
   const hostOf = (id: number): Host | undefined => hosts.find(host => host.id === id)
 
-  const ask = (random: SimRandom, wish: MembersWish, attempt = 1): void => {
+  const end = (wish: MembersWish, done: () => void): void => {
+    wishes.delete(wish)
+    done()
+  }
+
+  const ask = (random: SimRandom, wish: MembersWish, done: () => void, attempt = 1): void => {
+    wishes.add(wish)
     const gateway = random.pick(hosts.filter(host => host.isDeployed))
     call<MembersChangedAnswer | Refusal>(
       scheduler,
@@ -73,13 +95,20 @@ export function operator(parts: OperatorParts): SimulatedOperator {
         if (outcome.kind === 'answer') {
           const { answer } = outcome
           parts.say(`${text} through ${gateway.name}: ${answer.kind === 'refused' ? answer.code : `entry ${answer.index}`}`)
-          if (answer.kind === 'membersChanged') return accepted(random, wish, answer.index)
+          if (answer.kind === 'membersChanged') {
+            accepted(random, wish, answer.index)
+            return end(wish, done)
+          }
           // A no to a second attempt may be due to the first.
-          if (answer.code === 'preconditionFailed') return attempt > 1 ? leaveOpen(wish) : undefined
+          if (answer.code === 'preconditionFailed') {
+            if (attempt > 1) leaveOpen(wish)
+            return end(wish, done)
+          }
         }
-        if (attempt < attemptsMax) return void scheduler.schedule(spread(random, 100, 2_000), () => ask(random, wish, attempt + 1))
+        if (attempt < attemptsMax) return void scheduler.schedule(spread(random, 100, 2_000), () => ask(random, wish, done, attempt + 1))
         parts.say(`${text}: nobody has said yes or no`)
         leaveOpen(wish)
+        scheduler.schedule(lateMs, () => end(wish, done))
       },
     )
   }
@@ -95,6 +124,8 @@ export function operator(parts: OperatorParts): SimulatedOperator {
     for (const { id } of wish.add) hostOf(id)?.deploy()
     if (random.chance(400_000)) return
     for (const id of wish.remove) {
+      // It is to come in again under its number.
+      if (parts.isMissing(id) && wish.add.length === 0) continue
       const asks = asksFor.get(id)
       scheduler.schedule(spread(random, 500, 20_000), () => retire(random, { id, index, asks }, 3))
     }
@@ -111,12 +142,14 @@ export function operator(parts: OperatorParts): SimulatedOperator {
     if (patience > 0) scheduler.schedule(5_000, () => retire(random, removal, patience - 1))
   }
 
-  const wish = (random: SimRandom, add: readonly Host[], remove: readonly number[]): true => {
+  const wish = (random: SimRandom, add: readonly Host[], remove: readonly number[], done = nothing): boolean => {
+    const wanted: MembersWish = { kind: 'replace', add: add.map(host => parts.describe(host)), remove }
+    if (!parts.mayAsk(wanted)) return false
     for (const host of add) {
       asksFor.set(host.id, (asksFor.get(host.id) ?? 0) + 1)
       host.deploy()
     }
-    ask(random, { kind: 'replace', add: add.map(host => parts.describe(host)), remove })
+    ask(random, wanted, done)
     return true
   }
 
@@ -125,7 +158,28 @@ export function operator(parts: OperatorParts): SimulatedOperator {
     return random.shuffle(hosts.filter(host => !inside.includes(host.id)))
   }
 
+  const mends = mending({
+    scheduler,
+    random: parts.random,
+    marks,
+    isMissing: id => parts.isMissing(id),
+    look,
+    heir: (random, view) => outside(random, view).find(host => !mends.open.includes(host.id)),
+    ask,
+    take: (random, add, remove, done) => {
+      if (!wish(random, add, remove, done)) done()
+    },
+    say: text => parts.say(text),
+  })
+
   return {
+    mending: mends,
+    get wishes() {
+      return [...wishes]
+    },
+    get isChanging() {
+      return parts.isChanging()
+    },
     add(random) {
       const view = look(random)
       if (view === undefined) return false
@@ -149,7 +203,7 @@ export function operator(parts: OperatorParts): SimulatedOperator {
     cancel(random) {
       const view = look(random)
       if (view === undefined || view.phase === 'steady') return false
-      ask(random, { kind: 'cancel' })
+      ask(random, { kind: 'cancel' }, nothing)
       return true
     },
     giveBack({ members, leaving }) {
@@ -161,6 +215,10 @@ export function operator(parts: OperatorParts): SimulatedOperator {
       }
     },
   }
+}
+
+function nothing(): void {
+  // Nobody waits for the end of it.
 }
 
 function describeWish(wish: MembersWish): string {

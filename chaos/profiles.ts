@@ -91,6 +91,22 @@ const plans = {
     drawn: ['crashAll', 'isolateLeader', 'stopNode', 'rotAtWork', 'transferLeader'],
     features: { frailDisk: true, lyingDisk: true },
   },
+  wiped: {
+    about: 'machines come back with empty disks, and the operator sees to it; members come and go, nodes crash',
+    faults: { lostDisk: 8_000, lostDiskAmongChanges: 12_000, crashLeader: 20_000 },
+    drawn: [
+      ...crashKinds.filter(kind => kind !== 'crashLeader'),
+      'memberAdd',
+      'memberRemove',
+      'memberReplace',
+      'memberCancel',
+      'isolateNode',
+      'isolateLeader',
+      'clientCut',
+      'clockHour',
+    ],
+    features: { lostDisk: true, membership: true },
+  },
   slowDisks: {
     about: 'the disk of whoever leads becomes slow for long, with little else that is wrong',
     faults: { leaderDiskSlow: 14_000, transferLeader: 60_000, crashLeader: 60_000 },

@@ -5,7 +5,7 @@
  * It walks forward entry by entry from places it has proved. A proved entry was committed when it was proved, so nobody may ever rewrite it.
  */
 import { crc32cOf, crc32cRange } from '../src/platform/bytes.ts'
-import type { TrueLog } from './checkers/checker.ts'
+import type { LostDisk, TrueLog } from './checkers/checker.ts'
 
 /** The durable side of a simulated disk. */
 export interface DurableFiles {
@@ -48,6 +48,18 @@ export class DiskLog implements TrueLog {
   /** The node has installed a snapshot: its log is in other files. */
   forget(): void {
     this.#proved.length = 0
+  }
+
+  /** Which entries the disk holds now, for the time when it is gone. */
+  inventory(): LostDisk['held'] {
+    const terms = this.#proved.map(place => place?.term)
+    const { first, previous } = this.#start()
+    let place = this.#read(previous, first)
+    for (let index = first; place !== undefined; place = this.#read(place, index)) {
+      terms[index - 1] = place.term
+      index += 1
+    }
+    return (index, term) => terms[index - 1] === term
   }
 
   get provedTo(): number {

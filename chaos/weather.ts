@@ -6,6 +6,8 @@ import type { Target } from './faults/fault.ts'
 
 /** A machine and its disk. */
 export interface Machine extends Target {
+  /** Its disk was lost, and the group goes by what was on it. */
+  readonly isLost: boolean
   /** A fault has made its disk slow. */
   readonly isSlow: boolean
   /** What a sync usually takes on it. */
@@ -58,7 +60,7 @@ export class Weather {
     const slow = machines.filter(({ isSlow }) => isSlow)
     const [only] = slow
     if (slow.length !== 1 || only === undefined || only.diskSyncMs < slowSyncMs) return undefined
-    if (!machines.every(({ isUp, isPaused, isCutOff }) => isUp && !isPaused && !isCutOff)) return undefined
+    if (!machines.every(({ isUp, isPaused, isCutOff, isLost }) => isUp && !isPaused && !isCutOff && !isLost)) return undefined
     return { id: only.id, syncMs: only.diskSyncMs, sinceMs: this.#lastTroubleMs }
   }
 
@@ -69,6 +71,8 @@ export class Weather {
 
   /** 0 while anything is wrong. */
   wellForMs(nowMs: number): number {
+    // Whoever takes the place of one that was lost has its time from then on.
+    if (this.#targets().some(({ isLost }) => isLost)) this.trouble(nowMs)
     const isWell =
       this.#links === 0 && this.#targets().every(({ isUp, isPaused, isCutOff, isSlow }) => isUp && !isPaused && !isCutOff && !isSlow)
     return isWell ? Math.max(0, nowMs - this.troubledUntilMs) : 0

@@ -11,6 +11,7 @@ import { drawConfiguration, hasFeature, type WorldConfiguration } from './config
 import { Ending } from './ending.ts'
 import { FaultRunner } from './fault-runner.ts'
 import { Judges } from './judges.ts'
+import { LostDisks } from './lost-disks.ts'
 import { Host } from './host.ts'
 import { diskLatency, linkProfile, memberInfo } from './start-node.ts'
 import { Ledger, type Value } from './ledger.ts'
@@ -80,6 +81,7 @@ class World implements ClientWorld {
   readonly #faults: FaultRunner
   readonly #watch: Watch
   readonly #operator: SimulatedOperator
+  readonly #lostDisks: LostDisks
   readonly #clients: Clients
   readonly #lookEvery: number
   #isReady = false
@@ -108,9 +110,20 @@ class World implements ClientWorld {
       scheduler: this.scheduler,
       hosts: this.gateways,
       marks: this.#marks,
+      random: this.random.stream('operator'),
+      isChanging: () => this.#judges.roster.isChanging,
+      isMissing: id => this.#lostDisks.isMissing(id),
+      mayAsk: wish => this.#lostDisks.mayAsk(wish),
       describe: memberInfo,
       isOver: () => this.#isDraining,
       say: text => this.trace.say('operator', text),
+    })
+    this.#lostDisks = new LostDisks({
+      founders: configuration.nodes,
+      hosts: this.gateways,
+      roster: this.#judges.roster,
+      directories: this.#judges.directories,
+      wishes: () => this.#operator.wishes,
     })
     this.#faults = new FaultRunner({
       scheduler: this.scheduler,
@@ -180,12 +193,33 @@ class World implements ClientWorld {
 
   noted(host: Host, sentence: string): void {
     this.#watch.onNote(host, sentence)
+    if (sentence.includes('is not the data directory that votes as')) this.#operator.mending.refused(host)
     // In the middle of an entry: what it shows of its state until then is nothing that it stands by.
     if (sentence.includes('this node starts again')) host.halt()
   }
 
   traced(host: Host, event: RaftTraceEvent): void {
     this.#watch.onTrace(host, event)
+  }
+
+  get isShortOfDisks(): boolean {
+    return this.#lostDisks.isShort
+  }
+
+  isMissing(node: number): boolean {
+    return this.#lostDisks.isMissing(node)
+  }
+
+  mayLoseDisk(host: Host): boolean {
+    this.#catchUp()
+    return this.#lostDisks.mayLose(host)
+  }
+
+  lostDisk(host: Host, wasLeader: boolean): void {
+    this.#marks.hit('the disk of a node was lost')
+    if (wasLeader) this.#marks.hit('the disk of a leader was lost')
+    if (this.#judges.roster.isChanging) this.#marks.hit('a disk was lost while members were changing')
+    this.#auditor.diskLost(host)
   }
 
   troubled(): void {
@@ -329,6 +363,7 @@ class World implements ClientWorld {
       watch: this.#watch,
       faults: this.#faults,
       electors: () => this.#electors(this.gateways),
+      unmended: () => this.#operator.mending.open,
       isReady: () => this.#isReady,
       isLoading: () => this.isLoading,
       asksForSends: isAsking => {

@@ -12,8 +12,8 @@ export interface Agreement extends Checker {
   said(view: NodeView, message: Said): void
 }
 
-/** `isLite`: disks are not read, so nothing is held against them. */
-export function agreement(views: readonly NodeView[], isLite = false): Agreement {
+/** `isLite`: disks are not read, so nothing is held against them. `isMissing`: of whose disk the leader has heard is gone, and it is not let in with another. */
+export function agreement(views: readonly NodeView[], isLite = false, isMissing: (node: number) => boolean = nobody): Agreement {
   /** By node and term: whom it has told that it votes for it. */
   const grants = new Map<string, number>()
 
@@ -51,7 +51,7 @@ export function agreement(views: readonly NodeView[], isLite = false): Agreement
     for (const progress of role.peers) {
       const peer = views.find(other => other.id === progress.peer)?.node
       const known = members.peers.find(({ id }) => id === progress.peer)
-      if (peer === undefined || known === undefined || peer.raft.term > term) continue
+      if (peer === undefined || known === undefined || peer.raft.term > term || isMissing(progress.peer)) continue
       const { incarnation } = peer.raft.core.inspect()
       if (known.incarnation !== incarnation || sessionIncarnation(progress.session) !== incarnation) continue
       if (!agreesAt(leader, peer, progress.matchedIndex))
@@ -83,6 +83,10 @@ export function agreement(views: readonly NodeView[], isLite = false): Agreement
 
   return {
     name: 'agreement',
+    diskLost({ id }) {
+      told.delete(id)
+      for (const key of grants.keys()) if (key.startsWith(`${id}/`)) grants.delete(key)
+    },
     nodeChanged(view, node, now) {
       if (now.role === 'leader') checkPeers(view, node)
       else checkVerified(view, node)
@@ -99,6 +103,10 @@ export function agreement(views: readonly NodeView[], isLite = false): Agreement
         this.nodeChanged?.(view, node, { role: node.raft.role } as never, undefined as never)
     },
   }
+}
+
+function nobody(): boolean {
+  return false
 }
 
 /** Whether two logs hold the same entry at this index, and so the same up to it. What one of them has deleted was committed. */

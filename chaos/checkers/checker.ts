@@ -43,6 +43,15 @@ export interface NodeView {
   readonly node: LiveNode | undefined
   /** The log as it is on the true disk, what was never synced left out. */
   readonly trueLog: TrueLog
+  /** The disk that the machine had before this one; undefined while it has its first. */
+  readonly lostDisk?: LostDisk | undefined
+}
+
+/** What a disk held when it was lost: what others were told of it by then stays told. */
+export interface LostDisk {
+  readonly vote: TermAndVote | undefined
+  /** The entry of this index and term was on it. */
+  held(index: number, term: number): boolean
 }
 
 export interface FoundAtStart {
@@ -106,6 +115,8 @@ export interface CommittedRecord {
 
 export interface Checker {
   readonly name: string
+  /** The machine of the node has another disk, with nothing on it: what the node held, and was held to, is gone. Its process is dead. */
+  diskLost?(view: NodeView): void
   /** A process life of the node has begun. */
   nodeStarted?(view: NodeView): void
   /** What a glance shows of the node is not what the last one showed. */

@@ -11,10 +11,14 @@ export function durability(reference: ReferenceReplica, roster: Roster, views: r
   // Who was found to hold most is asked first: a node that lags would be read from where it stands, for each entry anew.
   const byProof = [...views]
 
+  /** What was acknowledged before a disk was lost is counted by whoever heard it: rightly, for no more than a minority is lost at a time. */
+  const holds = ({ trueLog, lostDisk }: NodeView, { index, term }: CommittedRecord): boolean =>
+    trueLog.durableTo(index, term) || lostDisk?.held(index, term) === true
+
   const isHeldBy = (half: readonly number[], record: CommittedRecord): boolean => {
     let holders = 0
     for (const view of byProof) {
-      if (half.includes(view.id) && view.trueLog.durableTo(record.index, record.term)) holders += 1
+      if (half.includes(view.id) && holds(view, record)) holders += 1
       if (holders > half.length / 2) return true
     }
     return false

@@ -6,7 +6,16 @@
  *
  * Other checkers ask here whose disks, votes and clocks count. Without a change that is everybody.
  */
-import { EntryKind, decodeMembership, encodeMembership, firstMembership, isElector, nodeId, type Membership } from '../../raft/index.ts'
+import {
+  EntryKind,
+  decodeMembership,
+  encodeMembership,
+  firstMembership,
+  isElector,
+  nodeId,
+  phaseOf,
+  type Membership,
+} from '../../raft/index.ts'
 import type { ReferenceReplica } from '../reference.ts'
 import { expectThat } from '../violation.ts'
 import type { Checker, LiveNode } from './checker.ts'
@@ -17,6 +26,8 @@ export interface Roster extends Checker {
   readonly newest: Membership
   /** By the committed log, and all that may be in force somewhere because they stand in a log behind it. */
   readonly possible: readonly Membership[]
+  /** A change is under way, or may be. */
+  readonly isChanging: boolean
   /** Whether this node is an elector by the committed log. */
   isElector(node: number): boolean
   /** What a log held to be in force before its last change: a commit that comes in the same step as a membership was counted by that. */
@@ -115,6 +126,9 @@ export function roster({ reference, founders, changed }: RosterOptions): Roster 
     },
     get possible() {
       return [committed, ...[...uncommitted.values()].map(({ membership }) => membership)]
+    },
+    get isChanging() {
+      return uncommitted.size > 0 || phaseOf(committed) !== 'steady'
     },
     isElector: node => isElector(committed, nodeId(node)),
     before: node => held.get(node)?.before,

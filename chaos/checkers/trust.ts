@@ -40,6 +40,10 @@ export function trust(reference: ReferenceReplica): Trust {
 
   return {
     name: 'trust',
+    diskLost({ id }) {
+      // Nothing is left to be doubted: an empty directory is not believed either, by the log that it has not got.
+      doubts.delete(id)
+    },
     nodeStarted(view) {
       const { node } = view
       if (node === undefined) return

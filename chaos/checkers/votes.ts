@@ -21,8 +21,15 @@ export function votes(views: readonly NodeView[]): Checker {
     throw new Violation('I2', `${where}: the vote of term ${now.term}, given to node ${known.votedFor}, is ${now.votedFor ?? 'gone'}`)
   }
 
+  /** A vote that was given does not go with the disk that it stood on. */
+  const supports = (vote: TermAndVote | undefined, term: number, candidate: number): boolean =>
+    vote !== undefined && (vote.term > term || (vote.term === term && vote.votedFor === candidate))
+
   return {
     name: 'votes',
+    diskLost(view) {
+      kept.delete(view.id)
+    },
     nodeStarted(view) {
       remembered.delete(view.id)
     },
@@ -41,10 +48,9 @@ export function votes(views: readonly NodeView[]): Checker {
         kept.set(view.id, onDisk)
       }
       if (now.role !== 'leader' || (before.role === 'leader' && before.term === now.term)) return
-      const supporters = views.filter(other => {
-        const vote = other.trueVote.read()
-        return vote !== undefined && (vote.term > now.term || (vote.term === now.term && vote.votedFor === view.id))
-      })
+      const supporters = views.filter(
+        ({ trueVote, lostDisk }) => supports(trueVote.read(), now.term, view.id) || supports(lostDisk?.vote, now.term, view.id),
+      )
       const membership = inForce(node)
       if (!isQuorum(membership, id => supporters.some(other => other.id === id)))
         throw new Violation(

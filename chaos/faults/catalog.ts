@@ -7,6 +7,7 @@ import * as processes from './processes.ts'
 import { rivals } from './rivals.ts'
 import { loseWrite, misdirectWrite, rotAtRest, rotAtWork } from './rot.ts'
 import { loseState, loseVoteSlot } from './state.ts'
+import { lostDisk, lostDiskAmongChanges } from './lost-disks.ts'
 import { buildTooOld, otherBuild } from './upgrades.ts'
 
 const catalog = {
@@ -42,6 +43,8 @@ const catalog = {
   leaderDiskHangs: processes.leaderDiskHangs,
   diskFull,
   diskFails,
+  lostDisk,
+  lostDiskAmongChanges,
   rotAtWork,
   rotAtRest,
   loseWrite,

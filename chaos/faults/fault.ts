@@ -21,6 +21,8 @@ export interface Target {
   loseCheckpoint(): void
   /** While it is down: one of the two slots of its hard state can't be read any more. */
   rotHardState(slot: 0 | 1): void
+  /** Its process ends, and its next one finds an empty disk. False where the others could not bear the loss (lost-disks.ts). */
+  loseDisk(how: 'power' | 'kill'): boolean
   /** A bit or a sector of some file is not what was written to it. False when nothing was there to rot. */
   rot(random: SimRandom): boolean
   /** It runs, and of what rots on it somebody has another copy: the group began with three nodes or more, or another one has all of its log on its disk. */
@@ -67,6 +69,8 @@ export interface Operator {
   remove(random: SimRandom): boolean
   replace(random: SimRandom): boolean
   cancel(random: SimRandom): boolean
+  /** Members are being changed now. */
+  readonly isChanging: boolean
 }
 
 export interface FaultPowers {

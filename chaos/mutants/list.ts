@@ -6,6 +6,7 @@ import { driverMutants } from './list/driver.ts'
 import { gatewayMutants } from './list/gateways.ts'
 import { readMutants, transferMutants } from './list/handing-over.ts'
 import { linkMutants } from './list/links.ts'
+import { lostDiskMutants } from './list/lost-disks.ts'
 import { memberMutants } from './list/members.ts'
 import { membershipMutants } from './list/membership.ts'
 import { electionMutants } from './list/raft.ts'
@@ -42,4 +43,5 @@ export const mutants: readonly Mutant[] = [
   ...levelMutants,
   ...gatewayMutants,
   ...linkMutants,
+  ...lostDiskMutants,
 ]

@@ -123,6 +123,20 @@ describe('a data directory', () => {
     expect(boundIn(older)[older.id - 1]).toBe(directory)
   })
 
+  it('that was lost counts for nothing of a number that comes in again: not what it held, nor that it had caught up', () => {
+    const { group, followers } = settled('counted')
+    const member = mustExist(followers[0], 'follower')
+    group.wipe(member.id)
+    change(group, { kind: 'replace', add: [], remove: [member.id] })
+    const leader = group.awaitLeader()
+    const known = (): unknown => leader.node.status().peers.find(({ id }) => id === member.id)
+    expect(known()).not.toMatchObject({ durableIndex: 0 })
+    leader.node.changeMembership({ kind: 'replace', add: [group.describe(member)], remove: [] }, () => undefined)
+    group.run(100)
+    expect(leader.node.status().membership.membership).toMatchObject({ goal: [1, 2, 3], outgoing: [] })
+    expect(known()).toMatchObject({ matchedIndex: 0, durableIndex: 0, sinceContactMs: undefined })
+  })
+
   it('of a number that was added is not the one that an earlier process of it told', () => {
     const { group, followers } = settled('stale word')
     const member = mustExist(followers[0], 'follower')

@@ -12,12 +12,15 @@ interface NameChange {
   readonly added: { readonly path: string; readonly image: DiskImage } | undefined
 }
 
+/** There without being made. */
+const roots = ['/', '.']
+
 export class DiskNames {
   #seen = new Map<string, DiskImage>()
   #synced = new Map<string, DiskImage>()
   #pending: NameChange[] = []
   readonly #remembersSyncs: boolean
-  readonly #directories = new Set<string>(['/', '.'])
+  readonly #directories = new Set<string>(roots)
 
   constructor(remembersSyncs: boolean) {
     this.#remembersSyncs = remembersSyncs
@@ -93,6 +96,15 @@ export class DiskNames {
     for (const change of this.#pending) if (random.next() < keep) carryOut(this.#synced, change)
     this.#pending = []
     this.#seen = new Map(this.#synced)
+  }
+
+  /** The disk is another one: nothing is on it. */
+  clear(): void {
+    this.#seen.clear()
+    this.#synced.clear()
+    this.#pending = []
+    this.#directories.clear()
+    for (const root of roots) this.#directories.add(root)
   }
 
   #change(change: NameChange): void {

@@ -36,6 +36,7 @@ export interface DiskLatency {
 const unboundedBytes = 2 ** 42
 
 export const calmLatency: DiskLatency = { writeMs: 0.02, syncMs: 0.4, spikePpm: 2_000, spikeMs: 30 }
+const nothingKept: PowerCutOdds = { keepLow: 0, keepHigh: 0, tear: 0 }
 export const usualOdds: PowerCutOdds = { keepLow: 0, keepHigh: 1, tear: 0.5 }
 
 /** An error that will be met once. */
@@ -116,13 +117,19 @@ export class SimulatedDisk {
     life.flying.clear()
   }
 
-  /** The machine loses its power: what was not synced stays in part. */
-  cutPower(): void {
+  /** The machine loses its power: what was not synced stays in part; by an `isClean` cut, not at all. */
+  cutPower(isClean = false): void {
     this.kill()
     // A stream of its own for each cut: what it keeps does not shift how long later writes take.
     const random = this.#random.stream('cut', this.#ends)
-    this.#names.cutPower(random, random.next())
-    for (const image of this.#names.images()) image.cutPower(random, this.#odds)
+    this.#names.cutPower(random, isClean ? 0 : random.next())
+    for (const image of this.#names.images()) image.cutPower(random, isClean ? nothingKept : this.#odds)
+  }
+
+  /** Another disk, with nothing on it, is in the place of this one. */
+  replace(): void {
+    assert(!this.isInUse, 'replace-disk-in-use')
+    this.#names.clear()
   }
 
   /** The next matching operation fails. */

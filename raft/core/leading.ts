@@ -21,6 +21,7 @@ import type { Propose } from './event.ts'
 import type { EntryId, LogIndex } from './ids.ts'
 import { tryReserve } from './limits.ts'
 import { appendToLog, termAt } from './log.ts'
+import { memberOf } from './membership.ts'
 import type { Membership } from './membership.ts'
 import { addMembership } from './members.ts'
 import { becomeFollower, changeRole, commitTo, refuse, releaseApply, wallNow } from './node-state.ts'
@@ -102,7 +103,8 @@ export function appendMembership(node: NodeState, leader: LeaderRole, membership
   addMembership(members, { index, membership })
   changeElectorate(clusterTime, members.electorate)
   if (members.ownSlot !== undefined) noteClock(clusterTime, members.ownSlot, wallNow(node), node.nowMs)
-  followMembership(node, leader)
+  const anew = before.membership.leaving.filter(id => memberOf(membership, id) !== undefined && !membership.leaving.includes(id))
+  followMembership(node, leader, anew)
 }
 
 function shareVoters(a: Membership, b: Membership): boolean {

@@ -239,14 +239,17 @@ function restartSession(node: NodeState, peer: Peer, progress: Progress): void {
   feed(node, progress)
 }
 
-/** Another membership is in force: who is new is fed from now on, who is gone is not, and all others go on as they were (catalogue B97). */
-export function followMembership(node: NodeState, leader: LeaderRole): void {
+/**
+ * Another membership is in force: who is new is fed from now on, who is gone is not, and all others go on as they were (catalogue B97). Who was leaving and
+ * comes in `anew` may have another disk: what it held before is not counted, nor that it had caught up.
+ */
+export function followMembership(node: NodeState, leader: LeaderRole, anew: readonly NodeId[] = []): void {
   const { config, log, nowMs, members } = node
   const before = leader.peers.splice(0)
   const nextIndex = (log.lastIndex + 1) as LogIndex
   const bounds = { slicesMax: config.inflightSlicesMax, bytesMax: config.inflightBytesMax }
   for (const peer of members.peers) {
-    const known = before.find(progress => progress.peer === peer.id)
+    const known = anew.includes(peer.id) ? undefined : before.find(progress => progress.peer === peer.id)
     leader.peers.push(known ?? createProgress(peer.id, { session: nextSession(peer), nextIndex, nowMs, ...bounds }))
   }
   for (const progress of before) if (!leader.peers.includes(progress)) withdraw(node, progress)

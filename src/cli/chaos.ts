@@ -21,6 +21,7 @@ const profileNames = [
   'deliveries',
   'rot',
   'lies',
+  'wiped',
   'slowDisks',
   'load',
 ] as const
