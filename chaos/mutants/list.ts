@@ -3,6 +3,7 @@ import { boundMutants } from './list/bounds.ts'
 import { brokerMutants } from './list/broker.ts'
 import { deliveryMutants, levelMutants } from './list/deliveries.ts'
 import { driverMutants } from './list/driver.ts'
+import { foundMutants } from './list/found.ts'
 import { gatewayMutants } from './list/gateways.ts'
 import { readMutants, transferMutants } from './list/handing-over.ts'
 import { linkMutants } from './list/links.ts'
@@ -44,4 +45,5 @@ export const mutants: readonly Mutant[] = [
   ...gatewayMutants,
   ...linkMutants,
   ...lostDiskMutants,
+  ...foundMutants,
 ]
