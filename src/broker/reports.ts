@@ -79,6 +79,8 @@ export interface RaftReport {
   readonly entriesPerSync: number
   readonly syncP50Ms: number
   readonly syncP99Ms: number
+  /** Of the last few, or of the one under way; absent from a build that does not say. */
+  readonly syncLatelyMs?: number
   readonly readsOpen: number
   readonly messagesHeld: number
   readonly proposals: number

@@ -34,6 +34,7 @@ const raft = {
   entriesPerSync: 3.24,
   syncP50Ms: 0.61,
   syncP99Ms: 1.94,
+  syncLatelyMs: 0.71,
 }
 const leader = {
   id: 2,
@@ -87,7 +88,7 @@ test('one screen says of each node what it is, how far it is, whom it feeds, wha
     'purged 0 · snapshot 1 234 000 (7) · applied 1 234 567 (7) · committed 1 234 567 (7) · durable 1 234 570 (7)',
     'joint since entry 900, not committed (1 is) · voters n1 n2 n3 n4 · and of n1 n2 n3 · learners node 5 · goal n1 n2 n4',
     '320 given out · 318 on disk · 12 of term and vote',
-    '12 345 syncs of 3.2 entries · p50 0.6 ms · p99 1.9 ms',
+    '12 345 syncs of 3.2 entries · p50 0.6 ms · p99 1.9 ms · lately 0.7 ms',
     'unwritten 63.9 MiB of 64.0 MiB, refused 12 · uncommitted 1.0 KiB of 64.0 MiB',
     '5c89358459e1dea23363a8af52bc6c68 at entry 1 234 567',
     'R-13-gap 4',

@@ -136,6 +136,7 @@ function disksShown(raft: RaftDetail): string[] {
     `${count(raft.syncs ?? 0)} syncs of ${count(Math.round((raft.entriesPerSync ?? 0) * 10) / 10)} entries`,
     `p50 ${(raft.syncP50Ms ?? 0).toFixed(1)} ms`,
     `p99 ${(raft.syncP99Ms ?? 0).toFixed(1)} ms`,
+    `lately ${(raft.syncLatelyMs ?? 0).toFixed(1)} ms`,
   ]
 }
 

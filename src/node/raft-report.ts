@@ -37,6 +37,7 @@ export function raftReport(status: RaftNodeStatus, { snapshotIndex, fetch }: Rep
     entriesPerSync: status.entriesPerFlush,
     syncP50Ms: status.syncP50Ms,
     syncP99Ms: status.syncP99Ms,
+    syncLatelyMs: status.syncLatelyMs,
     readsOpen: status.readsOpen,
     messagesHeld: status.messagesHeld,
     proposals: metrics.proposals,
