@@ -9,6 +9,8 @@ import type { StoredEntry } from '../raft/index.ts'
 import type { ReferenceReplica } from './reference.ts'
 import { Violation } from './violation.ts'
 
+type Hook = 'nodeStarted' | 'logChanged' | 'committed' | 'nodeChanged'
+
 interface Watched {
   readonly view: NodeView
   node: LiveNode | undefined
@@ -25,12 +27,21 @@ export class Auditor {
   readonly #watched: readonly Watched[]
   readonly #reference: ReferenceReplica
   readonly #checkers: readonly Checker[]
+  /** By what they listen to. Found once: every event asks. */
+  readonly #ofStarts: readonly NonNullable<Checker['nodeStarted']>[]
+  readonly #ofLogs: readonly NonNullable<Checker['logChanged']>[]
+  readonly #ofCommits: readonly NonNullable<Checker['committed']>[]
+  readonly #ofNodes: readonly NonNullable<Checker['nodeChanged']>[]
   readonly #watchers = new Set<GlanceWatcher>()
 
   constructor(views: readonly NodeView[], reference: ReferenceReplica, checkers: readonly Checker[]) {
     this.#watched = views.map(view => ({ view, node: undefined, glance: blank, terms: [] }))
     this.#reference = reference
     this.#checkers = checkers
+    this.#ofStarts = hooksOf(checkers, 'nodeStarted')
+    this.#ofLogs = hooksOf(checkers, 'logChanged')
+    this.#ofCommits = hooksOf(checkers, 'committed')
+    this.#ofNodes = hooksOf(checkers, 'nodeChanged')
   }
 
   /** Tells of every change from now on, after the checkers have passed it. */
@@ -79,7 +90,7 @@ export class Auditor {
     watched.node = node
     watched.terms = []
     watched.glance = { ...blank, appliedIndex: node.machine.appliedIndex, commitIndex: node.raft.commitIndex }
-    for (const checker of this.#checkers) checker.nodeStarted?.(watched.view)
+    for (const started of this.#ofStarts) started(watched.view)
   }
 
   #changed(watched: Watched, node: LiveNode, before: Glance): void {
@@ -97,12 +108,12 @@ export class Auditor {
       rewroteFrom: fromIndex <= before.lastIndex ? fromIndex : 0,
     }
     watched.glance = now
-    if (isLogNew) for (const checker of this.#checkers) checker.logChanged?.(watched.view, node, fromIndex)
+    if (isLogNew) for (const changed of this.#ofLogs) changed(watched.view, node, fromIndex)
     for (let index = this.#reference.commitIndex + 1; index <= now.commitIndex; index += 1) {
       const record = this.#reference.take(this.#read(node, index), watched.view.id, now.term)
-      for (const checker of this.#checkers) checker.committed?.(record)
+      for (const committed of this.#ofCommits) committed(record)
     }
-    for (const checker of this.#checkers) checker.nodeChanged?.(watched.view, node, now, before)
+    for (const changed of this.#ofNodes) changed(watched.view, node, now, before)
     for (const watcher of this.#watchers) watcher(watched.view, now, before)
   }
 
@@ -141,4 +152,12 @@ export class Auditor {
     for (const term of added.reverse()) terms.push(term)
     return index + 1
   }
+}
+
+/** Functions of one kind, in the order of the list, each bound to its checker. */
+function hooksOf<H extends Hook>(checkers: readonly Checker[], hook: H): NonNullable<Checker[H]>[] {
+  return checkers.flatMap(checker => {
+    const listens = checker[hook]
+    return listens === undefined ? [] : [listens.bind(checker) as NonNullable<Checker[H]>]
+  })
 }

@@ -3,6 +3,7 @@
  * be on the disk by now. Sees messages of Raft; log records and application frames are skipped unread. Changes nothing.
  */
 import { decodeFrame, type PeerFrame } from '../raft/index.ts'
+import { byteAt, u16At, u32At } from '../src/platform/bytes.ts'
 import type { Connection, Network } from '../src/platform/network.ts'
 
 export type Said = Extract<PeerFrame, { readonly kind: 'message' }>['message']
@@ -40,11 +41,10 @@ function hear(buffers: readonly Uint8Array[], said: (message: Said) => void): vo
       payloadLeft -= buffer.length
       continue
     }
-    const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
-    const headerBytes = view.getUint16(6, true)
-    payloadLeft = view.getUint32(0, true) - headerBytes
+    const headerBytes = u16At(buffer, 6)
+    payloadLeft = u32At(buffer, 0) - headerBytes
     if (payloadLeft > 0) continue
-    const frame = decodeFrame(view.getUint8(4), buffer.subarray(prefixBytes, prefixBytes + headerBytes), noBytes)
+    const frame = decodeFrame(byteAt(buffer, 4), buffer.subarray(prefixBytes, prefixBytes + headerBytes), noBytes)
     if (frame.kind === 'message') said(frame.message)
   }
 }

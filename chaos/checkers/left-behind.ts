@@ -25,6 +25,8 @@ interface Message {
 interface Pending {
   /** As deliveries know it. Built once: a pop looks at all that is pending. */
   readonly key: string
+  /** What it waits in: its message group of a FIFO group; undefined where each message stands for itself. */
+  readonly line: string | undefined
   readonly message: Message
 }
 
@@ -33,6 +35,10 @@ interface Backlog {
   /** So many of the topic's messages have come in. */
   taken: number
   pending: Pending[]
+}
+
+function lineOf({ queueId, messageGroup }: Message): string {
+  return `${queueId}/${messageGroup?.high ?? 0}/${messageGroup?.low ?? 0}`
 }
 
 /** Each entry fires 256 of what is due. */
@@ -66,33 +72,36 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
     if (backlog === undefined) backlogs.set(name, (backlog = { taken: 0, pending: [] }))
     for (; backlog.taken < all.length; backlog.taken += 1) {
       const message = all[backlog.taken]
-      if (message !== undefined) backlog.pending.push({ key: `${consumerGroupId}/${message.place}`, message })
+      if (message !== undefined)
+        backlog.pending.push({ key: `${consumerGroupId}/${message.place}`, line: isFifo ? lineOf(message) : undefined, message })
     }
+    /** What was left behind, in the order of the log. */
+    const left: Pending[] = []
     /** What a line waits for: its first unfinished message, unless another one of it is out. */
-    const waiting = new Map<string, { readonly key: string; readonly place: string } | undefined>()
+    const waiting = new Map<string, Pending | undefined>()
     let kept = 0
     for (const pending of backlog.pending) {
-      const { key, message } = pending
+      const { key, line, message } = pending
       const row = deliveries.rowOf(key)
       // Settled once is settled for good: never looked at again.
       if (row?.isSettled === true) continue
       backlog.pending[kept] = pending
       kept += 1
-      if (deliveries.isDoneKey(key)) continue
-      const { place, messageGroup, queueId } = message
-      const line = isFifo ? `${queueId}/${messageGroup?.high ?? 0}/${messageGroup?.low ?? 0}` : place
-      const isOut = given.has(place) || !isLeft(row)
-      if (isOut) waiting.set(line, undefined)
-      else if (!waiting.has(line)) waiting.set(line, { key, place })
+      const isOut = !isLeft(row) || given.has(message.place)
+      // Out, and waiting for nobody but itself: most of what is pending.
+      if ((isOut && line === undefined) || deliveries.isDoneKey(key)) continue
+      if (line === undefined) left.push(pending)
+      else if (isOut) waiting.set(line, undefined)
+      else if (!waiting.has(line)) waiting.set(line, pending)
     }
     backlog.pending.length = kept
-    for (const left of waiting.values()) {
-      if (left === undefined) continue
-      const row = deliveries.rowOf(left.key)
+    for (const pending of waiting.values()) if (pending !== undefined) left.push(pending)
+    for (const { key, message } of left) {
+      const row = deliveries.rowOf(key)
       const why = row === undefined ? 'was never given out' : row.orphanedBy > 0 ? 'lost its gateway' : 'is visible again'
       throw new Violation(
         'A27',
-        `entry ${record.index}: a pop of ${pop.consumerGroup} had room, and left message ${left.place} behind, which ${why}`,
+        `entry ${record.index}: a pop of ${pop.consumerGroup} had room, and left message ${message.place} behind, which ${why}`,
       )
     }
   }

@@ -11,7 +11,7 @@
  * Which kinds there are is messages.ts.
  */
 import { assert } from '../../src/platform/assert.ts'
-import { crc32c, viewOf } from '../../src/platform/bytes.ts'
+import { byteAt, crc32c, crc32cRange, putU32, u16At, u32At } from '../../src/platform/bytes.ts'
 
 /** Length, kind, flags, header length and checksum. */
 export const framePrefixBytes = 12
@@ -41,15 +41,15 @@ export function frameHead(kind: number, header: Uint8Array, payload: readonly Ui
   let payloadBytes = 0
   for (const part of payload) payloadBytes += part.length
   const head = new Uint8Array(framePrefixBytes + header.length)
-  const view = viewOf(head)
-  view.setUint32(0, header.length + payloadBytes, true)
-  view.setUint8(4, kind)
-  view.setUint8(5, isSelfChecked ? FrameFlag.payloadIsSelfChecked : 0)
-  view.setUint16(6, header.length, true)
+  putU32(head, 0, header.length + payloadBytes)
+  head[4] = kind
+  head[5] = isSelfChecked ? FrameFlag.payloadIsSelfChecked : 0
+  head[6] = header.length
+  head[7] = header.length >>> 8
   head.set(header, framePrefixBytes)
-  let crc = crc32c(header, crc32c(head.subarray(0, checkedPrefixBytes)))
+  let crc = crc32c(header, crc32cRange(head, 0, checkedPrefixBytes))
   if (!isSelfChecked) for (const part of payload) crc = crc32c(part, crc)
-  view.setUint32(8, crc, true)
+  putU32(head, 8, crc)
   return head
 }
 
@@ -76,8 +76,8 @@ export class FrameReader {
     while (this.#fault === undefined && rest.length >= framePrefixBytes) {
       const frameBytes = this.#frameBytes(rest)
       if (frameBytes === undefined || rest.length < frameBytes) break
-      this.#takeFrame(rest.subarray(0, frameBytes))
-      rest = rest.subarray(frameBytes)
+      this.#takeFrame(rest.length === frameBytes ? rest : rest.subarray(0, frameBytes))
+      rest = rest.length === frameBytes ? noBytes : rest.subarray(frameBytes)
     }
     if (this.#fault === undefined && rest.length > 0) this.#hold(rest)
     if (this.#fault !== undefined) {
@@ -125,27 +125,25 @@ export class FrameReader {
     this.#held.set(piece, this.#heldBytes)
     this.#heldBytes = bytes
     // Garbage and foreign protocols are told by an impossible length, before a whole prefix has come.
-    if (bytes >= 4 && bytes < framePrefixBytes && viewOf(this.#held).getUint32(0, true) > this.bytesMax) this.#fault = 'tooLong'
+    if (bytes >= 4 && bytes < framePrefixBytes && u32At(this.#held, 0) > this.bytesMax) this.#fault = 'tooLong'
   }
 
   /** Length of the frame at the start of `bytes`, prefix included; undefined, and a fault, when it can't be one. */
   #frameBytes(bytes: Uint8Array): number | undefined {
-    const view = viewOf(bytes)
-    const length = view.getUint32(0, true)
-    const headerBytes = view.getUint16(6, true)
+    const length = u32At(bytes, 0)
+    const headerBytes = u16At(bytes, 6)
     if (length > this.bytesMax) this.#fault = 'tooLong'
-    else if (headerBytes > length || headerBytes > frameHeaderBytesMax || (view.getUint8(5) & ~knownFlags) !== 0) this.#fault = 'badPrefix'
+    else if (headerBytes > length || headerBytes > frameHeaderBytesMax || (byteAt(bytes, 5) & ~knownFlags) !== 0) this.#fault = 'badPrefix'
     return this.#fault === undefined ? framePrefixBytes + length : undefined
   }
 
   #takeFrame(frame: Uint8Array): void {
-    const view = viewOf(frame)
-    const headerEnd = framePrefixBytes + view.getUint16(6, true)
+    const headerEnd = framePrefixBytes + u16At(frame, 6)
     const header = frame.subarray(framePrefixBytes, headerEnd)
-    const payload = frame.subarray(headerEnd)
-    let crc = crc32c(header, crc32c(frame.subarray(0, checkedPrefixBytes)))
-    if ((view.getUint8(5) & FrameFlag.payloadIsSelfChecked) === 0) crc = crc32c(payload, crc)
-    if (crc !== view.getUint32(8, true)) this.#fault = 'badChecksum'
-    else if (!this.#take(view.getUint8(4), header, payload)) this.#fault = 'stopped'
+    const payload = headerEnd === frame.length ? noBytes : frame.subarray(headerEnd)
+    let crc = crc32c(header, crc32cRange(frame, 0, checkedPrefixBytes))
+    if ((byteAt(frame, 5) & FrameFlag.payloadIsSelfChecked) === 0) crc = crc32c(payload, crc)
+    if (crc !== u32At(frame, 8)) this.#fault = 'badChecksum'
+    else if (!this.#take(byteAt(frame, 4), header, payload)) this.#fault = 'stopped'
   }
 }

@@ -30,7 +30,7 @@ export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
     isMembershipCommitted: node.members.current.index <= node.commitIndex,
     committedMembershipIndex: membershipAt(node.members, node.commitIndex).index,
     isRemoved: isRemoved(node),
-    peers: role.kind === 'leader' ? role.peers.map(progress => peerStatus(progress, nowMs)) : [],
+    peers: peerStatuses(node, nowMs),
     clusterTimeMs: readClusterTime(node.clusterTime, nowMs),
     transfer: role.kind === 'leader' ? transferStatus(role.transfer, nowMs) : undefined,
     uncommittedBytes: node.uncommitted.used,
@@ -38,6 +38,11 @@ export function makeStatus(node: NodeState, nowMs: number): RaftStatus {
     isVoteConditional: node.logTrust !== 'whole',
     roleChanges: [...node.roleChanges],
   }
+}
+
+/** Of a leader: all its peers. */
+export function peerStatuses({ role }: NodeState, nowMs: number): readonly PeerStatus[] {
+  return role.kind === 'leader' ? role.peers.map(progress => peerStatus(progress, nowMs)) : []
 }
 
 function cursorsOf({ log, appliedIndex, commitIndex, durability }: NodeState): CursorStatus {

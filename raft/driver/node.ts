@@ -16,7 +16,9 @@ import type { EntryId, LogIndex, NodeId, Term } from '../core/ids.ts'
 import { memberOf, wasRemoved } from '../core/membership.ts'
 import type { Member, Membership } from '../core/membership.ts'
 import type { RejectReason } from '../core/output.ts'
-import type { Role } from '../core/status.ts'
+import { peerStatuses } from '../core/make-status.ts'
+import { isRemoved } from '../core/node-state.ts'
+import type { PeerStatus, RaftStatus, Role } from '../core/status.ts'
 import { isHandingOver } from '../core/transfer.ts'
 import { decodeFrame, encodeApplication } from '../codec/messages.ts'
 import { Admission } from './admission.ts'
@@ -266,6 +268,18 @@ export class RaftNode {
 
   isConnectedTo(peer: NodeId): boolean {
     return this.#transport.isUp(peer)
+  }
+
+  /** The group as our log has it, without the rest of `status`: cheap enough for every request. */
+  membership(): Pick<RaftStatus, 'membership' | 'isMembershipCommitted' | 'isRemoved'> {
+    const node = this.#core.inspect()
+    const { current } = node.members
+    return { membership: current, isMembershipCommitted: current.index <= node.commitIndex, isRemoved: isRemoved(node) }
+  }
+
+  /** On the leader: all its peers, without the rest of `status`. Elsewhere empty. */
+  peers(): readonly PeerStatus[] {
+    return peerStatuses(this.#core.inspect(), this.#options.clock.nowMs())
   }
 
   /** The cluster's time here and now: the leader's own, or our estimate from its last word and our own monotonic clock (rule 7). */

@@ -19,7 +19,7 @@ const reportCharsMax = 64 * 1024
 
 export class NodeReports {
   readonly #options: NodeReportsOptions
-  readonly #latest = new Map<number, { report: NodeReport; atMs: number }>()
+  readonly #latest = new Map<number, Heard>()
   #isStopped = false
 
   constructor(options: NodeReportsOptions) {
@@ -43,20 +43,38 @@ export class NodeReports {
 
   onReport(from: number, json: string): void {
     if (json.length > reportCharsMax || !this.#options.peers.includes(from)) return
-    const report = parseReport(json)
-    if (report?.node === from) this.#latest.set(from, { report, atMs: this.#options.clock.nowMs() })
+    this.#latest.set(from, { json, report: undefined, atMs: this.#options.clock.nowMs() })
   }
 
   /** What a peer last said of its disk. */
   peerDisk(node: number): NodeReport['disk'] {
-    return this.#latest.get(node)?.report.disk
+    return this.#reportOf(node)?.disk
   }
 
   of(node: number): { readonly report: NodeReport; readonly ageMs: number } | undefined {
     if (node === this.#options.node) return { report: this.#options.ownReport(), ageMs: 0 }
-    const latest = this.#latest.get(node)
-    return latest && { report: latest.report, ageMs: this.#options.clock.nowMs() - latest.atMs }
+    const report = this.#reportOf(node)
+    const { atMs = 0 } = this.#latest.get(node) ?? {}
+    return report && { report, ageMs: this.#options.clock.nowMs() - atMs }
   }
+
+  #reportOf(node: number): NodeReport | undefined {
+    const latest = this.#latest.get(node)
+    if (latest?.json === undefined) return latest?.report
+    const report = parseReport(latest.json)
+    latest.json = undefined
+    latest.report = report?.node === node ? report : undefined
+    return latest.report
+  }
+}
+
+/** Most of what is heard is overtaken by the next before anybody asks: it is read when somebody does. */
+interface Heard {
+  /** Not read yet. */
+  json: string | undefined
+  /** undefined also when what came was no report of that node. */
+  report: NodeReport | undefined
+  readonly atMs: number
 }
 
 /** Peers of one cluster run one program: the frame's checksum vouches for the rest. */

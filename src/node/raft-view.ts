@@ -46,15 +46,9 @@ export function raftView(raft: () => RaftNode, clock: Clock): BrokerRaft {
     clusterTimeMs: () => raft().clusterTimeMs(),
     entryBody: index => readBody(raft(), index),
     followers(): readonly FollowerHealth[] {
-      if (raft().role !== 'leader') return []
       return raft()
-        .status()
-        .peers.map(peer => ({
-          node: peer.id,
-          sinceContactMs: peer.sinceContactMs,
-          appliedIndex: peer.appliedIndex,
-          matchedIndex: peer.matchedIndex,
-        }))
+        .peers()
+        .map(({ id, sinceContactMs, appliedIndex, matchedIndex }) => ({ node: id, sinceContactMs, appliedIndex, matchedIndex }))
     },
     isConnected: peer => raft().isConnectedTo(nodeId(peer)),
     membership: () => membersView(raft()),
@@ -92,7 +86,7 @@ function changeOf(wish: MembersWish): MembershipChange {
 }
 
 function membersView(raft: RaftNode): MembersView {
-  const { membership: at, isMembershipCommitted, isRemoved } = raft.status()
+  const { membership: at, isMembershipCommitted, isRemoved } = raft.membership()
   const { membership } = at
   const { voters, outgoing, goal, leaving } = membership
   const wanted = goal ?? voters

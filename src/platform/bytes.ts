@@ -29,6 +29,29 @@ export function writeU64(view: DataView, position: number, value: number): void 
   view.setUint32(position + 4, Math.floor(value / twoTo32), true)
 }
 
+/** One byte; 0 behind the end. */
+export function byteAt(bytes: Uint8Array, position: number): number {
+  return bytes[position] ?? 0
+}
+
+/** A u16 read byte by byte: a DataView over a small array costs more than what it reads, because the array's memory has to move out of the heap for it. */
+export function u16At(bytes: Uint8Array, position: number): number {
+  return byteAt(bytes, position) | (byteAt(bytes, position + 1) << 8)
+}
+
+/** A u32, read likewise. */
+export function u32At(bytes: Uint8Array, position: number): number {
+  return (u16At(bytes, position) | (u16At(bytes, position + 2) << 16)) >>> 0
+}
+
+/** Writes a u32, likewise. */
+export function putU32(bytes: Uint8Array, position: number, value: number): void {
+  bytes[position] = value
+  bytes[position + 1] = value >>> 8
+  bytes[position + 2] = value >>> 16
+  bytes[position + 3] = value >>> 24
+}
+
 /** Below this a table loop beats the native call's overhead. */
 const tableBytesMax = 64
 const crcTable = makeCrcTable()

@@ -3,6 +3,7 @@
  * a u64 is low then high; text is its length, then its ASCII codes four to a word. Names are ASCII because the codec lets nothing else in.
  */
 import { assert } from '../../platform/assert.ts'
+import { byteAt, u32At } from '../../platform/bytes.ts'
 import type { Hash64 } from '../ids.ts'
 
 const twoTo32 = 0x1_0000_0000
@@ -61,25 +62,27 @@ export class WordWriter {
   }
 }
 
+const noBytes = new Uint8Array(0)
+
 /** Reads what a WordWriter wrote. Never throws: reading past the end, or a number that is none, leaves `problem` set and gives zeros. */
 export class WordReader {
-  #view: DataView = new DataView(new ArrayBuffer(0))
+  #bytes: Uint8Array = noBytes
   #at = 0
   problem: string | undefined
 
   open(bytes: Uint8Array, from: number): this {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#bytes = bytes
     this.#at = from
     this.problem = undefined
     return this
   }
 
   u32(): number {
-    if (this.#at + 4 > this.#view.byteLength) {
+    if (this.#at + 4 > this.#bytes.length) {
       this.problem = 'the row is too short'
       return 0
     }
-    const value = this.#view.getUint32(this.#at, true)
+    const value = u32At(this.#bytes, this.#at)
     this.#at += 4
     return value
   }
@@ -103,19 +106,19 @@ export class WordReader {
 
   text(): string {
     const length = this.u32()
-    if (this.#at + Math.ceil(length / 4) * 4 > this.#view.byteLength) {
+    if (this.#at + Math.ceil(length / 4) * 4 > this.#bytes.length) {
       this.problem = 'the row is too short'
       return ''
     }
     let value = ''
-    for (let i = 0; i < length; i++) value += String.fromCharCode(this.#view.getUint8(this.#at + i))
+    for (let i = 0; i < length; i++) value += String.fromCharCode(byteAt(this.#bytes, this.#at + i))
     this.#at += Math.ceil(length / 4) * 4
     return value
   }
 
   /** Everything was read; a problem if not. */
   end(): string | undefined {
-    if (this.problem === undefined && this.#at !== this.#view.byteLength) this.problem = 'the row is too long'
+    if (this.problem === undefined && this.#at !== this.#bytes.length) this.problem = 'the row is too long'
     return this.problem
   }
 }
