@@ -4,7 +4,7 @@ import { droppedTopicQueueId, openRowBytes } from './open-chunk.ts'
 import { writeRow } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
 
-const pendingBytesAtFirst = 64 * 1024 - ((64 * 1024) % openRowBytes)
+const pendingBytesAtFirst = 64 * openRowBytes
 
 export class PendingRows {
   #bytes = new Uint8Array(pendingBytesAtFirst)

@@ -217,14 +217,16 @@ class RowCopy {
   readonly #sources: readonly QueueRows[]
   #source = 0
   #row = 0
+  #rowsLeft: number
 
   constructor(sources: readonly QueueRows[]) {
     this.#sources = sources
+    this.#rowsLeft = sources.reduce((sum, { count }) => sum + count, 0)
   }
 
   /** The next rows, at most `rowsMax`, copied: the buffer is lent to the disk. */
   take(rowsMax: number): Uint8Array {
-    const bytes = new Uint8Array(rowsMax * rowBytes)
+    const bytes = new Uint8Array(Math.min(rowsMax, this.#rowsLeft) * rowBytes)
     let taken = 0
     for (let queue = this.#sources[this.#source]; queue !== undefined && taken < rowsMax; queue = this.#sources[this.#source]) {
       const packed = queue.packed(this.#row, rowsMax - taken)
@@ -236,6 +238,7 @@ class RowCopy {
         this.#row = 0
       }
     }
+    this.#rowsLeft -= taken
     return bytes.subarray(0, taken * rowBytes)
   }
 }

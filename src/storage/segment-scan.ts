@@ -22,7 +22,7 @@ import type { Segment, SegmentPoint } from './segment.ts'
 import type { RecordsEnd } from './sidecar.ts'
 import { noteTerm } from './term-runs.ts'
 
-const windowBytes = 1024 * 1024
+const windowBytesMax = 1024 * 1024
 
 export interface ScanEnd {
   /** Of the last good record, or what came before the segment. */
@@ -97,13 +97,15 @@ export interface Step {
 /** A piece of the file in memory, moved forward as needed. */
 export class ReadWindow {
   readonly #file: DiskFile
-  #bytes = new Uint8Array(windowBytes)
-  #view = viewOf(this.#bytes)
+  #bytes: Uint8Array
+  #view: DataView
   #start = 0
   #length = 0
 
   constructor(file: DiskFile) {
     this.#file = file
+    this.#bytes = new Uint8Array(Math.min(windowBytesMax, file.sizeBytes()))
+    this.#view = viewOf(this.#bytes)
   }
 
   /** What stands at a position, as the successor of `prev`. */

@@ -14,6 +14,8 @@ const twoTo32 = 0x1_0000_0000
 const pageBits = 12
 const pageRows = 1 << pageBits
 const pageMask = pageRows - 1
+/** The first page begins with so many and doubles: most tables stay small. */
+const rowsAtFirst = 64
 
 const flagLive = 1
 /** The handle stands in the list of rows to hash again. Outlives the row. */
@@ -96,12 +98,23 @@ export class RowTable implements StateTable {
       this.set(handle, hashField, 0)
     } else {
       handle = ++this.#used
-      if (handle >>> pageBits === this.#pages.length) this.#pages.push(new Int32Array(pageRows * this.#rowWords))
+      this.#makeRoom(handle)
     }
     this.set(handle, 0, this.get(handle, 0) | flagLive)
     this.#count++
     this.changed(handle)
     return handle
+  }
+
+  #makeRoom(handle: number): void {
+    const number = handle >>> pageBits
+    const page = this.#pages[number]
+    if (page === undefined) this.#pages.push(new Int32Array((number === 0 ? rowsAtFirst : pageRows) * this.#rowWords))
+    else if ((handle & pageMask) * this.#rowWords === page.length) {
+      const larger = new Int32Array(page.length * 2)
+      larger.set(page)
+      this.#pages[number] = larger
+    }
   }
 
   /** The row is no more. The handle may be given out again at once. */

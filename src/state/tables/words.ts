@@ -126,6 +126,10 @@ export class WordReader {
 /** From so many words on, a view and one copy cost less than a loop. */
 const bulkWords = 64
 
+/** The first slab is small and the next are larger: most checkpoints are small. */
+const slabBytesMin = 2_048
+const slabBytesMax = 65_536
+
 /** Where a table puts its changed rows. Byte arrays are cut from slabs: a checkpoint has tens of thousands of them. */
 export class CheckpointSink {
   readonly puts: { readonly key: Uint8Array; readonly value: Uint8Array }[] = []
@@ -151,7 +155,7 @@ export class CheckpointSink {
   #cut(words: Int32Array, at: number, count: number, before: number): Uint8Array {
     const bytes = before + count * 4
     if (this.#used + bytes > this.#slab.length) {
-      this.#slab = new Uint8Array(Math.max(65_536, bytes))
+      this.#slab = new Uint8Array(Math.max(Math.min(slabBytesMax, this.#slab.length * 4), slabBytesMin, bytes))
       this.#used = 0
     }
     const cut = this.#slab.subarray(this.#used, this.#used + bytes)
