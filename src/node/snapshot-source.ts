@@ -50,6 +50,8 @@ export type NotGiven =
   /** They have rotted on this disk: what is mended is given later. */
   | 'rotten'
 
+const notThere = 'names files that are not there any more'
+
 interface OpenFile {
   readonly path: string
   readonly file: DiskFile
@@ -93,7 +95,7 @@ export class SnapshotSource {
     if (opened.check?.isWhole(position, position + bytes.length) === false) {
       return isCopied(file) ? this.#throwAway('has rotted on this disk') : 'rotten'
     }
-    return opened.file.readSync(bytes, position) === bytes.length ? bytes : 'gone'
+    return opened.file.readSync(bytes, position) === bytes.length ? bytes : this.#throwAway(notThere)
   }
 
   stop(): void {
@@ -112,7 +114,7 @@ export class SnapshotSource {
   }
 
   #isThere(manifest: TakenSnapshot['manifest']): boolean {
-    return manifest.files.every(file => file.kind === 'state' || this.#options.disk.exists(this.#pathOf(file)))
+    return manifest.files.every(file => this.#options.disk.exists(this.#pathOf(file)))
   }
 
   #pathOf(file: TakenSnapshot['manifest']['files'][number]): string {
@@ -126,7 +128,7 @@ export class SnapshotSource {
     if (this.#open?.path === path) return this.#open
     this.#close()
     const { disk } = this.#options
-    if (!disk.exists(path)) return 'gone'
+    if (!disk.exists(path)) return this.#throwAway(notThere)
     const format = file.name.endsWith('.idx') ? undefined : this.#formatOf(file, path)
     if (format === 'gone' || format === 'rotten') return format
     const opened = disk.open(path, { create: false })
@@ -140,14 +142,14 @@ export class SnapshotSource {
     if (file.kind === 'log') {
       const segment = log.segments.find(({ name }) => name === file.name)
       const throughIndex = mustExist(this.#taken, 'snapshot-read').manifest.index
-      if (segment === undefined || segment.endPosition < file.bytes) return this.#throwAway('names files that are not there any more')
+      if (segment === undefined || segment.endPosition < file.bytes) return this.#throwAway(notThere)
       return segmentFormat({ segment, throughIndex, files: this.#segmentFiles, blocks: this.#blocks, directoryId, note })
     }
     if (isCopied(file)) return openChunkFormat
     try {
       const chunk = readSealedHead(disk, path)
       // Made anew since, with other bounds.
-      if (sealedTag(chunk) !== file.tag) return this.#throwAway('names files that are not there any more')
+      if (sealedTag(chunk) !== file.tag) return this.#throwAway(notThere)
       return sealedFormat(chunk, index)
     } catch (error) {
       if (!(error instanceof IndexRot)) throw error

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { SnapshotSource, type SnapshotSourceOptions } from '../../src/node/snapshot-source.ts'
+import { mustExist } from '../../src/platform/assert.ts'
 import { crc32c } from '../../src/platform/bytes.ts'
 import type { Disk } from '../../src/platform/disk.ts'
 import type { CheckpointRows } from '../../src/state/store.ts'
@@ -31,12 +32,14 @@ function aSource(
   seed: string,
   index: SnapshotSourceOptions['index'] = { files: () => [], scrubBlock: () => undefined, renew: () => undefined },
   before: (disk: Disk) => void = () => undefined,
-): { rig: StorageRig; opened: OpenedLog; source: SnapshotSource; notes: string[] } {
+  entryBytes = 40,
+): { rig: StorageRig; disk: Disk; opened: OpenedLog; source: SnapshotSource; notes: string[] } {
   const rig = new StorageRig(`rotten snapshot/${seed}`)
   const options = rig.openOptions()
   const opened = openLog({ ...options, limits: rig.limits })
-  append(opened, 3, 100, 40)
+  append(opened, 3, 100, entryBytes)
   rig.flush(opened)
+  rig.settle()
   before(options.disk)
   const notes: string[] = []
   const source = new SnapshotSource({
@@ -58,7 +61,7 @@ function aSource(
   })
   expect(source.present()).toBeUndefined()
   rig.settle()
-  return { rig, opened, source, notes }
+  return { rig, disk: options.disk, opened, source, notes }
 }
 
 function reader(rig: StorageRig): CheckpointRows {
@@ -121,6 +124,42 @@ describe('the state of a snapshot', () => {
     rig.settle()
     expect(source.present()?.manifest.index).toBe(90)
     expect(readAll(source)).toEqual(stateBytes)
+  })
+
+  it('that is missing is not offered: who asks gets a new one', () => {
+    const { disk, rig, source } = aSource('missing')
+    disk.remove(path)
+    expect(source.read(90, 0, 0, pieceBytes)).toBe('gone')
+    expect(source.present()).toBeUndefined()
+    rig.settle()
+    expect(source.present()?.manifest.index).toBe(90)
+    expect(readAll(source)).toEqual(stateBytes)
+  })
+
+  it('that was lost while nobody fetched it is not offered either', () => {
+    const { disk, rig, source } = aSource('lost')
+    expect(source.present()?.manifest.index).toBe(90)
+    disk.remove(path)
+    expect(source.present()).toBeUndefined()
+    rig.settle()
+    expect(readAll(source)).toEqual(stateBytes)
+  })
+
+  it('or any other file that is shorter than it was ends the snapshot, and the next one has it as it is', () => {
+    for (const name of ['state', 'sidecar'] as const) {
+      const { disk, rig, source } = aSource(`short ${name}`, undefined, undefined, 400)
+      const files = source.present()?.manifest.files ?? []
+      const number = name === 'state' ? 0 : files.findIndex(file => file.name.endsWith('.idx'))
+      const { name: fileName, bytes } = mustExist(files[number], 'file')
+      const file = disk.open(name === 'state' ? path : `${rigDirectory}/log/${fileName}`, { create: false })
+      file.truncateSync(bytes - 1)
+      file.close()
+      expect(source.read(90, number, 0, bytes), name).toBe('gone')
+      expect(source.present(), name).toBeUndefined()
+      rig.settle()
+      expect(source.present()?.manifest.index, name).toBe(90)
+      expect(readAll(source), name).toEqual(stateBytes)
+    }
   })
 })
 

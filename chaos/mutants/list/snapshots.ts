@@ -369,4 +369,28 @@ export const snapshotMutants: readonly Mutant[] = [
       name: 'a power cut after any disk operation of installing, and a state that has rotted then, leaves the old log or the new one, never a mixture',
     },
   },
+  {
+    id: 'Z06',
+    what: 'a snapshot whose state is missing is offered again and again',
+    file: 'src/node/snapshot-source.ts',
+    find: '    return manifest.files.every(file => this.#options.disk.exists(this.#pathOf(file)))\n',
+    replace: "    return manifest.files.every(file => file.kind === 'state' || this.#options.disk.exists(this.#pathOf(file)))\n",
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-snapshot.test.ts',
+      name: 'the state of a snapshot that was lost while nobody fetched it is not offered either',
+    },
+  },
+  {
+    id: 'Z07',
+    what: 'a file of a snapshot that is shorter than it was is gone for whoever reads it, and offered to the next',
+    file: 'src/node/snapshot-source.ts',
+    find: '=== bytes.length ? bytes : this.#throwAway(notThere)\n',
+    replace: "=== bytes.length ? bytes : 'gone'\n",
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-snapshot.test.ts',
+      name: 'the state of a snapshot or any other file that is shorter than it was ends the snapshot, and the next one has it as it is',
+    },
+  },
 ]
