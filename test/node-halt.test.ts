@@ -14,6 +14,7 @@ import { encodeCommand } from '../src/state/command-codec.ts'
 import type { Command } from '../src/state/command.ts'
 import { noteParted } from '../src/storage/parted.ts'
 import { preparedName } from '../src/storage/segment.ts'
+import { IndexRot } from '../src/storage/storage-error.ts'
 
 /** A group of one, on a simulated machine. */
 class Alone {
@@ -153,4 +154,25 @@ test('an idle leader whose disk fails in the background stops at once, and not w
   alone.scheduler.runFor(1_000)
   expect(alone.fatal).toEqual([expect.stringContaining('writing the log failed (EIO')])
   expect(node.raft.status().isFailed).toBe(true)
+})
+
+test('a read is not ready at an entry that rot in the queue index has kept from being applied', () => {
+  const alone = new Alone()
+  const node = alone.start()
+  alone.propose(node, barriers(100))
+  const { machine } = node
+  const before = machine.appliedIndex
+  machine.apply = entry => {
+    throw new IndexRot(`entry ${entry.index}: a chunk has rotted`, '/data/queue-index')
+  }
+  const ends: string[] = []
+  node.raft.readIndex(3_000, end => void ends.push(`before: ${end.kind}`))
+  alone.scheduler.runFor(1)
+  alone.propose(node, barriers(1))
+  node.raft.readIndex(3_000, end => void ends.push(`after: ${end.kind}`))
+  alone.scheduler.runFor(4_000)
+  expect(machine.appliedIndex).toBe(before)
+  expect(ends.filter(end => end === 'after: ready')).toEqual([])
+  expect(alone.fatal).toEqual(['wants to install a snapshot'])
+  expect(alone.notes.at(-1)).toContain('this node starts again and makes index and state anew')
 })

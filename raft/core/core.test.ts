@@ -142,9 +142,27 @@ test('a node that was mended keeps its reserve: a torn tail, a term that its har
   )
   const runs = [1, 5].map(term => ({ firstIndex: (term === 1 ? 1 : 3) as LogIndex, term: term as Term }))
   const last = { term: 5 as Term, index: 9 as LogIndex }
-  core.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, last, runs, lastWallMs: 0, hasTornTail: true, memberships: [first, second] })
+  const whole = { last, runs, lastWallMs: 0, hasTornTail: true, isHardStateOld: true, memberships: [first, second] }
+  core.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, ...whole })
   expect(core.inspect()).toMatchObject({ term: 5, votedFor: undefined, voteWithheldAt: 5, logTrust: 'torn' })
   expect(core.inspect().members.current).toEqual(second)
+  checkCore(core)
+})
+
+test('a node that was mended with entries of a later term than it has been in has forgotten no vote', () => {
+  const at = { last: { term: 1 as Term, index: 2 as LogIndex }, runs: [{ firstIndex: 1 as LogIndex, term: 1 as Term }] }
+  const core = aCore({}, { ...at, hardState: { term: 1 as Term, votedFor: 2 as NodeId }, isRecovering: true })
+  const runs = [1, 5].map(term => ({ firstIndex: (term === 1 ? 1 : 3) as LogIndex, term: term as Term }))
+  const whole = {
+    last: { term: 5 as Term, index: 9 as LogIndex },
+    runs,
+    lastWallMs: 0,
+    hasTornTail: false,
+    isHardStateOld: false,
+    memberships: [],
+  }
+  core.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, ...whole })
+  expect(core.inspect()).toMatchObject({ term: 5, votedFor: undefined, voteWithheldAt: undefined, logTrust: 'whole' })
   checkCore(core)
 })
 

@@ -124,6 +124,8 @@ export interface Repaired {
   readonly memberships: readonly MembershipAt[]
   readonly lastWallMs: number
   readonly hasTornTail: boolean
+  /** The log ends in a term that we have been in, and our hard state was older. */
+  readonly isHardStateOld: boolean
   readonly jitter: number
 }
 

@@ -67,8 +67,8 @@ function onRepaired(node: NodeState, event: Repaired): void {
   node.output.applyTo = node.commitIndex
   node.logTrust = event.hasTornTail ? 'torn' : last.index === 0 ? 'empty' : 'whole'
   becomeFollower(node, undefined, `the log is whole again, up to entry ${last.index}`)
-  // As at a start: a log of a later term than ours proves that a hard state was lost, and with it perhaps a vote.
   if (last.term <= node.term) return
   adoptTerm(node, last.term, `the mended log is of term ${last.term}`)
-  node.voteWithheldAt = node.term
+  // As at a start: our own log of a later term than ours proves that a hard state was lost, and with it perhaps a vote. What came from a peer proves nothing.
+  if (event.isHardStateOld) node.voteWithheldAt = node.term
 }

@@ -107,6 +107,8 @@ export interface RepairStorage {
   /** As in RecoveredState, once the log is whole. */
   readonly memberships: readonly MembershipAt[]
   readonly hasTornTail: boolean
+  /** The log, once it is whole, ends in a term that we have been in and our hard state does not know: it was lost, and perhaps a vote with it. */
+  readonly isHardStateOld: boolean
   /** Cluster time of the last entry, once the log is whole. */
   readonly lastWallMs: number
   /** Whole records of a peer's log from `fromIndex` on. All up to `commitIndex` are committed there. Throws StorageError when the disk fails. */

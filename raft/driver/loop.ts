@@ -406,10 +406,11 @@ export class Loop {
   }
 
   /** The log is whole: the core hears what is in it, and from now on we take part. */
-  #leaveRecovery({ lastWallMs, hasTornTail, memberships }: RepairStorage): void {
+  #leaveRecovery({ lastWallMs, hasTornTail, isHardStateOld, memberships }: RepairStorage): void {
     const { clock, random, log, core } = this.#options
     const { lastId: last, termRuns: runs } = log
-    core.step({ kind: 'repaired', nowMs: clock.nowMs(), last, runs, memberships, lastWallMs, hasTornTail, jitter: random.next() })
+    const whole = { last, runs, memberships, lastWallMs, hasTornTail, isHardStateOld }
+    core.step({ kind: 'repaired', nowMs: clock.nowMs(), ...whole, jitter: random.next() })
     this.applier.restart(core.inspect().appliedIndex)
     const { isVoteConditional, isVoteWithheld } = core.status(clock.nowMs())
     this.#isVoteConditional = isVoteConditional

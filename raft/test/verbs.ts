@@ -148,6 +148,7 @@ const verbs: Readonly<Record<string, Verb>> = {
         runs: runsOf(disk.log),
         lastWallMs: disk.log.at(-1)?.wallMs ?? 0,
         hasTornTail: disk.isTornUnverified,
+        isHardStateOld: true,
         memberships: membershipsOf(disk.log),
       }
       cluster.step(cluster.node(id), { kind: 'repaired', nowMs: cluster.nowMs, jitter: 0.5, ...told })

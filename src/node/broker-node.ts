@@ -19,6 +19,7 @@ import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo } from '../broker/broker.ts'
 import type { Leadership } from '../broker/leadership.ts'
 import { DiskWatch } from '../broker/disk-watch.ts'
+import { mustExist } from '../platform/assert.ts'
 import type { NodeReport } from '../broker/reports.ts'
 import type { RetainedLog } from '../broker/retention-watch.ts'
 import type { BrokerDoor } from '../rpc/broker-door.ts'
@@ -63,6 +64,7 @@ export class BrokerNode {
   #leadership: LeadershipNews = { term: 0, leader: undefined, isLeader: false }
   #isStopped = false
   #isToStartAgain = false
+  #isSilent = false
   #isRemoved = false
   /** Where this node's state was found to differ from the others', until the rebuilt one has passed there. */
   #partedAt: number | undefined
@@ -186,8 +188,7 @@ export class BrokerNode {
   stop(done: () => void): void {
     if (this.#isStopped) return this.#options.seams.clock.soon(done)
     this.#isStopped = true
-    this.#hooks.close()
-    this.#raft.stop()
+    this.#fallSilent()
     this.#rescue.stop()
     this.#catchUp.stop()
     this.#source.stop()
@@ -298,15 +299,17 @@ export class BrokerNode {
   }
 
   #unobtainable(lastIndex: number): void {
-    const { heldThrough } = this.#opened.repair
-    if (heldThrough !== undefined) return this.#replaceLog(lastIndex, heldThrough)
+    if (this.#opened.repair.isRecovering) return this.#replaceLog(lastIndex)
     if (!this.#rescue.begin(lastIndex)) return
     const place = `entries ${this.#state.machine.appliedIndex + 1}..${lastIndex} are needed to go on with the state`
     this.#options.note?.(`${place}, have rotted here, and no other node has them any more; asking the other nodes for theirs`)
   }
 
-  #replaceLog(lastIndex: number, heldThrough: number): void {
-    if (!this.#rescue.beginAnew(heldThrough)) return
+  #replaceLog(lastIndex: number): void {
+    // Told again and again, and to know how far the log went takes a reading of its last segment.
+    if (this.#rescue.replacesFrom !== undefined) return
+    const heldThrough = mustExist(this.#opened.repair.heldThrough, 'held-through')
+    this.#rescue.beginAnew(heldThrough)
     const place = `entries up to ${lastIndex} have rotted here, and no other node has them any more`
     this.#options.note?.(`${place}; asking the other nodes for their log and state, at entry ${heldThrough} or later, in place of ours`)
   }
@@ -388,8 +391,8 @@ export class BrokerNode {
       if (entry.kind === EntryKind.config) this.#nodes = nodesOf(this.#state.machine, this.#options.config)
       this.#hooks.applied(entry, applied)
     } catch (error) {
-      // Applied in half, and the node is about to start again.
-      if (error instanceof IndexRot) return
+      // Applied in half.
+      if (error instanceof IndexRot) return this.#indexHasRotted(error)
       if (!(error instanceof StateHalt)) throw error
       // Before anything else: a start that did not know of it would take the last checkpoint, and pass the entry that has just found it.
       if (error.reason === 'digestMismatch') noteParted(this.#options.seams.disk, this.#options.config.dataDirectory, entry.index)
@@ -406,10 +409,20 @@ export class BrokerNode {
   #startAgain(why: string): void {
     if (this.#isStopped || this.#isToStartAgain) return
     this.#isToStartAgain = true
+    // At once: a turn that goes on would answer reads at entries that were not applied.
+    this.#fallSilent()
     this.#options.note?.(why)
     this.#options.seams.clock.soon(() => {
       if (!this.#isStopped) this.stop(this.#options.onInstall)
     })
+  }
+
+  /** Nothing is taken and nothing is said any more. */
+  #fallSilent(): void {
+    if (this.#isSilent) return
+    this.#isSilent = true
+    this.#hooks.close()
+    this.#raft.stop()
   }
 
   /** Not before the rebuilt state is what the next start would load: the parted one would pass the check that it failed. */
@@ -423,8 +436,7 @@ export class BrokerNode {
     if (this.#isStopped) return
     if (error instanceof UnreadableEntry) return this.#startAgain(`${error.message}; the log must be cut there: this node starts again`)
     this.#isStopped = true
-    this.#hooks.close()
-    this.#raft.stop()
+    this.#fallSilent()
     this.#scrubber?.stop()
     // The entry that halted us may be applied in half.
     this.#checkpointer.abandon()

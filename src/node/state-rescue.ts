@@ -60,12 +60,10 @@ export class StateRescue {
     return true
   }
 
-  /** The log has a hole that nobody can fill, and may hold acknowledged entries up to here. False: that was known. */
-  beginAnew(heldThrough: number): boolean {
-    if (this.#heldThrough !== undefined) return false
+  /** The log has a hole that nobody can fill, and may hold acknowledged entries up to here. */
+  beginAnew(heldThrough: number): void {
     this.#heldThrough = heldThrough
     if (this.#timer === undefined) this.#later()
-    return true
   }
 
   /** A snapshot takes the place of our log if it is at this entry, or behind it; undefined while our log goes on. */
@@ -118,6 +116,9 @@ export function repairBefore(repair: RepairStorage, mended: () => void): RepairS
     },
     get hasTornTail() {
       return repair.hasTornTail
+    },
+    get isHardStateOld() {
+      return repair.isHardStateOld
     },
     get lastWallMs() {
       return repair.lastWallMs

@@ -111,6 +111,8 @@ export class CommitLog implements LogStorage {
   #writtenIndex: number
   /** The disk holds more than `plannedIndex`: the next flush cuts it off. */
   #mustTruncate = false
+  /** The end of the log when it was last cut below what is planned. */
+  #cut: { readonly lastIndex: number; readonly segment: Segment; readonly position: number } | undefined
   /** Segments that are on disk and no longer part of the log. */
   readonly #removed: Segment[] = []
   #flushedBytes = 0
@@ -272,7 +274,11 @@ export class CommitLog implements LogStorage {
     this.#blocks.truncate(index)
     this.#holes.truncate(index)
     this.#held.last = link
-    if (index <= this.#plannedIndex) this.#mustTruncate = true
+    if (index <= this.#plannedIndex) {
+      this.#mustTruncate = true
+      const end = mustExist(this.#segments.at(-1), 'truncation-end')
+      this.#cut = { lastIndex: link.index, segment: end, position: end.endPosition }
+    }
     this.#plannedIndex = Math.min(this.#plannedIndex, link.index)
     this.#writtenIndex = Math.min(this.#writtenIndex, link.index)
   }
@@ -384,11 +390,8 @@ export class CommitLog implements LogStorage {
     let truncation: TruncationPlan | undefined
     if (this.#mustTruncate) {
       const lastIndex = this.#plannedIndex
-      const segment = mustExist(this.#segments.findLast(one => one.firstIndex <= lastIndex) ?? this.#segments[0], 'truncation-segment')
-      const position = cutPosition(this.#held, segment, lastIndex)
       truncation = {
-        segment,
-        position,
+        ...this.#cutAt(lastIndex),
         mark: markAt(this.#held, lastIndex),
         removed: this.#removed.splice(0).sort((a, b) => a.firstIndex - b.firstIndex),
       }
@@ -397,6 +400,13 @@ export class CommitLog implements LogStorage {
     const writes = planWrites(this.#tail.slabs, this.#plannedIndex)
     this.#plannedIndex = this.#held.last.index
     return { truncation, writes }
+  }
+
+  /** Where what was planned before the truncation ends now: known since then, without a read, for what stands there may have rotted. */
+  #cutAt(lastIndex: number): { readonly segment: Segment; readonly position: number } {
+    if (this.#cut?.lastIndex === lastIndex) return this.#cut
+    const segment = mustExist(this.#segments.findLast(one => one.firstIndex <= lastIndex) ?? this.#segments[0], 'truncation-segment')
+    return { segment, position: cutPosition(this.#held, segment, lastIndex) }
   }
 
   /** Once in a while the open segment's sidecar learns how far it is on disk. */

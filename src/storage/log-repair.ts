@@ -45,6 +45,8 @@ export interface LogRepairOptions {
   readonly rot: RottenPlace
   /** The log ends with this record from now on: the mark is lowered, durably, before the rest is cut off. */
   readonly superseded: (last: ChainLink) => void
+  /** A peer's committed entry of this term comes into our log: durably on record before it is, or the next start would take our hard state for an old one. */
+  readonly committedIn: (term: number) => void
   /** Something for the operator. */
   readonly note: (sentence: string) => void
 }
@@ -112,6 +114,7 @@ export class LogRepair {
       position += size
       const proof = this.#proof(commitIndex)
       if (proof === undefined) continue
+      if (this.#tip.index <= commitIndex) this.#options.committedIn(this.#tip.term)
       this.#writeWaiting()
       if (proof === 'fits' || this.#isEnd()) return this.#lookAgain(proof)
     }

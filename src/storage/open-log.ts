@@ -116,15 +116,18 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const isWhole = rot === undefined
   const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered: found, isWhole, holes })
   const superseded = (last: ChainLink): void => hardState.writeBothSync({ ...hardState.record, ...markOf(last), hasTornTail: true })
+  const committedIn = (term: number): void => {
+    if (term > hardState.record.term) hardState.writeBothSync({ ...hardState.record, term, votedFor: undefined })
+  }
   const { segmentBytes } = limits
-  const atStart = isWhole
-    ? undefined
-    : new LogRepair({ recovery, marked: { index: before.mark, link: before.markLink }, segmentBytes, rot, superseded, note })
+  const marked = { index: before.mark, link: before.markLink }
+  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, segmentBytes, rot, superseded, committedIn, note })
   const repair = new Repairs({
     log,
     holes,
     atStart,
     hasTornTail: () => hardState.record.hasTornTail,
+    hardStateTerm: () => hardState.record.term,
     mended: whole => settleWhole(recovery, whole, log, hardState),
   })
   return { log, hardState, directoryId, recovered: recoveredState(log, hardState, !isWhole), holes, repair, notes }
@@ -192,7 +195,14 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
   const recovered = { segments: [], last: chainOrigin, runs: [], baseMembership: undefined, unnoted: [] }
   const holes = new Holes({ disk, directory, note: options.note ?? ignore })
   const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered, isWhole: true, holes })
-  const repair = new Repairs({ log, holes, atStart: undefined, hasTornTail: () => true, mended: ignore })
+  const repair = new Repairs({
+    log,
+    holes,
+    atStart: undefined,
+    hasTornTail: () => true,
+    hardStateTerm: () => hardState.record.term,
+    mended: ignore,
+  })
   return {
     log,
     hardState,

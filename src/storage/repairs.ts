@@ -11,6 +11,7 @@ export interface RepairsOptions {
   /** The log was rotten at the start. */
   readonly atStart: LogRepair | undefined
   readonly hasTornTail: () => boolean
+  readonly hardStateTerm: () => number
   /** It is whole now. */
   readonly mended: (found: FoundLog) => void
 }
@@ -35,6 +36,10 @@ export class Repairs implements RepairStorage {
 
   get hasTornTail(): boolean {
     return this.#options.hasTornTail()
+  }
+
+  get isHardStateOld(): boolean {
+    return this.#options.hardStateTerm() < this.#options.log.lastId.term
   }
 
   get memberships(): readonly MembershipAt[] {

@@ -1,6 +1,6 @@
 /** A log that is found rotten at a start is mended by proof alone: our own chain, our own mark, or what a peer knows to be committed. */
 import { expect, test } from 'vitest'
-import type { LogIndex } from '../../raft/index.ts'
+import type { LogIndex, Term } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
@@ -83,6 +83,34 @@ test('a committed record that follows another one than ours ends our log there, 
   const again = rig.open()
   expect(again.recovered.last).toEqual({ term: 1, index: 19 })
   expect(again.recovered.hasTornTail).toBe(true)
+})
+
+test('what others committed in a later term in place of ours does not look like a vote that was lost, not even to the start after', () => {
+  const rig = new StorageRig('repair/later')
+  const first = rig.open()
+  first.hardState.save({ term: 1 as Term, votedFor: 1 }, () => undefined)
+  append(first, 1, last, bodyBytes)
+  rig.flush(first)
+  first.log.noteDurable(last as LogIndex)
+  rig.settle()
+  rig.kill()
+  const path = mustExist(
+    rig.disk.files().find(name => name.endsWith('.log')),
+    'segment',
+  )
+  rig.disk.flipBit(path, segmentHeaderBytes + 19 * (recordHeaderBytes + bodyBytes) + 60, 3)
+  const { disk } = rig.openOptions()
+  for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
+  const opened = rig.open({ hasPeers: () => true })
+  const peer = aLog('later', 20).opened
+  for (let index = 20; opened.repair.isRecovering && index <= last; index++)
+    opened.repair.supply(index, recordsOf(peer, index, index), last)
+  expect(opened.repair.isRecovering).toBe(false)
+  expect(opened.log.lastId.term).toBe(2)
+  expect(opened.repair.isHardStateOld).toBe(false)
+  rig.cutPower()
+  const { recovered } = rig.open()
+  expect(recovered).toMatchObject({ isVoteWithheld: false, hardState: { term: 2, votedFor: undefined } })
 })
 
 test('what a rotten log held is known: to its mark, to its last segment, and to the last whole record in there, behind any hole', () => {

@@ -1,7 +1,7 @@
 /** Taking, fetching and installing a snapshot on simulated disks: with crashes after every disk operation of either side, and with what must be refused. */
 import { describe, expect, it } from 'vitest'
 import { encodeMembership, firstMembership } from '../../raft/index.ts'
-import type { LogIndex, NodeId } from '../../raft/index.ts'
+import type { LogIndex, NodeId, Term } from '../../raft/index.ts'
 import { CheckpointDisk } from '../../chaos/sim/checkpoint-store.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import type { Disk } from '../../src/platform/disk.ts'
@@ -106,11 +106,11 @@ function install(rig: StorageRig, checkpoints: CheckpointDisk): Installed | unde
   return mustExist(end, 'install-end').installed
 }
 
-/** A node with 30 entries of its own that are not the group's, in term 2. */
-function aFollower(seed: string): { rig: StorageRig; checkpoints: CheckpointDisk } {
+/** A node with 30 entries of its own that are not the group's, in term 2. Of what came then it has heard up to `term`. */
+function aFollower(seed: string, term = 4): { rig: StorageRig; checkpoints: CheckpointDisk } {
   const rig = new StorageRig(`follower/${seed}`)
   const opened = rig.open()
-  opened.hardState.save({ term: 4 as never, votedFor: 2 }, () => undefined)
+  opened.hardState.save({ term: term as Term, votedFor: 2 }, () => undefined)
   append(opened, 2, 30, 700)
   rig.flush(opened)
   rig.settle()
@@ -149,6 +149,16 @@ describe('a snapshot', () => {
     expect(readParted(disk, rigDirectory)).toBe(20)
     install(rig, checkpoints)
     expect(readParted(rig.openOptions().disk, rigDirectory)).toBeUndefined()
+  })
+
+  it('of a later term than the node has heard of is no sign that a vote was lost: it votes as before', () => {
+    const source = aLeader('later')
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('later', 2)
+    fetchAll(rig, taken.manifest, contents(source.rig, taken))
+    install(rig, checkpoints)
+    const { recovered } = rig.open()
+    expect(recovered).toMatchObject({ last: { term: 3, index: 90 }, hardState: { term: 3, votedFor: undefined }, isVoteWithheld: false })
   })
 
   it('of a log whose beginning is deleted makes a log that begins there', () => {

@@ -1,7 +1,9 @@
 /** A truncation of the log (what contradicts a leader's goes): in memory, on disk, over segments, and beside what still looks at it. */
 import { describe, expect, it } from 'vitest'
 import { logIndex, originId } from '../../raft/index.ts'
-import { append, bytesOf, expectEntry, logFiles, rigLimits, StorageRig } from './rig.ts'
+import { mustExist } from '../../src/platform/assert.ts'
+import { logLimits } from '../../src/storage/log-limits.ts'
+import { append, bytesOf, expectEntry, logFiles, rigDirectory, rigLimits, StorageRig } from './rig.ts'
 
 describe('a truncation', () => {
   it('takes effect in memory at once and on disk with the next flush', () => {
@@ -170,5 +172,30 @@ describe('a truncation', () => {
     expect(opened.log.status().writtenIndex).toBe(10)
     rig.cutPower()
     expectEntry(rig.open(), 10, 2, 200)
+  })
+
+  it('at the beginning of a segment reads nothing of the one before, which may have rotted', () => {
+    const rig = new StorageRig(
+      'cut behind rot',
+      logLimits(4 * 1024, { slabBytes: 1024, tailBytesMax: 2048, tailBytesIdle: 1024, openFilesMax: 4 }),
+    )
+    const before = rig.open()
+    append(before, 1, 60, 152)
+    append(before, 2, 40, 152)
+    rig.flush(before)
+    const sealed = mustExist(before.log.segments.at(-3), 'segment')
+    const cutAt = sealed.lastIndex + 1
+    rig.settle()
+    rig.kill()
+    rig.disk.flipBit(`${rigDirectory}/log/${sealed.name}`, sealed.endPosition - 60)
+    const opened = rig.open({ hasPeers: () => true })
+    expect(opened.recovered).toMatchObject({ isRecovering: false, last: { index: 100 } })
+    opened.log.truncateFrom(logIndex(cutAt))
+    append(opened, 3, 2)
+    rig.flush(opened)
+    rig.kill()
+    // What had rotted is asked for, and behind it stands what was written after the cut.
+    const { repair } = rig.open({ hasPeers: () => true })
+    expect(repair).toMatchObject({ wanted: { fromIndex: cutAt - 1 }, heldThrough: cutAt + 1 })
   })
 })

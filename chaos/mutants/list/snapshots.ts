@@ -183,8 +183,8 @@ export const snapshotMutants: readonly Mutant[] = [
     id: 'N217',
     what: 'the durable mark of the old log stays when a snapshot is installed',
     file: 'src/storage/snapshot/install.ts',
-    find: '  if (hasLog) forgetMark({ disk, clock, dataDirectory, directoryId, record: found.record })\n',
-    replace: '  void forgetMark\n  void clock\n',
+    find: '  if (hasLog) takeOver({ disk, clock, dataDirectory, directoryId, record: found.record }, manifest.term)\n',
+    replace: '  void takeOver\n  void clock\n',
     expected: [],
     test: { file: 'test/storage/snapshot.test.ts', name: 'a snapshot takes the place of a longer log, whose mark says nothing of it' },
   },
@@ -192,12 +192,25 @@ export const snapshotMutants: readonly Mutant[] = [
     id: 'N218',
     what: 'term and vote are forgotten when a snapshot is installed',
     file: 'src/storage/snapshot/install.ts',
-    find: '  const record = { ...options.record, mark: 0, markLink: undefined }\n',
-    replace: '  const record = { ...options.record, term: 0, votedFor: undefined, mark: 0, markLink: undefined }\n',
+    find: '  new HardStateFile({ ...options, record: { ...record, term, votedFor, mark: 0, markLink: undefined } }).close(() => undefined)\n',
+    replace:
+      '  void term\n  void votedFor\n  new HardStateFile({ ...options, record: { ...record, term: 0, votedFor: undefined, mark: 0, markLink: undefined } }).close(() => undefined)\n',
     expected: [],
     test: {
       file: 'test/storage/snapshot.test.ts',
       name: 'a snapshot is taken, fetched and installed: log, rows and term are there, own uncommitted entries are not',
+    },
+  },
+  {
+    id: 'N541',
+    what: 'an installed log of a later term than the hard state looks like a vote that was lost',
+    file: 'src/storage/snapshot/install.ts',
+    find: '  const term = Math.max(record.term, logTerm)\n',
+    replace: '  const term = record.term\n',
+    expected: [],
+    test: {
+      file: 'test/storage/snapshot.test.ts',
+      name: 'a snapshot of a later term than the node has heard of is no sign that a vote was lost: it votes as before',
     },
   },
   {

@@ -4,11 +4,11 @@
  *
  *   the rows are read and checked, heads of segments and the queue index too → its queue index is renamed
  *   → its segments get our directory id in their header, and their name in `log/` → directories synced
- *   → durable mark lowered to nothing → segments, index and base that are not the snapshot's removed, base written → directories synced
+ *   → durable mark lowered to nothing, term raised to the log's → segments, index and base that are not the snapshot's removed, base written → directories synced
  *   → rows saved as a new generation of the state store → `complete` removed
  *
  * Whether it may be installed was decided when `complete` was written: its index was above our commit and its last entry not in our log, and nothing has
- * been acknowledged since. Term, vote and the reasons for reserve are kept as they are. One without a log is for a node that has lost its state alone:
+ * been acknowledged since. A vote in the log's term, and the reasons for reserve, are kept. One without a log is for a node that has lost its state alone:
  * its last entry is in our log, which stays as it is, with all that is known of it.
  */
 import type { Clock } from '../../platform/clock.ts'
@@ -129,7 +129,7 @@ function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, ma
   }
   // From here on it is seen that there is no way back (`isBegun`): only now may go what nobody could give again.
   for (const part of parts) for (const place of [dataDirectory, `${dataDirectory}/${incomingName}`]) disk.syncDirectory(`${place}/${part}`)
-  if (hasLog) forgetMark({ disk, clock, dataDirectory, directoryId, record: found.record })
+  if (hasLog) takeOver({ disk, clock, dataDirectory, directoryId, record: found.record }, manifest.term)
   const wanted = new Set(manifest.files.map(relativePath))
   for (const part of parts) {
     for (const name of disk.list(`${dataDirectory}/${part}`))
@@ -139,10 +139,15 @@ function putInPlace({ disk, clock, dataDirectory, identity }: InstallOptions, ma
   for (const part of parts) disk.syncDirectory(`${dataDirectory}/${part}`)
 }
 
-/** A mark above the new end would look like lost entries. The constructor writes both slots. */
-function forgetMark(options: HardStateFileOptions): void {
-  const record = { ...options.record, mark: 0, markLink: undefined }
-  new HardStateFile({ ...options, record }).close(() => undefined)
+/**
+ * A mark above the new end would look like lost entries, and a term below that of its last one like a lost vote: of the terms between, in which others have
+ * written this log, we have heard nothing, and given no vote in any. The constructor writes both slots.
+ */
+function takeOver(options: HardStateFileOptions, logTerm: number): void {
+  const { record } = options
+  const votedFor = record.term < logTerm ? undefined : record.votedFor
+  const term = Math.max(record.term, logTerm)
+  new HardStateFile({ ...options, record: { ...record, term, votedFor, mark: 0, markLink: undefined } }).close(() => undefined)
 }
 
 function isSegment(file: SnapshotFile): boolean {
