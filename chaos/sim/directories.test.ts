@@ -5,8 +5,8 @@ import { mustExist } from '../../src/platform/assert.ts'
 import { RaftGroup, type Member } from './raft-group.ts'
 
 /** A group whose log says of each member which directory it has. */
-function settled(seed: string, size = 3): { group: RaftGroup; leader: Member; followers: Member[] } {
-  const group = new RaftGroup({ seed, size, config: { farewellMs: 200 } })
+function settled(seed: string, size = 3, sliceBytesMax = 1_000_000): { group: RaftGroup; leader: Member; followers: Member[] } {
+  const group = new RaftGroup({ seed, size, config: { farewellMs: 200, sliceBytesMax } })
   group.awaitLeader()
   group.run(3_000, () => group.members.every(member => boundIn(member).every(bound => bound !== undefined)))
   const leader = group.awaitLeader()
@@ -135,6 +135,25 @@ describe('a data directory', () => {
     group.run(100)
     expect(leader.node.status().membership.membership).toMatchObject({ goal: [1, 2, 3], outgoing: [] })
     expect(known()).toMatchObject({ matchedIndex: 0, durableIndex: 0, sinceContactMs: undefined })
+  })
+
+  it('that an old membership names, met on the way through the log, cuts nobody off for good (seed 7300013)', () => {
+    const { group } = settled('old names', 3, 1)
+    for (const id of [3, 1].map(nodeId)) {
+      group.wipe(id)
+      group.start(id)
+      group.run(1_000)
+      change(group, { kind: 'replace', add: [], remove: [id] })
+      change(group, { kind: 'replace', add: [group.describe(group.member(id))], remove: [] })
+      group.run(3_000)
+    }
+    const closed = group.members.flatMap(({ id, node }) =>
+      node
+        .status()
+        .links.filter(({ control, data }) => control !== 'open' || data !== 'open')
+        .map(({ peer }) => [id, peer]),
+    )
+    expect(closed).toEqual([])
   })
 
   it('of a number that was added is not the one that an earlier process of it told', () => {

@@ -121,10 +121,18 @@ export class Transport implements LinkOwner {
       const peer = known ?? this.#add(id, address, false)
       peer.isGuest = false
       peer.boundDirectory = directory
-      if (isOther(peer, peer.directory))
-        for (const slot of [peer.control, peer.data]) this.#unseat(peer, slot, 'it has another data directory')
+      if (isOther(peer, peer.directory)) this.#dropStranger(peer)
       if (known === undefined) this.#dialOurs(peer)
       else this.#moveTo(peer, address)
+    }
+  }
+
+  /** Ours is dialled again: who knows a newer membership, in which the directory is the right one, is let in. */
+  #dropStranger(peer: Peer): void {
+    for (const slot of [peer.control, peer.data]) {
+      if (slot.link === undefined) continue
+      this.#unseat(peer, slot, 'it has another data directory')
+      if (slot.isOurs) this.#afterOurs(peer, slot, { wasOpen: false, wasRefused: false, livedMs: 0 })
     }
   }
 
