@@ -6,14 +6,15 @@ import { SimulatedDisk } from '../chaos/sim/disk.ts'
 import { calmProfile, SimNetwork } from '../chaos/sim/network.ts'
 import { SimRandom } from '../chaos/sim/random.ts'
 import { Scheduler, type SimProcess } from '../chaos/sim/scheduler.ts'
-import { EntryKind } from '../raft/index.ts'
+import { EntryKind, logIndex, UnreadableEntry } from '../raft/index.ts'
 import { BrokerNode } from '../src/node/broker-node.ts'
 import { mustExist } from '../src/platform/assert.ts'
-import { crc32c, crc32cOf } from '../src/platform/bytes.ts'
+import { crc32c, crc32cOf, viewOf } from '../src/platform/bytes.ts'
 import { encodeCommand } from '../src/state/command-codec.ts'
 import type { Command } from '../src/state/command.ts'
 import { noteParted } from '../src/storage/parted.ts'
-import { preparedName } from '../src/storage/segment.ts'
+import { recordBodyBytes, recordHeaderBytes, recordIndex } from '../src/storage/record.ts'
+import { preparedName, segmentHeaderBytes } from '../src/storage/segment.ts'
 import { IndexRot } from '../src/storage/storage-error.ts'
 
 /** A group of one, on a simulated machine. */
@@ -88,6 +89,19 @@ class Alone {
     this.disk.kill()
     this.#network.processDied(process)
   }
+}
+
+/** Flips a bit of this entry's body on the disk. */
+function rotAt({ disk }: Alone, { log }: BrokerNode, index: number): void {
+  const segment = mustExist(
+    log.segments.findLast(({ firstIndex }) => firstIndex <= index),
+    'segment',
+  )
+  const path = `/data/log/${segment.name}`
+  const view = viewOf(mustExist(disk.contentOf(path), 'content'))
+  let position = segmentHeaderBytes
+  while (recordIndex(view, position) < index) position += recordHeaderBytes + recordBodyBytes(view, position)
+  disk.flipBit(path, position + recordHeaderBytes + 3)
 }
 
 const barriers = (count: number): Command[] => Array.from({ length: count }, () => ({ kind: 'barrier' }))
@@ -175,4 +189,22 @@ test('a read is not ready at an entry that rot in the queue index has kept from 
   expect(ends.filter(end => end === 'after: ready')).toEqual([])
   expect(alone.fatal).toEqual(['wants to install a snapshot'])
   expect(alone.notes.at(-1)).toContain('this node starts again and makes index and state anew')
+})
+
+test('a config entry that has rotted, and that nobody else could give, does not hold up what retention deletes', () => {
+  const alone = new Alone()
+  const node = alone.start()
+  // What a new leader has to say of its group is in the log by then.
+  alone.scheduler.runFor(2_000)
+  const config = mustExist(node.machine.membership, 'membership').index
+  rotAt(alone, node, config)
+  // More than is kept in memory.
+  while (node.log.bytesBehind(logIndex(config)) < 33 * 1024 * 1024) alone.propose(node, barriers(10_000))
+  expect(() => node.log.entry(logIndex(config))).toThrow(UnreadableEntry)
+  alone.propose(node, [{ kind: 'trimLog', index: node.machine.appliedIndex }])
+  for (let i = 0; i < 4; i++) alone.propose(node, barriers(1))
+  expect(node.log.firstIndex).toBeGreaterThan(config)
+  expect(node.machine.membership?.index).toBe(config)
+  expect(node.log.baseMembership?.index).toBe(config)
+  expect(alone.fatal).toEqual([])
 })

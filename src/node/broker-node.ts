@@ -102,7 +102,7 @@ export class BrokerNode {
       ...(config.chunkLogBytes === undefined ? {} : { chunkLogBytes: config.chunkLogBytes }),
     })
     const machine = this.#state.machine
-    if (machine.membership !== undefined) this.#opened.log.knowMembership(machine.membership)
+    this.#tellLogMembership()
     const diskWatch = makeDiskWatch(config, seams)
     const nodes = (): readonly BrokerNodeInfo[] => this.#nodes
     this.#nodes = nodesOf(machine, config)
@@ -350,8 +350,15 @@ export class BrokerNode {
   #mayDelete(belowIndex: number): void {
     if (belowIndex <= this.#opened.log.firstIndex) return
     const index = Math.min(belowIndex, this.#hooks.oldestLogIndexInUse())
+    this.#tellLogMembership()
     this.#raft.compactTo(logIndex(index))
     this.#state.index.trimTo(index)
+  }
+
+  /** What is cut off may hold the newest config entry, rotten, and nobody else may have it any more. */
+  #tellLogMembership(): void {
+    const { membership } = this.#state.machine
+    if (membership !== undefined) this.#opened.log.knowMembership(membership)
   }
 
   #startScrubber(): Scrubber | undefined {

@@ -302,7 +302,7 @@ export class CommitLog implements LogStorage {
     return this.#beginning.membership
   }
 
-  /** The state knows a membership whose entry is gone: the next trim puts it on record, where builds before did not, or both copies had rotted. */
+  /** The applied state knows a membership. If its entry is gone (builds before kept no record of it) or has rotted, the next trim takes it from here. */
   knowMembership(known: BaseMembership): void {
     this.#beginning.know(known)
   }

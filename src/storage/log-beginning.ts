@@ -1,7 +1,7 @@
 /**
  * Where the log begins, and what is remembered of what lay before: whole segments are given up, oldest first, and the last config entry among them is kept
  * outside the log (log-base.ts), for whoever reads the log alone must know who the members are. Nothing that is not on disk is given up, and nothing
- * whose config entry can't be read.
+ * whose config entry can't be read, unless the applied state tells what stood there.
  */
 import { mustExist } from '../platform/assert.ts'
 import type { Holes } from './holes.ts'
@@ -23,6 +23,8 @@ export interface LogBeginningParts {
 export class LogBeginning {
   readonly #parts: LogBeginningParts
   #membership: BaseMembership | undefined
+  /** The newest that was applied: it stands in the log, or did. */
+  #applied: BaseMembership | undefined
 
   constructor(parts: LogBeginningParts, membership: BaseMembership | undefined) {
     this.#parts = parts
@@ -39,10 +41,11 @@ export class LogBeginning {
     this.#membership = found ?? this.#membership
   }
 
-  /** Somebody else remembers a membership whose entry is gone: the next trim puts it on record. */
+  /** The applied state remembers a membership: the next trim puts it on record if its entry is gone, or has rotted when it goes. */
   know({ index, body }: BaseMembership): void {
-    if (index >= firstIndexOf(this.#parts.held) || index <= (this.#membership?.index ?? 0)) return
-    this.#membership = { index, body: body.slice() }
+    if (index <= (this.#applied?.index ?? 0)) return
+    this.#applied = { index, body: body.slice() }
+    if (index < firstIndexOf(this.#parts.held) && index > (this.#membership?.index ?? 0)) this.#membership = this.#applied
   }
 
   /** Gives up the whole segments below `index`; memory forgets them now, the files go later. */
@@ -57,8 +60,8 @@ export class LogBeginning {
       .findLast(({ configs }) => configs.length > 0)
       ?.configs.at(-1)
     if (config !== undefined) {
-      const body = readableBody(held, config)
-      // It has rotted: it stays until it is mended.
+      const body = readableBody(held, config) ?? (this.#applied?.index === config ? this.#applied.body : undefined)
+      // It has rotted, and a later one is in force: it stays until it is mended, or goes together with that one.
       if (body === undefined) return
       this.#membership = { index: config, body }
     }

@@ -1,13 +1,14 @@
 /** The oldest segments go: what is left is whole, also after a power cut at any step, and nothing that was not given up is ever missing. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeMembership, EntryKind, firstMembership } from '../../raft/index.ts'
+import { encodeMembership, EntryKind, firstMembership, UnreadableEntry } from '../../raft/index.ts'
 import type { LogIndex, NodeId, Term } from '../../raft/index.ts'
 import { crc32c, viewOf } from '../../src/platform/bytes.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import { decodeBase, encodeBase } from '../../src/storage/log-base.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { recordHeaderBytes } from '../../src/storage/record.ts'
 import { segmentHeaderBytes } from '../../src/storage/segment.ts'
 import { append, bodyOf, entryBody, rigDirectory, StorageRig } from './rig.ts'
 
@@ -143,6 +144,51 @@ describe('trimming the log', () => {
     const third = rig.open()
     expect(third.log.firstIndex).toBe(again.log.firstIndex)
     expectWhole(third, again.log.firstIndex + 4)
+  })
+})
+
+describe('trimming a log whose newest config entry has rotted', () => {
+  const rotten = 31
+
+  /** Entry 31 says who the members are; nobody can read it any more. */
+  function rigWithRot(seed: string): { rig: StorageRig; opened: OpenedLog } {
+    const { rig, opened } = rigWithMemberships(seed)
+    const segment = mustExist(
+      segmentFiles(rig).findLast(first => first <= rotten),
+      'segment',
+    )
+    const positions = Array.from(
+      { length: rotten - segment + 1 },
+      (_, i) => (segment + i === 1 ? encodeMembership(oneMember).length : bodyBytes) + recordHeaderBytes,
+    )
+    const before = positions.slice(0, -1).reduce((sum, bytes) => sum + bytes, 0)
+    rig.disk.flipBit(`${logDirectory}/${String(segment).padStart(20, '0')}.log`, segmentHeaderBytes + before + 60)
+    expect(() => opened.log.entry(rotten as LogIndex)).toThrow(UnreadableEntry)
+    return { rig, opened }
+  }
+
+  it('goes on with what the applied state knows of that entry, at work and at the next start', () => {
+    const { rig, opened } = rigWithRot('pinned')
+    opened.log.knowMembership({ index: rotten, body: encodeMembership(twoMembers) })
+    opened.log.trimTo(70 as LogIndex)
+    expect(opened.log.firstIndex).toBeGreaterThan(rotten)
+    expect(opened.log.memberships()).toEqual([{ index: rotten, membership: twoMembers }])
+    expect(opened.repair.wanted).toBeUndefined()
+    rig.settle()
+    rig.kill()
+    const again = rig.open()
+    expect(again.recovered.memberships).toEqual([{ index: rotten, membership: twoMembers }])
+    expectWhole(again)
+  })
+
+  it('stops before it while the state knows another one only, which is no word on what stood there', () => {
+    const { opened } = rigWithRot('kept')
+    opened.log.knowMembership({ index: 1, body: encodeMembership(oneMember) })
+    opened.log.trimTo(70 as LogIndex)
+    expect(opened.log.firstIndex).toBeLessThanOrEqual(rotten)
+    opened.log.knowMembership({ index: rotten, body: encodeMembership(twoMembers) })
+    opened.log.trimTo(70 as LogIndex)
+    expect(opened.log.firstIndex).toBeGreaterThan(rotten)
   })
 })
 

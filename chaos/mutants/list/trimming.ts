@@ -66,4 +66,40 @@ export const trimMutants: readonly Mutant[] = [
       name: 'a start on a trimmed log finds one copy good whatever bit of the file is flipped, and tells of it where it matters',
     },
   },
+  {
+    id: 'Z08',
+    what: 'a config entry that nobody can read any more keeps the whole log for ever',
+    file: 'src/storage/log-beginning.ts',
+    find: 'readableBody(held, config) ?? (this.#applied?.index === config ? this.#applied.body : undefined)\n',
+    replace: 'readableBody(held, config)\n',
+    expected: [],
+    test: {
+      file: 'test/storage/trim.test.ts',
+      name: 'trimming a log whose newest config entry has rotted goes on with what the applied state knows of that entry, at work and at the next start',
+    },
+  },
+  {
+    id: 'Z09',
+    what: 'any membership that the state knows stands for a config entry that has rotted',
+    file: 'src/storage/log-beginning.ts',
+    find: '(this.#applied?.index === config ? this.#applied.body : undefined)\n',
+    replace: 'this.#applied?.body\n',
+    expected: [],
+    test: {
+      file: 'test/storage/trim.test.ts',
+      name: 'trimming a log whose newest config entry has rotted stops before it while the state knows another one only, which is no word on what stood there',
+    },
+  },
+  {
+    id: 'Z10',
+    what: 'the log hears of the applied membership at a start only',
+    file: 'src/node/broker-node.ts',
+    find: '    this.#tellLogMembership()\n    this.#raft.compactTo(',
+    replace: '    this.#raft.compactTo(',
+    expected: [],
+    test: {
+      file: 'test/node-halt.test.ts',
+      name: 'a config entry that has rotted, and that nobody else could give, does not hold up what retention deletes',
+    },
+  },
 ]
