@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util'
 import { encodeMessage } from '../chaos/workloads/payload.ts'
 import { MessageType } from '../src/state/command.ts'
 import { BrokerNode } from '../src/node/broker-node.ts'
+import { checkpointAfter, problemOfState } from '../src/node/saved-state.ts'
 import type { NodeSettings } from '../src/node/node-settings.ts'
 import { realClock } from '../src/platform/clock.ts'
 import { realDisk } from '../src/platform/disk.ts'
@@ -68,7 +69,9 @@ async function start(number: number, place: Place, onInstall: () => void): Promi
   const { store, loaded } = await openStateStore(realDisk, `${config.dataDirectory}/state`)
   const identity = { clusterName, nodeName: `n${number}`, nodeId: number }
   const installed = await new Promise<Installed | undefined>((done, failed) => {
-    installSnapshot({ disk: realDisk, clock: realClock, dataDirectory: config.dataDirectory, identity, store }, (error, found) => {
+    const { dataDirectory } = config
+    const options = { disk: realDisk, clock: realClock, dataDirectory, identity, store, problemOf: problemOfState }
+    installSnapshot(options, (error, found) => {
       if (error === undefined) done(found)
       else failed(error)
     })
@@ -76,7 +79,7 @@ async function start(number: number, place: Place, onInstall: () => void): Promi
   const node = BrokerNode.start({
     config,
     seams: { clock: realClock, random: realRandom, disk: realDisk, network: realNetwork },
-    checkpoint: { store, loaded: installed?.checkpoint ?? loaded },
+    checkpoint: checkpointAfter({ store, loaded }, installed),
     digestLarge: (_bytes, done) => setImmediate(done, new Uint8Array(16)),
     note: sentence => console.error(`${(performance.timeOrigin + performance.now()).toFixed(0).slice(-6)} n${number}: ${sentence}`),
     onInstall,

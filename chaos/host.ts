@@ -4,6 +4,7 @@
  */
 import { nodeId } from '../raft/index.ts'
 import type { Disk } from '../src/platform/disk.ts'
+import { checkpointAfter, problemOfState } from '../src/node/saved-state.ts'
 import { installSnapshot } from '../src/storage/snapshot/install.ts'
 import type { BrokerNode } from '../src/node/broker-node.ts'
 import type { BrokerNodeOptions } from '../src/node/node-settings.ts'
@@ -178,7 +179,7 @@ export class Host implements NodeView, Gateway, Target {
 
   #install(process: SimProcess, clock: ProcessClock, disk: Disk, { store, loaded }: BrokerNodeOptions['checkpoint']): void {
     const identity = { clusterName: 'simulated', nodeName: this.name, nodeId: this.id }
-    installSnapshot({ disk, clock, dataDirectory, identity, store }, (error, installed) => {
+    installSnapshot({ disk, clock, dataDirectory, identity, store, problemOf: problemOfState }, (error, installed) => {
       this.#starting = undefined
       if (error !== undefined) return this.#world.fatal(this, error)
       if (installed !== undefined) {
@@ -187,7 +188,7 @@ export class Host implements NodeView, Gateway, Target {
         this.trueLog.forget()
       }
       this.foundAtStart = { ...this.foundAtStart, hasInstalled: installed !== undefined }
-      this.#guardStart(process, () => this.#begin(process, clock, disk, { store, loaded: installed?.checkpoint ?? loaded }))
+      this.#guardStart(process, () => this.#begin(process, clock, disk, checkpointAfter({ store, loaded }, installed)))
     })
   }
 

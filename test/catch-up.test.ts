@@ -19,12 +19,14 @@ function offered(
   verdict: SnapshotVerdict,
   wantsState = false,
   replacesFrom?: number,
-): { asked: BulkHeader[]; held: EntryId[]; closed: string[] } {
+  giver = leader,
+): { asked: BulkHeader[]; held: EntryId[]; closed: string[]; opened: NodeId[] } {
   const disk = new SimulatedDisk({ scheduler: new Scheduler(), random: new SimRandom('catch-up') }).openProcess()
   disk.makeDirectory('/data')
   const asked: BulkHeader[] = []
   const held: EntryId[] = []
   const closed: string[] = []
+  const opened: NodeId[] = []
   const link: BulkLink = { peer: leader, isOpen: true, waitingBytes: 0, close: reason => void closed.push(reason) }
   const catchUp = new CatchUp({
     clock: new FakeClock(),
@@ -32,7 +34,10 @@ function offered(
     dataDirectory: '/data',
     source: { present: () => undefined, read: () => 'gone' },
     raft: {
-      openBulk: () => link,
+      openBulk: peer => {
+        opened.push(peer)
+        return link
+      },
       sendBulk: (_link, buffers) => {
         const frame = decodeBulkFrame(Buffer.concat(buffers))
         if (frame !== undefined) asked.push(frame.header)
@@ -44,6 +49,7 @@ function offered(
     wantsState: () => wantsState,
     replacesFrom: () => replacesFrom,
     atLeast: () => replacesFrom ?? 0,
+    giverFor: () => giver,
     bytesPerSecond: 1_000_000,
     install: () => undefined,
     note: () => undefined,
@@ -54,7 +60,7 @@ function offered(
   catchUp.snapshotOffered(leader)
   catchUp.bulkOpened(link)
   catchUp.bulkFrame(link, Buffer.concat(encodeBulkFrame({ kind: 'manifest' }, encodeManifest(manifest))))
-  return { asked, held, closed }
+  return { asked, held, closed, opened }
 }
 
 const reads = (asked: readonly BulkHeader[]): number => asked.filter(({ kind }) => kind === 'read').length
@@ -92,5 +98,10 @@ describe('a member that is offered a snapshot', () => {
       expect(earlier.asked[0]).toEqual({ kind: 'ask', atLeast: 91 })
       expect(earlier.held).toEqual([])
     }
+  })
+
+  it('fetches it from another node, when it has reason to', () => {
+    expect(offered('install').opened).toEqual([leader])
+    expect(offered('install', false, undefined, 3 as NodeId).opened).toEqual([3])
   })
 })

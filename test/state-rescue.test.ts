@@ -9,18 +9,21 @@ let scheduler = new Scheduler()
 let asked: NodeId[] = []
 let appliedIndex = 190
 let isLogWhole = true
+let draw = 0
 let rescue = aRescue()
 
-function aRescue(): StateRescue {
+function aRescue(wasSnapshotRefused = false): StateRescue {
   const machine = new MachineClock(scheduler, { wallStartMs: 1_000_000, monotonicStartMs: 0, driftPpm: 0 })
   return new StateRescue({
     clock: machine.forProcess(scheduler.newProcess('n1')),
+    random: { next: () => draw },
     peers: () => [nodeId(2), nodeId(3), nodeId(4)],
     isConnectedTo: peer => peer !== nodeId(3),
     fetchFrom: peer => asked.push(peer),
     isLogWhole: () => isLogWhole,
     appliedIndex: () => appliedIndex,
     writtenIndex: () => 1_194,
+    wasSnapshotRefused,
   })
 }
 
@@ -29,6 +32,7 @@ beforeEach(() => {
   asked = []
   appliedIndex = 190
   isLogWhole = true
+  draw = 0
   rescue = aRescue()
 })
 
@@ -87,4 +91,28 @@ test('whoever needs a state says from where on it helps', () => {
   expect(rescue.atLeast).toBe(0)
   rescue.begin(215)
   expect(rescue.atLeast).toBe(216)
+})
+
+test('a process begins with another one than the last did: who is asked first may have given what was of no use', () => {
+  const first = [0, 0.34, 0.67].map(drawn => {
+    draw = drawn
+    asked = []
+    rescue = aRescue()
+    rescue.begin(215)
+    scheduler.runFor(500)
+    rescue.stop()
+    return asked
+  })
+  expect(first).toEqual([
+    [2, 4],
+    [4, 2],
+    [2, 4],
+  ])
+})
+
+test('a snapshot is fetched from who offers it, and from any that is connected when the last one could not be installed', () => {
+  const givers = (): NodeId[] => [0, 0.5, 0.99].map(drawn => ((draw = drawn), rescue.giverFor(nodeId(4))))
+  expect(givers()).toEqual([4, 4, 4])
+  rescue = aRescue(true)
+  expect(givers()).toEqual([2, 4, 4])
 })

@@ -261,6 +261,7 @@ export class BrokerNode {
       wantsState: index => this.#rescue.wants(index),
       replacesFrom: () => this.#rescue.replacesFrom,
       atLeast: () => this.#rescue.atLeast,
+      giverFor: offering => this.#rescue.giverFor(offering),
       bytesPerSecond,
       pieceBytes,
       syncBytes,
@@ -282,16 +283,19 @@ export class BrokerNode {
   }
 
   #makeRescue(): StateRescue {
+    const { seams, checkpoint } = this.#options
     const { members } = this.#raft.core.inspect()
     const { log, recovered, repair } = this.#opened
     const rescue = new StateRescue({
-      clock: this.#options.seams.clock,
+      clock: seams.clock,
+      random: seams.random,
       peers: () => members.peers.map(({ id }) => id),
       isConnectedTo: peer => this.#raft.isConnectedTo(peer),
-      fetchFrom: peer => this.#catchUp.snapshotOffered(peer),
+      fetchFrom: peer => this.#catchUp.fetchFrom(peer),
       appliedIndex: () => this.#state.machine.appliedIndex,
       isLogWhole: () => !repair.isRecovering,
       writtenIndex: () => log.writtenIndex,
+      wasSnapshotRefused: checkpoint.wasSnapshotRefused === true,
     })
     // The log is whole, and says nothing of the state that it once led to.
     if (this.#state.isLost && !recovered.isRecovering) rescue.begin(log.firstIndex - 1)

@@ -38,6 +38,8 @@ export interface CatchUpOptions {
   readonly replacesFrom: () => number | undefined
   /** A snapshot at an earlier entry is not worth its bytes. */
   readonly atLeast: () => number
+  /** From whom to fetch when this node offers one. */
+  readonly giverFor: (offering: NodeId) => NodeId
   /** What a server sends at most; shared by all that fetch. */
   readonly bytesPerSecond: number
   readonly pieceBytes?: number
@@ -114,6 +116,11 @@ export class CatchUp implements BulkApp {
   }
 
   snapshotOffered(from: NodeId): void {
+    this.fetchFrom(this.#options.giverFor(from))
+  }
+
+  /** Without effect while another is being fetched, and comes. */
+  fetchFrom(from: NodeId): void {
     const { clock, raft } = this.#options
     if (this.#isStopped) return
     const present = this.#fetch

@@ -3,9 +3,9 @@
  * in its log and in its state, and the newest of what they say counts: a node that founded its group alone may have had peers for years.
  */
 import { decodeMembership, logIndex, type MembershipAt } from '../../raft/index.ts'
-import { StateMachine } from '../state/machine.ts'
-import type { LoadedCheckpoint, QueueIndex } from '../state/store.ts'
+import type { LoadedCheckpoint } from '../state/store.ts'
 import type { NodeSettings } from './node-settings.ts'
+import { stateIn } from './saved-state.ts'
 
 /** Takes what is readable of the memberships in the log. The checkpoint is looked into when somebody asks, which is rare. */
 export function peersKnownBy(
@@ -23,21 +23,11 @@ export function peersKnownBy(
 
 /** Only what the state says of the membership is asked of it: no queue is looked at. */
 export function membershipInState(checkpoint: LoadedCheckpoint | undefined): MembershipAt | undefined {
-  if (checkpoint === undefined) return undefined
-  const machine = new StateMachine({ index: noIndex })
-  if (machine.restore(checkpoint) !== undefined) return undefined
-  const decoded = machine.membership && decodeMembership(machine.membership.body)
-  return machine.membership === undefined || decoded?.kind !== 'ok'
+  const found = checkpoint && stateIn(checkpoint)
+  if (found?.kind !== 'whole') return undefined
+  const { membership } = found.machine
+  const decoded = membership && decodeMembership(membership.body)
+  return membership === undefined || decoded?.kind !== 'ok'
     ? undefined
-    : { index: logIndex(machine.membership.index), membership: decoded.membership }
-}
-
-const noIndex: QueueIndex = {
-  append: unexpected,
-  read: unexpected,
-  dropTopic: unexpected,
-}
-
-function unexpected(): never {
-  throw new Error('the queue index is not asked while a membership is looked up')
+    : { index: logIndex(membership.index), membership: decoded.membership }
 }

@@ -85,7 +85,12 @@ export interface LeadershipNews {
 export interface BrokerNodeOptions {
   readonly config: NodeSettings
   readonly seams: Seams
-  readonly checkpoint: { readonly store: CheckpointStore; readonly loaded: LoadedCheckpoint | undefined }
+  readonly checkpoint: {
+    readonly store: CheckpointStore
+    readonly loaded: LoadedCheckpoint | undefined
+    /** A snapshot that was to be installed now was of no use: another node is asked for the next one. */
+    readonly wasSnapshotRefused?: boolean
+  }
   readonly digestLarge: DigestLarge
   /** What only the process knows of itself, for status. */
   readonly processReport?: () => ProcessReport

@@ -14,6 +14,7 @@ import type { Network } from '../platform/network.ts'
 import { realRandom } from '../platform/random.ts'
 import { startRpcServer, type RpcServer } from '../rpc/server.ts'
 import { StorageError } from '../storage/storage-error.ts'
+import { checkpointAfter, problemOfState } from './saved-state.ts'
 import { installSnapshot, type Installed } from '../storage/snapshot/install.ts'
 import { openStateStore, type StateStore } from '../storage/state-store.ts'
 import { BrokerNode } from './broker-node.ts'
@@ -116,7 +117,7 @@ async function startOnce(config: ClusterConfig, self: NodeConfig, { network, log
     node = BrokerNode.start({
       config: settingsOf(config, self),
       seams: { clock: realClock, random: realRandom, disk: realDisk, network },
-      checkpoint: { store: checkpoints.store, loaded: installed?.checkpoint ?? checkpoints.loaded },
+      checkpoint: checkpointAfter(checkpoints, installed),
       digestLarge: digests.digestLarge,
       processReport: () => ({
         version: packageVersion(),
@@ -169,7 +170,7 @@ function installWaiting(config: ClusterConfig, self: NodeConfig, store: StateSto
   const { dataDirectory, name: nodeName, number: nodeId } = self
   const identity = { clusterName: config.clusterName, nodeName, nodeId }
   return new Promise((done, failed) => {
-    installSnapshot({ disk: realDisk, clock: realClock, dataDirectory, identity, store }, (error, installed) => {
+    installSnapshot({ disk: realDisk, clock: realClock, dataDirectory, identity, store, problemOf: problemOfState }, (error, installed) => {
       if (error === undefined) done(installed)
       else failed(error)
     })

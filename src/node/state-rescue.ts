@@ -21,9 +21,11 @@
  */
 import type { NodeId, RepairStorage } from '../../raft/index.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
+import type { Random } from '../platform/random.ts'
 
 export interface StateRescueOptions {
   readonly clock: Clock
+  readonly random: Pick<Random, 'next'>
   /** The other members, as far as they are known. */
   readonly peers: () => readonly NodeId[]
   readonly isConnectedTo: (peer: NodeId) => boolean
@@ -34,11 +36,13 @@ export interface StateRescueOptions {
   readonly isLogWhole: () => boolean
   /** Where our log ends on disk. */
   readonly writtenIndex: () => number
+  /** The start that made us found a snapshot that could not be installed: who gave that one may give it again. */
+  readonly wasSnapshotRefused: boolean
 }
 
 const intervalMs = 200
 
-/** Asks one peer after the other. */
+/** Asks one peer after the other, and each process begins with another one: the first may have given what was of no use. */
 export class StateRescue {
   readonly #options: StateRescueOptions
   #timer: Timer | undefined
@@ -56,14 +60,14 @@ export class StateRescue {
   begin(lostThrough: number): boolean {
     if (this.#lostThrough !== undefined && this.#lostThrough >= lostThrough) return false
     this.#lostThrough = lostThrough
-    if (this.#timer === undefined) this.#later()
+    this.#maybeStart()
     return true
   }
 
   /** The log has a hole that nobody can fill, and may hold acknowledged entries up to here. */
   beginAnew(heldThrough: number): void {
     this.#heldThrough = heldThrough
-    if (this.#timer === undefined) this.#later()
+    this.#maybeStart()
   }
 
   /** A snapshot takes the place of our log if it is at this entry, or behind it; undefined while our log goes on. */
@@ -81,6 +85,13 @@ export class StateRescue {
     return this.#lostThrough !== undefined && index > this.#lostThrough && index <= this.#options.writtenIndex()
   }
 
+  /** From whom to fetch when this node offers a snapshot: as a rule from itself. Every member has the same state, and one of them a whole one. */
+  giverFor(offering: NodeId): NodeId {
+    if (!this.#options.wasSnapshotRefused) return offering
+    const connected = this.#connected
+    return connected[this.#drawBelow(connected.length)] ?? offering
+  }
+
   stop(): void {
     this.#timer?.cancel()
     this.#timer = undefined
@@ -92,11 +103,25 @@ export class StateRescue {
     return this.replacesFrom === undefined && this.#options.appliedIndex() >= (this.#lostThrough ?? 0)
   }
 
+  get #connected(): readonly NodeId[] {
+    return this.#options.peers().filter(peer => this.#options.isConnectedTo(peer))
+  }
+
+  #drawBelow(count: number): number {
+    return Math.floor(this.#options.random.next() * count)
+  }
+
+  #maybeStart(): void {
+    if (this.#timer !== undefined) return
+    this.#turn = this.#drawBelow(this.#options.peers().length)
+    this.#later()
+  }
+
   #later(): void {
     this.#timer = this.#options.clock.setTimer(intervalMs, () => {
       // Somebody had it after all.
       if (this.#isOver) return this.stop()
-      const connected = this.#options.peers().filter(peer => this.#options.isConnectedTo(peer))
+      const connected = this.#connected
       const peer = connected[this.#turn++ % Math.max(1, connected.length)]
       if (peer !== undefined) this.#options.fetchFrom(peer)
       this.#later()

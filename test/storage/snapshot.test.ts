@@ -93,15 +93,18 @@ function fetchAll(rig: StorageRig, manifest: SnapshotManifest, source: readonly 
   return fetched
 }
 
-function install(rig: StorageRig, checkpoints: CheckpointDisk): Installed | undefined {
+function install(rig: StorageRig, checkpoints: CheckpointDisk, problem?: string): Installed | undefined {
   const { disk, clock } = rig.openOptions()
   const store = checkpoints.open(mustExist(rig.process, 'process')).store
   let end: { installed: Installed | undefined } | undefined
   const save = (batch: CheckpointWrite, done: (error: Error | undefined) => void): void => store.save(batch, done)
-  installSnapshot({ disk, clock, dataDirectory: rigDirectory, identity: rigIdentity, store: { save } }, (error, installed) => {
-    if (error !== undefined) throw error
-    end = { installed }
-  })
+  installSnapshot(
+    { disk, clock, dataDirectory: rigDirectory, identity: rigIdentity, problemOf: () => problem, store: { save } },
+    (error, installed) => {
+      if (error !== undefined) throw error
+      end = { installed }
+    },
+  )
   rig.scheduler.runUntilTrue(() => end !== undefined, 60_000)
   return mustExist(end, 'install-end').installed
 }
@@ -264,7 +267,8 @@ describe('a snapshot', () => {
     const { disk, clock } = rig.openOptions()
     const save = (_: CheckpointWrite, done: (error: Error) => void): void => done(new Error('no room'))
     let told: Error | undefined
-    installSnapshot({ disk, clock, dataDirectory: rigDirectory, identity: rigIdentity, store: { save } }, error => (told = error))
+    const options = { disk, clock, dataDirectory: rigDirectory, identity: rigIdentity, problemOf: () => undefined, store: { save } }
+    installSnapshot(options, error => (told = error))
     expect(told?.message).toBe('no room')
     expect(install(rig, checkpoints)?.checkpoint?.rows).toHaveLength(rows.length)
     checkInstalled(rig, source.opened)
@@ -293,6 +297,18 @@ describe('a snapshot', () => {
     fetchAll(rig, taken.manifest, bytes)
     expect(install(rig, checkpoints)).toMatchObject({ checkpoint: undefined, note: expect.stringContaining('damaged') as string })
     expect(rig.open().log.lastId).toEqual({ term: 2, index: 30 })
+  })
+
+  it('whose rows are not the state that it names is thrown away, and the node keeps its own log', () => {
+    const source = aLeader('another state')
+    const taken = take(source)
+    const { rig, checkpoints } = aFollower('another state')
+    fetchAll(rig, taken.manifest, contents(source.rig, taken))
+    const installed = install(rig, checkpoints, 'its rows have another digest')
+    expect(installed).toMatchObject({ checkpoint: undefined, note: expect.stringContaining('(its rows have another digest)') as string })
+    expect(rig.open().log.lastId).toEqual({ term: 2, index: 30 })
+    expect(checkpoints.hasDurable).toBe(false)
+    expect(install(rig, checkpoints)).toBeUndefined()
   })
 
   it('whose segments have no header that can be read is thrown away, and the node keeps its own log', () => {

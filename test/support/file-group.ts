@@ -11,6 +11,7 @@ import { realDisk } from '../../src/platform/disk.ts'
 import { realNetwork } from '../../src/platform/network.ts'
 import { realRandom } from '../../src/platform/random.ts'
 import { MessageType } from '../../src/state/command.ts'
+import { checkpointAfter, problemOfState } from '../../src/node/saved-state.ts'
 import { installSnapshot, type Installed } from '../../src/storage/snapshot/install.ts'
 import { openStateStore } from '../../src/storage/state-store.ts'
 import { IndexRot } from '../../src/storage/storage-error.ts'
@@ -198,7 +199,7 @@ export class FileGroup {
       const identity = { clusterName, nodeName: `n${number}`, nodeId: number }
       const { dataDirectory } = config
       const installed = await new Promise<Installed | undefined>((done, failed) => {
-        installSnapshot({ disk: realDisk, clock: realClock, dataDirectory, identity, store }, (error, found) =>
+        installSnapshot({ disk: realDisk, clock: realClock, dataDirectory, identity, store, problemOf: problemOfState }, (error, found) =>
           error === undefined ? done(found) : failed(error),
         )
       })
@@ -206,7 +207,7 @@ export class FileGroup {
       life.node = BrokerNode.start({
         config,
         seams: { clock: realClock, random: realRandom, disk: realDisk, network: realNetwork },
-        checkpoint: { store, loaded: installed?.checkpoint ?? loaded },
+        checkpoint: checkpointAfter({ store, loaded }, installed),
         digestLarge: (_bytes, done) => setImmediate(done, new Uint8Array(16)),
         note: sentence => said.push(sentence),
         onInstall: () => setImmediate(restart),

@@ -406,4 +406,40 @@ export const snapshotMutants: readonly Mutant[] = [
       name: 'the state of a snapshot or any other file that is shorter than it was ends the snapshot, and the next one has it as it is',
     },
   },
+  {
+    id: 'Z11',
+    what: 'a snapshot is put in place though its rows are not the state that it names',
+    file: 'src/storage/snapshot/install.ts',
+    find: '  const problem = read && options.problemOf(read)\n',
+    replace: '  const problem = read && (options.problemOf(read), undefined)\n',
+    expected: [],
+    test: {
+      file: 'test/storage/snapshot.test.ts',
+      name: 'a snapshot whose rows are not the state that it names is thrown away, and the node keeps its own log',
+    },
+  },
+  {
+    id: 'Z12',
+    what: 'who needs a state asks the same node first at each start, which gives what was of no use before',
+    file: 'src/node/state-rescue.ts',
+    find: '    this.#turn = this.#drawBelow(this.#options.peers().length)\n',
+    replace: '    this.#turn = 0\n',
+    expected: [],
+    test: {
+      file: 'test/state-rescue.test.ts',
+      name: 'a process begins with another one than the last did: who is asked first may have given what was of no use',
+    },
+  },
+  {
+    id: 'Z13',
+    what: 'a snapshot that could not be installed is fetched again from the node that offers it',
+    file: 'src/node/state-rescue.ts',
+    find: '    return connected[this.#drawBelow(connected.length)] ?? offering\n',
+    replace: '    return connected.find(peer => peer === offering) ?? offering\n',
+    expected: [],
+    test: {
+      file: 'test/state-rescue.test.ts',
+      name: 'a snapshot is fetched from who offers it, and from any that is connected when the last one could not be installed',
+    },
+  },
 ]

@@ -2,7 +2,7 @@
  * Installing a snapshot, at a start, before anything of the data directory is read. As long as `incoming/complete` is there the start does all of this
  * again, so a crash between any two steps changes nothing:
  *
- *   the rows are read and checked, heads of segments and the queue index too → its queue index is renamed
+ *   the rows are read and checked, each block and all of them by the digest that the giver's state had, heads of segments and the queue index too → its queue index is renamed
  *   → its segments get our directory id in their header, and their name in `log/` → directories synced
  *   → durable mark lowered to nothing, term raised to the log's → segments, index and base that are not the snapshot's removed, base written → directories synced
  *   → rows saved as a new generation of the state store → `complete` removed
@@ -35,11 +35,13 @@ export interface InstallOptions {
   readonly clock: Clock
   readonly dataDirectory: string
   readonly identity: DataIdentity
+  /** Why the rows are not the state that their digest says; undefined when they are. Asked before anything of ours is given up. */
+  readonly problemOf: (checkpoint: CheckpointRead) => string | undefined
   readonly store: { save(batch: CheckpointWrite, done: (error: Error | undefined) => void): void }
 }
 
 export interface Installed {
-  /** undefined: it was damaged, and has been thrown away. */
+  /** undefined: it was damaged, or not what it said, and has been thrown away. */
   readonly checkpoint: CheckpointRead | undefined
   readonly note: string
 }
@@ -51,12 +53,15 @@ export function installSnapshot(options: InstallOptions, done: (error: Error | u
   const manifest = findComplete(disk, dataDirectory)
   const isBegun = manifest?.files.some(file => file.bytes > 0 && !disk.exists(incomingPath(dataDirectory, file))) === true
   const isUsable = manifest !== undefined && (isBegun || areFilesUsable(disk, dataDirectory, manifest))
-  const checkpoint = isUsable ? readCheckpoint(disk, dataDirectory, manifest) : undefined
+  const read = isUsable ? readCheckpoint(disk, dataDirectory, manifest) : undefined
+  const problem = read && options.problemOf(read)
+  const checkpoint = problem === undefined ? read : undefined
   if (manifest === undefined || checkpoint === undefined) {
     // Our own log has made room for this one: it stays, and the state is made from it, or fetched once more.
     if (manifest !== undefined && isBegun) putInPlace(options, manifest)
     discardIncoming(disk, dataDirectory)
-    const note = `${dataDirectory}/${incomingName}: the snapshot there is damaged; it is thrown away, another one is fetched if it is needed`
+    const why = problem === undefined ? 'is damaged' : `was damaged where it was taken (${problem})`
+    const note = `${dataDirectory}/${incomingName}: the snapshot there ${why}; it is thrown away, another one is fetched if it is needed`
     return done(undefined, { checkpoint: undefined, note })
   }
   putInPlace(options, manifest)
