@@ -76,9 +76,11 @@ export class Ending {
     this.#parts = parts
   }
 
-  /** The hosts that must serve. Who left the group since, and whose machine is wanted elsewhere, is not one of them: the change needed a quorum without it. */
+  /** The hosts that must serve. Who left the group since is not one of them, whether its machine is wanted elsewhere or not: the change needed a quorum without it. */
   get #core(): readonly Host[] {
-    return this.#bare?.filter(host => host.isDeployed) ?? this.#parts.electors()
+    const { roster } = this.#parts.judges
+    const isLeft = ({ id }: Host): boolean => !roster.possible.some(each => isElector(each, nodeId(id)))
+    return this.#bare?.filter(host => host.isDeployed && !isLeft(host)) ?? this.#parts.electors()
   }
 
   schedule(): void {
@@ -87,9 +89,9 @@ export class Ending {
     scheduler.schedule(configuration.loadEndMs, () => this.#drain())
   }
 
-  /** Longest time that a bare quorum may take until it serves: elections, a log to catch up, clients whose first two choices are dead. */
+  /** Longest time that a bare quorum may take until it serves: elections, a log to catch up, clients that know only who is broken until they ask again. */
   get #coreMsMax(): number {
-    return 15_000 + 20 * this.#parts.configuration.raft.electionTimeoutMs
+    return 15_000 + routeRefreshMs + 20 * this.#parts.configuration.raft.electionTimeoutMs
   }
 
   #healCore(): void {

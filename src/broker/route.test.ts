@@ -52,6 +52,19 @@ test('a dead node leaves every route within 3 s, and comes back after 5 s of bei
   expect(names(back)).toEqual(['n1', 'n2', 'n3'])
 })
 
+test('when most nodes are down in the log a route names all: who came back is not up in it before somebody leads again (seed 9007)', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.setSilent(2, true)
+  world.group.setSilent(3, true)
+  world.clock.advance(3_000)
+  world.group.elect(undefined)
+  expect([1, 2, 3].map(id => world.at(2).machine.isNodeUp(id))).toEqual([true, false, false])
+  const heard = route(world, 2)
+  world.clock.advance(1)
+  expect(names(heard)).toEqual(['n1', 'n2', 'n3'])
+})
+
 test('a node that is not heard for a second and a half, again and again, stays in every route', () => {
   const world = new FakeWorld()
   world.createTopic('t')

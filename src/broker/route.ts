@@ -75,9 +75,12 @@ function isOut({ raft }: Broker): boolean {
   return raft.leaderId === undefined && raft.membership().isRemoved
 }
 
-/** By node number. Never empty: a node that can answer is up, whatever the log last heard of it. */
+/**
+ * By node number. Half of the nodes, or fewer, serve nobody: what the log says then is old, and who has come back since is not up in it before somebody leads
+ * again, and then for seconds. A client asks every 30 s, so all are named, and it finds the ones that answer.
+ */
 function brokersOf(broker: Broker, isWanted: (node: number) => boolean): RouteBroker[] {
   const wanted = broker.nodes.filter(({ id }) => isWanted(id))
-  const listed = wanted.length > 0 ? wanted : broker.nodes.filter(({ id }) => id === broker.node)
+  const listed = wanted.length * 2 > broker.nodes.length ? wanted : broker.nodes
   return listed.map(({ name, clientAddress }) => ({ name, host: clientAddress.host, port: clientAddress.port }))
 }

@@ -17,6 +17,18 @@ export const brokerMutants: readonly Mutant[] = [
     expected: ['A10'],
   },
   {
+    id: 'N546',
+    what: 'a route names who is up in the log, though these can not serve',
+    file: 'src/broker/route.ts',
+    find: 'wanted.length * 2 > broker.nodes.length ? wanted',
+    replace: 'wanted.length > 0 ? wanted',
+    expected: [],
+    test: {
+      file: 'src/broker/route.test.ts',
+      name: 'when most nodes are down in the log a route names all: who came back is not up in it before somebody leads again (seed 9007)',
+    },
+  },
+  {
     id: 'M66',
     what: 'sends are recognised by their client alone',
     file: 'src/broker/hash.ts',
