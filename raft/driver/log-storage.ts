@@ -68,7 +68,10 @@ export interface LogStorage {
    * The newest segment stays. Raises `firstIndex`, never beyond `index`.
    */
   trimTo(index: LogIndex): void
-  /** Records from `fromIndex`, at most about `bytesMax` but at least one; undefined when the log ends before it or begins after it. */
+  /**
+   * Records from `fromIndex`, at most about `bytesMax` but at least one; undefined when the log ends before it or begins after it. They end before one
+   * that has rotted. Throws UnreadableEntry when the first one has.
+   */
   readBlock(fromIndex: LogIndex, lastIndex: LogIndex, bytesMax: number): RecordBlock | undefined
   /** One entry, from memory or by a synchronous read. Asserts that the log holds it. Throws UnreadableEntry. */
   entry(index: LogIndex): StoredEntry

@@ -26,7 +26,7 @@ import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 export interface SnapshotSourceOptions {
   readonly disk: Disk
   readonly dataDirectory: string
-  readonly log: Pick<CommitLog, 'firstIndex' | 'entry' | 'filesThrough' | 'baseMembership' | 'segments'>
+  readonly log: Pick<CommitLog, 'firstIndex' | 'entry' | 'filesThrough' | 'baseMembership' | 'segments' | 'termRuns' | 'sealOf'>
   readonly directoryId: Uint8Array
   /** A piece of the log has rotted. */
   readonly rotFound: RotFound
@@ -71,7 +71,7 @@ export class SnapshotSource {
   constructor(options: SnapshotSourceOptions) {
     this.#options = options
     this.#segmentFiles = new SegmentFiles(options.disk, `${options.dataDirectory}/log`, 2)
-    this.#blocks = new BlockReader(this.#segmentFiles, 1, options.rotFound)
+    this.#blocks = new BlockReader(this.#segmentFiles, 1, options.rotFound, options.log)
     this.#taken = findSnapshot(options.disk, this.#directory)
   }
 

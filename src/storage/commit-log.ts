@@ -132,7 +132,7 @@ export class CommitLog implements LogStorage {
     this.#runs = recovered.runs
     this.#plannedIndex = recovered.last.index
     this.#writtenIndex = recovered.last.index
-    this.#blocks = new BlockReader(files, limits.blockCacheBytesMax, options.holes.rotFound)
+    this.#blocks = new BlockReader(files, limits.blockCacheBytesMax, options.holes.rotFound, this)
     this.#tail = new TailCache(limits.slabBytes)
     this.#held = { segments: this.#segments, runs: this.#runs, tail: this.#tail, blocks: this.#blocks, last: recovered.last }
     const sealedRuns = (sealed: Segment, next: Segment): readonly TermRun[] | undefined =>

@@ -1,6 +1,6 @@
 /**
  * Rot that was found while the log was in use, by a read or by the scrubber: pieces of segment files whose place and size are known, and which only
- * lack their content. What is intact is served all the while. The content comes from a peer, and is right when it fills the piece exactly and the
+ * lack their content: one record each, mostly. What is intact is served all the while, beside them in the same block too. The content comes from a peer, and is right when it fills the piece exactly and the
  * record that follows it says so: each header holds the checksum of the one before, so the end of the chain vouches for all of it.
  */
 import type { EntryId, LogIndex, SupplyOutcome, Term } from '../../raft/index.ts'
@@ -56,6 +56,7 @@ export class Holes {
   /** A read met damage. Told once for each place, however often it is read. */
   readonly rotFound: RotFound = (segment, { position, endPosition }, { firstIndex, lastIndex }, sentence) => {
     if (this.#holes.some(hole => hole.segment === segment && hole.firstIndex <= firstIndex && hole.lastIndex >= lastIndex)) return
+    this.#forget(hole => hole.segment === segment && hole.firstIndex >= firstIndex && hole.lastIndex <= lastIndex)
     this.#holes.push({ segment, position, firstIndex, lastIndex, endPosition, pieces: [], nextIndex: firstIndex, bytes: 0 })
     this.#found++
     this.#options.note(`${sentence}; asking the other nodes for them`)

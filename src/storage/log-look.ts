@@ -65,7 +65,8 @@ export function readBlock(held: HeldLog, fromIndex: LogIndex, lastIndex: LogInde
   let index: number = fromIndex
   let lastWallMs = 0
   while (index <= end) {
-    const place = placeOf(held, index)
+    const place = index === fromIndex ? placeOf(held, index) : readablePlaceOf(held, index)
+    if (place === undefined) break
     const start = place.startOf(index)
     const through = Math.min(end, place.lastWithin(index, bytesMax - bytes))
     const stop = place.endOf(through)
@@ -78,6 +79,16 @@ export function readBlock(held: HeldLog, fromIndex: LogIndex, lastIndex: LogInde
   }
   const last = (index - 1) as LogIndex
   return { prev, lastIndex: last, runs: sliceRuns(held.runs, fromIndex, last), bytes, lastWallMs, buffers }
+}
+
+/** What precedes the rot is given. */
+function readablePlaceOf(held: HeldLog, index: number): Slab | undefined {
+  try {
+    return placeOf(held, index)
+  } catch (error) {
+    if (error instanceof UnreadableEntry) return undefined
+    throw error
+  }
 }
 
 export function bytesBehind(held: HeldLog, index: LogIndex): number {

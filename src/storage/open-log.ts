@@ -17,6 +17,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import type { Random } from '../platform/random.ts'
 import { BlockReader } from './block-reader.ts'
+import type { EntriesKnown } from './block-reader.ts'
 import { CommitLog } from './commit-log.ts'
 import { newDirectoryId, readDataDirectory, versionName, writeDataDirectory } from './data-directory.ts'
 import type { DataIdentity } from './data-directory.ts'
@@ -141,10 +142,14 @@ function findReadable(recovery: RecoverLogOptions, limits: LogLimits): FoundLog 
   const { disk, directory } = recovery
   const found = findLog(recovery)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
-  const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore)
+  const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore, knownOf(found))
   const rotten = found.segments.find(segment => segment.configs.some(index => !isReadable(blocks, segment, index)))
   files.closeAll()
   return rotten === undefined || !removeSidecar(disk, directory, rotten) ? found : findReadable(recovery, limits)
+}
+
+function knownOf({ segments, runs, last }: FoundLog): EntriesKnown {
+  return { termRuns: runs, sealOf: segment => segments[segments.indexOf(segment) + 1]?.prev ?? last }
 }
 
 function isReadable(blocks: BlockReader, segment: Segment, index: number): boolean {
@@ -161,7 +166,7 @@ function isReadable(blocks: BlockReader, segment: Segment, index: number): boole
 function readMemberships({ disk, directory }: RecoverLogOptions, limits: LogLimits, found: FoundLog): readonly MembershipAt[] {
   const { segments, runs, last, baseMembership } = found
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
-  const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore)
+  const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore, knownOf(found))
   try {
     return membershipsIn({ segments, runs, last, tail: new TailCache(limits.slabBytes), blocks }, baseMembership, directory)
   } finally {

@@ -9,7 +9,7 @@ import { assert } from '../platform/assert.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { BlockReader } from './block-reader.ts'
-import type { RotFound } from './block-reader.ts'
+import type { EntriesKnown, RotFound } from './block-reader.ts'
 import type { IndexPlace, QueueIndexFiles } from './queue-index.ts'
 import type { Segment } from './segment.ts'
 import { mendHeader, SegmentFiles } from './segment-files.ts'
@@ -20,7 +20,7 @@ export interface ScrubberOptions {
   readonly clock: Clock
   readonly directory: string
   readonly directoryId: Uint8Array
-  readonly log: { readonly segments: readonly Segment[]; readonly writtenIndex: number }
+  readonly log: EntriesKnown & { readonly segments: readonly Segment[]; readonly writtenIndex: number }
   /** Read behind the log, in every round. */
   readonly index?: Pick<QueueIndexFiles, 'scrubBlock'>
   readonly rotFound: RotFound
@@ -61,7 +61,7 @@ export class Scrubber {
     this.#options = options
     this.#files = new SegmentFiles(options.disk, options.directory, 2)
     // Nothing is kept: what was read once is not read again soon.
-    this.#blocks = new BlockReader(this.#files, 1, options.rotFound)
+    this.#blocks = new BlockReader(this.#files, 1, options.rotFound, options.log)
     this.#roundStartMs = options.clock.nowMs()
     this.#roundMsMin = options.roundMsMin ?? roundMsMinUsual
     this.#later(this.#roundMsMin)

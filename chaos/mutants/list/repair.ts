@@ -263,4 +263,52 @@ export const repairMutants: readonly Mutant[] = [
       name: 'a sync that fails leaves records in the cache that no later sync carries to the disk: the next start writes them once more before it vouches for them',
     },
   },
+  {
+    id: 'N541',
+    what: 'one rotten record takes the rest of its block with it',
+    file: 'src/storage/rotten-block.ts',
+    find: '    if (next === undefined) {\n',
+    replace: '    if (next === undefined || next.at > 0) {\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-neighbours.test.ts',
+      name: 'two disks that have rotted in different records of one block mend all but the record that has rotted on both, whatever stands before it',
+    },
+  },
+  {
+    id: 'N542',
+    what: 'a peer that asks for records gets none of those that precede a rotten one',
+    file: 'src/storage/log-look.ts',
+    find: 'index === fromIndex ? placeOf(held, index) : readablePlaceOf(held, index)',
+    replace: 'index >= fromIndex ? placeOf(held, index) : readablePlaceOf(held, index)',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-neighbours.test.ts',
+      name: 'one rotten record in a block lets peers have what precedes it, and what follows it',
+    },
+  },
+  {
+    id: 'N543',
+    what: 'behind a rotten header any bytes that look like a record are one',
+    file: 'src/storage/rotten-block.ts',
+    find: '  return place.at === bytes.length && place.prevCrc === endCrc\n',
+    replace: '  return place.at <= bytes.length || place.prevCrc === endCrc\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-block.test.ts',
+      name: 'what is left of a block with rot in it is never what the body of a message pretends to be, though it looks like the records that are missed',
+    },
+  },
+  {
+    id: 'N544',
+    what: 'a whole record of another term, left standing by a lost write, is believed',
+    file: 'src/storage/rotten-block.ts',
+    find: `  if (recordTerm(view, at) !== termOf(index)) return 'term'\n`,
+    replace: `  if (recordTerm(view, at) > (termOf(index) ?? 0)) return 'term'\n`,
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-block.test.ts',
+      name: 'what is left of a block with rot in it is no record of a tail that was cut off, which a lost write has left standing',
+    },
+  },
 ]
