@@ -180,7 +180,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N542',
+    id: 'N552',
     what: 'a log that was mended with entries of a later term withholds the vote',
     file: 'raft/core/recovering.ts',
     find: '  if (event.isHardStateOld) node.voteWithheldAt = node.term\n}',
@@ -192,7 +192,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N543',
+    id: 'N553',
     what: 'the term of what a peer has committed comes into the log before it is in the hard state',
     file: 'src/storage/log-repair.ts',
     find: '      if (this.#tip.index <= commitIndex) this.#options.committedIn(this.#tip.term)\n',
@@ -204,7 +204,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N544',
+    id: 'N554',
     what: 'a truncation reads where it ends, though that may have rotted',
     file: 'src/storage/commit-log.ts',
     find: '    if (this.#cut?.lastIndex === lastIndex) return this.#cut\n',
@@ -264,7 +264,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N541',
+    id: 'N551',
     what: 'one rotten record takes the rest of its block with it',
     file: 'src/storage/rotten-block.ts',
     find: '    if (next === undefined) {\n',
@@ -276,7 +276,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N542',
+    id: 'N552',
     what: 'a peer that asks for records gets none of those that precede a rotten one',
     file: 'src/storage/log-look.ts',
     find: 'index === fromIndex ? placeOf(held, index) : readablePlaceOf(held, index)',
@@ -288,7 +288,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N543',
+    id: 'N553',
     what: 'behind a rotten header any bytes that look like a record are one',
     file: 'src/storage/rotten-block.ts',
     find: '  return place.at === bytes.length && place.prevCrc === endCrc\n',
@@ -300,7 +300,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N544',
+    id: 'N554',
     what: 'a whole record of another term, left standing by a lost write, is believed',
     file: 'src/storage/rotten-block.ts',
     find: `  if (recordTerm(view, at) !== termOf(index)) return 'term'\n`,
