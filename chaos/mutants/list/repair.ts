@@ -264,7 +264,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N551',
+    id: 'N571',
     what: 'one rotten record takes the rest of its block with it',
     file: 'src/storage/rotten-block.ts',
     find: '    if (next === undefined) {\n',
@@ -276,7 +276,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N552',
+    id: 'N572',
     what: 'a peer that asks for records gets none of those that precede a rotten one',
     file: 'src/storage/log-look.ts',
     find: 'index === fromIndex ? placeOf(held, index) : readablePlaceOf(held, index)',
@@ -288,7 +288,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N553',
+    id: 'N573',
     what: 'behind a rotten header any bytes that look like a record are one',
     file: 'src/storage/rotten-block.ts',
     find: '  return place.at === bytes.length && place.prevCrc === endCrc\n',
@@ -300,7 +300,7 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N554',
+    id: 'N574',
     what: 'a whole record of another term, left standing by a lost write, is believed',
     file: 'src/storage/rotten-block.ts',
     find: `  if (recordTerm(view, at) !== termOf(index)) return 'term'\n`,
