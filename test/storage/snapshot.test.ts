@@ -402,6 +402,42 @@ describe('a power cut after any disk operation', () => {
     expect([...ends].sort()).toEqual([30, 90])
   })
 
+  it('of installing, and a segment whose header has rotted then, is told with what helps: what is here is not to be thrown away by hand', () => {
+    const source = aLeader('crashes and a header')
+    const taken = take(source)
+    const bytes = contents(source.rig, taken)
+    let refusals = 0
+    for (let operation = 1; ; operation++) {
+      const { rig, checkpoints } = aFollower(`crash and header/${operation}`)
+      fetchAll(rig, taken.manifest, bytes)
+      rig.disk.crashAfter(rig.disk.operations + operation)
+      let hasCrashed = false
+      try {
+        install(rig, checkpoints)
+      } catch (error) {
+        if (rig.disk.isInUse) throw error
+        hasCrashed = true
+      }
+      if (!hasCrashed) break
+      rig.cutPower()
+      checkpoints.losePower()
+      rig.disk.crashAfter(Infinity)
+      const waiting = rig.disk.files().filter(path => path.includes('/incoming/log/'))
+      const isBegun = waiting.length < taken.manifest.files.filter(({ kind }) => kind === 'log').length
+      const path = waiting.at(-1)
+      if (!isBegun || path === undefined) continue
+      for (const position of [20, 276]) rig.disk.flipBit(path, position, 1)
+      // At every start the same: nothing is lost by trying again.
+      for (let starts = 0; starts < 2; starts++) {
+        expect(() => install(rig, checkpoints)).toThrow(/its header .*replace this member, with an empty directory/)
+        expect(() => install(rig, checkpoints)).not.toThrow(/remove incoming/)
+        refusals++
+      }
+      expect(rig.disk.files()).toContain(path)
+    }
+    expect(refusals).toBeGreaterThan(1)
+  })
+
   it('of taking leaves no snapshot or a whole one', () => {
     for (let operation = 1; ; operation++) {
       const source = aLeader(`taking/${operation}`)

@@ -442,4 +442,16 @@ export const snapshotMutants: readonly Mutant[] = [
       name: 'a snapshot is fetched from who offers it, and from any that is connected when the last one could not be installed',
     },
   },
+  {
+    id: 'Z14',
+    what: 'who has half a snapshot in place is told to throw the other half away',
+    file: 'src/storage/snapshot/install.ts',
+    find: 'and our own log has made room for it; replace this member, with an empty directory`',
+    replace: 'and our own log has made room for it; remove incoming and start again`',
+    expected: [],
+    test: {
+      file: 'test/storage/snapshot.test.ts',
+      name: 'a power cut after any disk operation of installing, and a segment whose header has rotted then, is told with what helps: what is here is not to be thrown away by hand',
+    },
+  },
 ]

@@ -159,11 +159,19 @@ function isSegment(file: SnapshotFile): boolean {
   return file.kind === 'log' && file.name.endsWith('.log')
 }
 
+/** Our own log has made room: without this segment there is neither, and without what is in `incoming` a start would not even know. */
+function beyondHelp(path: string, problem: string): StorageError {
+  return new StorageError(
+    `${path}: its header ${problem}, and our own log has made room for it; replace this member, with an empty directory`,
+    path,
+  )
+}
+
 /** A segment becomes ours: our directory's id in its header, and nothing behind its last record. */
 function adopt(disk: Disk, path: string, bytes: number, directoryId: Uint8Array): void {
   const decoded = readSegmentHeader(disk, path)
   const file = disk.open(path, { create: false })
-  if (decoded.kind === 'bad') throw new StorageError(`${path}: its header ${decoded.problem}; remove ${incomingName} and start again`, path)
+  if (decoded.kind === 'bad') throw beyondHelp(path, decoded.problem)
   file.writeSync(encodeSegmentHeader(decoded.prev, directoryId), 0)
   if (file.sizeBytes() > bytes) file.truncateSync(bytes)
   file.syncSync()
@@ -177,7 +185,7 @@ function writeBase(disk: Disk, dataDirectory: string, manifest: SnapshotManifest
     .sort()[0]
   if (first === undefined) throw new StorageError(`${dataDirectory}: the snapshot at entry ${manifest.index} has no log`, dataDirectory)
   const header = readSegmentHeader(disk, `${dataDirectory}/log/${first}`)
-  if (header.kind === 'bad') throw new StorageError(`${dataDirectory}/log/${first}: its header ${header.problem}`, dataDirectory)
+  if (header.kind === 'bad') throw beyondHelp(`${dataDirectory}/log/${first}`, header.problem)
   if (header.prev.index > 0)
     writeBaseSync(
       disk,
