@@ -114,7 +114,10 @@ export function admitNode(state: State, number: number, wallMs: number): void {
   state.nodes.table.changed(node)
 }
 
-/** It is no member any more. Its row stays until its deliveries are released; whoever has that number next begins a session of its own. */
+/**
+ * It is no member any more. Its row stays, as every row does: there are no more of them than numbers were ever given. Whoever has that number next begins
+ * a session of its own.
+ */
 export function retireNode(state: State, node: Node): void {
   if (node.incarnation === 0 && !node.isUp) return
   node.incarnation = 0

@@ -1,5 +1,5 @@
 /**
- * Term, vote, restart counter and durable mark on disk: one file with two slots, each 64 bytes at the start of its own 4 KiB block (rule 12).
+ * Term, vote, restart counter and durable mark on disk: one file with two slots, each 80 bytes at the start of its own 4 KiB block (rule 12).
  * Writes alternate between the slots, so there is always one that is whole. A change of term or vote goes to one slot, is synced, then to the other, is
  * synced, and only then released: whichever slot is lost, what was ever told stands in the other (docs/decisions/0018). A mark alone goes to one.
  *
