@@ -147,6 +147,12 @@ export class CommitLog implements LogStorage {
 
   /** The log as it is after the repair of what was rotten at the start. Nothing was appended before. */
   adopt(found: RecoveredLog): void {
+    this.reach(found)
+    this.#resume(found)
+  }
+
+  /** As far as it can be read by now, while something behind is still rotten: others may need it. Nothing is written before `adopt`. */
+  reach(found: RecoveredLog): void {
     assert(!this.hasUnflushed && this.#tail.bytes === 0, 'adopt-after-append', this.#held.last.index)
     this.#segments.splice(0, Infinity, ...found.segments)
     this.#runs.splice(0, Infinity, ...found.runs)
@@ -155,7 +161,6 @@ export class CommitLog implements LogStorage {
     this.#plannedIndex = this.#writtenIndex = found.last.index
     this.#blocks.clear()
     this.#files.closeAll()
-    this.#resume(found)
   }
 
   /** Goes on in the open segment; what had to be read is noted, so that the next start need not read it. */

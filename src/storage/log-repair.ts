@@ -47,6 +47,8 @@ export interface LogRepairOptions {
   readonly superseded: (last: ChainLink) => void
   /** A peer's committed entry of this term comes into our log: durably on record before it is, or the next start would take our hard state for an old one. */
   readonly committedIn: (term: number) => void
+  /** The log can be read further than before, up to the next hole: another node that is being mended may need what stands there. */
+  readonly reached: (found: FoundLog) => void
   /** Something for the operator. */
   readonly note: (sentence: string) => void
 }
@@ -241,6 +243,7 @@ export class LogRepair {
       this.#cursor = { ...cursorAt(found.rot) }
       this.#target = this.#findTarget()
       this.#options.note(found.rot.sentence)
+      this.#options.reached(found)
       return 'progress'
     }
     this.#found = found

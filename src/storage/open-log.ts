@@ -122,7 +122,8 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   }
   const { segmentBytes } = limits
   const marked = { index: before.mark, link: before.markLink }
-  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, segmentBytes, rot, superseded, committedIn, note })
+  const reached = (part: FoundLog): void => log.reach(part)
+  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, segmentBytes, rot, superseded, committedIn, reached, note })
   const repair = new Repairs({
     log,
     holes,

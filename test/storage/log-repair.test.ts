@@ -30,10 +30,14 @@ function aLog(seed: string, otherFrom = Infinity): { rig: StorageRig; opened: Op
 }
 
 /** The record at `index` of the first segment has rotted, and the node starts on it. */
-function rotten(seed: string, index: number): { rig: StorageRig; opened: OpenedLog; path: string; content: () => Uint8Array } {
+function rotten(
+  seed: string,
+  index: number,
+  ...others: readonly number[]
+): { rig: StorageRig; opened: OpenedLog; path: string; content: () => Uint8Array } {
   const { rig, path } = aLog(seed)
   rig.kill()
-  rig.disk.flipBit(path, segmentHeaderBytes + (index - 1) * (recordHeaderBytes + bodyBytes) + 60, 3)
+  for (const bad of [index, ...others]) rig.disk.flipBit(path, segmentHeaderBytes + (bad - 1) * (recordHeaderBytes + bodyBytes) + 60, 3)
   // Without its sidecars the whole log is read at a start.
   const { disk } = rig.openOptions()
   for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
@@ -54,6 +58,17 @@ test('what our own next record follows is what stood there, and it is there for 
   expect(opened.repair.supply(20, recordsOf(aLog('peer').opened, 20, 20), 0)).toBe('mended')
   rig.cutPower()
   expect(rig.open().recovered.last).toEqual({ term: 1, index: last })
+})
+
+test('two that were both found rotten at their start mend each other by turns, though neither has all that the other lacks when they begin', () => {
+  const one = rotten('turns', 20, 33).opened
+  const other = rotten('turns', 27).opened
+  expect(other.repair.supply(27, new Uint8Array(0), 0)).toBe('refused')
+  expect(one.repair.supply(20, recordsOf(other, 20, 20), 0)).toBe('progress')
+  expect(one.repair.wanted?.fromIndex).toBe(33)
+  expect(other.repair.supply(27, recordsOf(one, 27, 27), 0)).toBe('mended')
+  expect(one.repair.supply(33, recordsOf(other, 33, 33), 0)).toBe('mended')
+  expect([one.log.lastId.index, other.log.lastId.index]).toEqual([last, last])
 })
 
 test('records of another history that nobody knows to be committed are not written, not even up to our mark', () => {

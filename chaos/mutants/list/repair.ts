@@ -311,4 +311,16 @@ export const repairMutants: readonly Mutant[] = [
       name: 'what is left of a block with rot in it is no record of a tail that was cut off, which a lost write has left standing',
     },
   },
+  {
+    id: 'N575',
+    what: 'a node that is being mended gives others nothing of what it can read by now',
+    file: 'src/storage/log-repair.ts',
+    find: '      this.#options.reached(found)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'two that were both found rotten at their start mend each other by turns, though neither has all that the other lacks when they begin',
+    },
+  },
 ]
