@@ -45,6 +45,8 @@ export interface LogRepairOptions {
   readonly rot: RottenPlace
   /** The log ends with this record from now on: the mark is lowered, durably, before the rest is cut off. */
   readonly superseded: (last: ChainLink) => void
+  /** What is cut off behind the hole was unfinished, or is unreadable: something may be lost there. On record before it is cut. */
+  readonly tailLost: () => void
   /** A peer's committed entry of this term comes into our log: durably on record before it is, or the next start would take our hard state for an old one. */
   readonly committedIn: (term: number) => void
   /** The log can be read further than before, up to the next hole: another node that is being mended may need what stands there. */
@@ -223,15 +225,24 @@ export class LogRepair {
 
   /** Whether the hole ends with the record just written, though nothing of ours follows it. */
   #isEnd(): boolean {
-    const { segment, position, link } = this.#cursor
+    const { link } = this.#cursor
     if (link.index >= this.#target) return true
     if (link.index < this.#rot.through || this.#rot.following !== undefined) return false
-    return this.#withFile(segment, file => new ReadWindow(file).recordAt(position, link).problem === 'end')
+    return this.#isCleanEnd()
+  }
+
+  /** Nothing was ever written behind the cursor, as far as its segment tells. */
+  #isCleanEnd(): boolean {
+    const { segment, position, link } = this.#cursor
+    return !segment.isOnDisk || this.#withFile(segment, file => new ReadWindow(file).recordAt(position, link).problem === 'end')
   }
 
   /** The hole is filled: ordinary recovery says what there is now. */
   #lookAgain(proof: 'fits' | 'right'): SupplyOutcome {
-    if (proof === 'right') this.#endHere()
+    if (proof === 'right') {
+      if (!this.#isCleanEnd()) this.#options.tailLost()
+      this.#endHere()
+    }
     this.#withFile(this.#cursor.segment, file => file.syncSync())
     return this.#findAgain()
   }

@@ -120,10 +120,12 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const committedIn = (term: number): void => {
     if (term > hardState.record.term) hardState.writeBothSync({ ...hardState.record, term, votedFor: undefined })
   }
+  const tailLost = (): void => hardState.writeBothSync({ ...hardState.record, hasTornTail: true })
   const { segmentBytes } = limits
   const marked = { index: before.mark, link: before.markLink }
   const reached = (part: FoundLog): void => log.reach(part)
-  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, segmentBytes, rot, superseded, committedIn, reached, note })
+  const heard = { superseded, tailLost, committedIn, reached, note }
+  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, segmentBytes, rot, ...heard })
   const repair = new Repairs({
     log,
     holes,

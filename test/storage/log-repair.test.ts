@@ -100,6 +100,33 @@ test('a committed record that follows another one than ours ends our log there, 
   expect(again.recovered.hasTornTail).toBe(true)
 })
 
+test('what was unfinished behind the rot is not forgotten with it: the tail counts as torn', () => {
+  const short = 20
+  const rig = new StorageRig('repair/unfinished')
+  const first = rig.open()
+  append(first, 1, short, bodyBytes)
+  rig.flush(first)
+  first.log.noteDurable(short as LogIndex)
+  rig.settle()
+  rig.kill()
+  const path = mustExist(
+    rig.disk.files().find(name => name.endsWith('.log')),
+    'segment',
+  )
+  const end = segmentHeaderBytes + short * (recordHeaderBytes + bodyBytes)
+  const file = rig.openOptions().disk.open(path, { create: false })
+  file.writeSync(new Uint8Array(100).fill(7), end)
+  file.syncSync()
+  rig.disk.flipBit(path, end - bodyBytes, 3)
+  rig.kill()
+  const opened = rig.open({ hasPeers: () => true })
+  expect(opened.repair).toMatchObject({ isRecovering: true, hasTornTail: false })
+  expect(opened.repair.supply(short, recordsOf(aLog('unfinished').opened, short, short), short)).toBe('mended')
+  expect(opened.repair.hasTornTail).toBe(true)
+  rig.cutPower()
+  expect(rig.open().recovered).toMatchObject({ hasTornTail: true, isRecovering: false, last: { index: short } })
+})
+
 test('what others committed in a later term in place of ours does not look like a vote that was lost, not even to the start after', () => {
   const rig = new StorageRig('repair/later')
   const first = rig.open()

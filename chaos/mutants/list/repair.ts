@@ -216,6 +216,18 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N547',
+    what: 'a torn end behind a mended hole is zeroed, and nobody knows that it was torn',
+    file: 'src/storage/log-repair.ts',
+    find: '      if (!this.#isCleanEnd()) this.#options.tailLost()\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'what was unfinished behind the rot is not forgotten with it: the tail counts as torn',
+    },
+  },
+  {
     id: 'N545',
     what: 'a node that is to start again for its queue index goes on answering',
     file: 'src/node/broker-node.ts',
