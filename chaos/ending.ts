@@ -47,6 +47,8 @@ export interface EndingParts {
   say(text: string): void
   /** Nothing has happened for long enough: the last checks. */
   over(): void
+  /** Nobody may lead, by design: the end, and what is not done stays so. */
+  givesUp(): void
 }
 
 const pollMs = 250
@@ -149,12 +151,14 @@ export class Ending {
 
   /** Waits until everything is done on the hosts that must serve. */
   #pollDrain(sinceMs: number, since: string, done: () => void): void {
-    const { scheduler } = this.#parts
+    const { scheduler, watch } = this.#parts
     scheduler.schedule(pollMs, () => {
       const missing = this.#missing()
       if (missing === undefined || (this.#isExempt && this.#bare !== undefined)) return done()
-      if (this.#isDrainStuck(sinceMs))
+      if (this.#isDrainStuck(sinceMs)) {
+        if (watch.mustWait(this.#parts.electors())) return this.#parts.givesUp()
         throw new Violation('A51', `${Math.round(scheduler.nowMs - sinceMs)} ms after ${since} still missing: ${missing}`)
+      }
       this.#pollDrain(sinceMs, since, done)
     })
   }

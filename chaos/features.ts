@@ -31,8 +31,7 @@ const plans = {
   oldBuilds: { about: 'all nodes begin as the build before: one feature level less', share: 0.3 },
   retention: { about: 'small segments, of which the oldest are deleted while it runs', share: 0.3 },
   membership: { about: 'nodes are added, removed and replaced while everything goes on', share: 0.1 },
-  // Only where a profile asks for it, until a few hundred seeds of swarm with it are clean.
-  lostDisk: { about: 'machines come back with an empty disk', share: 0 },
+  lostDisk: { about: 'machines come back with an empty disk', share: 0.1 },
   diskSpikes: { about: 'disks that are sometimes slow', share: 0.5 },
   frailDisk: { about: 'one machine whose disk may rot', share: 0.35 },
   // Only where a profile asks for it: not yet seen clean over many seeds of all else together.

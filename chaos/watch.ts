@@ -1,6 +1,7 @@
 /** Watches the run for what a report wants to know: changes of leader, marks, and whether the replicas have become equal. Judges nothing. */
 import type { RaftTraceEvent, Refusal } from '../raft/index.ts'
 import type { Glance, NodeView } from './checkers/checker.ts'
+import { isQuorum } from './checkers/membership.ts'
 import { readEntry } from './checkers/readable.ts'
 import type { FaultKind } from './faults/catalog.ts'
 import type { Host } from './host.ts'
@@ -145,6 +146,20 @@ export class Watch {
     })
     if (isBound) this.#marks.hit('a bare quorum had to wait: a vote was conditional')
     return isBound
+  }
+
+  /**
+   * Whether nobody of these may lead, by design and until an operator comes (docs/disks.md): one has rot in its log that it can't have mended, so it has no
+   * vote, and the logs of so many others were torn by power cuts that a majority needs a torn one, whose vote counts only with everybody's.
+   */
+  mustWait(electors: readonly Host[]): boolean {
+    const isRecovering = electors.some(({ node }) => node?.raft.role === 'recovering')
+    const free = electors.filter(
+      ({ node }) => node !== undefined && node.raft.role !== 'recovering' && !node.raft.status().isVoteConditional,
+    )
+    const mustWait = isRecovering && !this.#judges.roster.possible.every(each => isQuorum(each, id => free.some(host => host.id === id)))
+    if (mustWait) this.#marks.hit('a group had to wait: rot on one disk, a torn log on another')
+    return mustWait
   }
 
   /** Which of these hosts is far behind what is committed; undefined when none is. */

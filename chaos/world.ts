@@ -86,6 +86,7 @@ class World implements ClientWorld {
   readonly #lookEvery: number
   #isReady = false
   #isOver = false
+  #hasGivenUp = false
   #isDraining = false
   #isAskedForSends = false
 
@@ -283,7 +284,7 @@ class World implements ClientWorld {
         if (this.scheduler.executed % this.#lookEvery === 0) this.#look()
       }
       this.#look()
-      this.#auditor.end()
+      if (!this.#hasGivenUp) this.#auditor.end()
     } catch (error) {
       violation = { ...causeOf(error), atMs: this.scheduler.nowMs }
       this.trace.say('checker', `${violation.id}: ${violation.what}`)
@@ -395,6 +396,10 @@ class World implements ClientWorld {
       },
       say: text => this.trace.say('world', text),
       over: () => {
+        this.#isOver = true
+      },
+      givesUp: () => {
+        this.#hasGivenUp = true
         this.#isOver = true
       },
     })

@@ -11,6 +11,8 @@ const lateMs = 15_000
 export function sessions(): Checker {
   const last = new Map<number, { readonly incarnation: number; readonly sequence: number }>()
   let members: ReadonlySet<number> | undefined
+  /** Who is still told of its removal. */
+  let leaving: ReadonlySet<number> = new Set()
   let idMax = 0
   const joinedAtMs = new Map<number, number>()
   return {
@@ -18,9 +20,12 @@ export function sessions(): Checker {
     committed({ index, wallMs, proposer, result, membership }) {
       if (membership !== undefined) {
         const ids = new Set<number>(membership.members.map(({ id }) => id))
-        for (const node of last.keys()) if (!ids.has(node)) last.delete(node)
-        for (const node of ids) if (members?.has(node) === false) joinedAtMs.set(node, wallMs)
+        const leavesNow = new Set<number>(membership.leaving)
+        const isAnew = (node: number): boolean => members?.has(node) === false || (leaving.has(node) && !leavesNow.has(node))
+        for (const node of last.keys()) if (!ids.has(node) || isAnew(node)) last.delete(node)
+        for (const node of ids) if (isAnew(node)) joinedAtMs.set(node, wallMs)
         members = ids
+        leaving = leavesNow
         idMax = membership.idMax
       }
       if (proposer === undefined) return

@@ -46,6 +46,26 @@ test('who was removed and comes back with an empty directory is heard, though it
   expect(machine.digest()).toEqual(machine.recomputeDigest())
 })
 
+test('who is taken in anew while it is still told of its removal is heard, with a clock that was put back when it made its directory (seed 9200044)', () => {
+  const machine = new StateMachine({ index: new MemoryQueueIndex() })
+  const members = [1, 2, 3].map(id => ({ id, name: `n${id}` }))
+  const told = (index: number, leaving: readonly number[]): void => {
+    const body = Buffer.from(JSON.stringify({ format: 1, members, leaving, idMax: 3 }))
+    machine.apply({ index, term: 1, kind: entryKinds.config, wallMs: 1_000 + index, body })
+  }
+  told(1, [])
+  expect(proposed(machine, 2, 3, 31_536_000, 5)).toBe('done')
+  told(3, [3])
+  expect(proposed(machine, 4, 3, 31_536_000, 6)).toBe('done')
+  told(5, [])
+  expect(machine.isNodeUp(3)).toBe(false)
+  expect(proposed(machine, 6, 3, 31_536_000, 6, 1_004)).toBe('notMember')
+  expect(proposed(machine, 7, 3, 3, 1)).toBe('done')
+  told(8, [])
+  expect(proposed(machine, 9, 3, 3, 2)).toBe('done')
+  expect(machine.digest()).toEqual(machine.recomputeDigest())
+})
+
 test('a copy of what a removed node proposed is not taken for something new, neither after its removal nor when the number is back (seed 7350015)', () => {
   const machine = new StateMachine({ index: new MemoryQueueIndex() })
   configured(machine, 1, 1, 2, 3)

@@ -21,8 +21,9 @@ export interface MembershipRow extends Cell {
 export interface AppliedMembership {
   readonly row: MembershipRow
   readonly table: CellTable<MembershipRow>
-  /** Derived from the row: its members, and the highest number that was ever given to one. */
+  /** Derived from the row: its members, those of them that are leaving, and the highest number that was ever given to one. */
   memberIds: ReadonlySet<number>
+  leavingIds: ReadonlySet<number>
   idMax: number
 }
 
@@ -47,22 +48,24 @@ export function newMembership(): AppliedMembership {
       return undefined
     },
   })
-  const membership: AppliedMembership = { row, table, memberIds: new Set(), idMax: 0 }
+  const membership: AppliedMembership = { row, table, memberIds: new Set(), leavingIds: new Set(), idMax: 0 }
   return membership
 }
 
 /** A config entry is applied. */
 export function applyMembership(state: State, entry: { readonly index: number; readonly wallMs: number; readonly body: Uint8Array }): void {
   const { membership } = state
-  const { row, table, memberIds: before } = membership
+  const { row, table, memberIds: before, leavingIds: leftBefore } = membership
   const isFirst = row.index === 0
   row.index = entry.index
   row.body = Buffer.from(entry.body).toString('utf8')
   if (isFirst) table.add(row)
   else table.changed(row)
   derive(membership)
-  for (const node of state.nodes.all) if (!membership.memberIds.has(node.node)) retireNode(state, node)
-  if (!isFirst) for (const id of membership.memberIds) if (!before.has(id)) admitNode(state, id, entry.wallMs)
+  // Who is still being told that it was removed may be taken in anew, perhaps with another directory: it never ceased to be named.
+  const isAnew = (id: number): boolean => leftBefore.has(id) && !membership.leavingIds.has(id)
+  for (const node of state.nodes.all) if (!membership.memberIds.has(node.node) || isAnew(node.node)) retireNode(state, node)
+  if (!isFirst) for (const id of membership.memberIds) if (!before.has(id) || isAnew(id)) admitNode(state, id, entry.wallMs)
 }
 
 /** Sent by a node that was no member then, or is none any more: perhaps a copy of what was applied long ago. */
@@ -73,10 +76,12 @@ export function isOfStranger({ membership, nodes }: State, { node, sentAtMs }: E
 
 /** Whoever proposed the entry encoded it, and every follower has decoded it before it reached a log. */
 function derive(membership: AppliedMembership): void {
-  const { members, idMax } = JSON.parse(membership.row.body) as {
+  const { members, leaving, idMax } = JSON.parse(membership.row.body) as {
     readonly members: readonly { readonly id: number }[]
+    readonly leaving?: readonly number[]
     readonly idMax?: number
   }
   membership.memberIds = new Set(members.map(({ id }) => id))
+  membership.leavingIds = new Set(leaving ?? [])
   membership.idMax = idMax ?? 0
 }

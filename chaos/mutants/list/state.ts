@@ -3,6 +3,18 @@ import type { Mutant } from '../mutant.ts'
 
 export const stateMutants: readonly Mutant[] = [
   {
+    id: 'N548',
+    what: 'who is taken in anew while it is still told of its removal goes on in its old session',
+    file: 'src/state/membership.ts',
+    find: '  const isAnew = (id: number): boolean => leftBefore.has(id) && !membership.leavingIds.has(id)\n',
+    replace: '  const isAnew = (id: number): boolean => leftBefore.has(id) && id < 0\n',
+    expected: [],
+    test: {
+      file: 'src/state/membership.test.ts',
+      name: 'who is taken in anew while it is still told of its removal is heard, with a clock that was put back when it made its directory (seed 9200044)',
+    },
+  },
+  {
     id: 'M28',
     what: 'a proposal that was forwarded twice, because the leader changed, is applied twice',
     file: 'src/state/machine.ts',
