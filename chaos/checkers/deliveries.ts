@@ -14,6 +14,7 @@ import type { Marks } from '../marks.ts'
 import { expectThat, Violation } from '../violation.ts'
 import type { Checker, CommittedRecord } from './checker.ts'
 import { MessageGroupOrder } from './message-group-order.ts'
+import { seats } from './seats.ts'
 
 /** A message that was given out: as it was given last. */
 export interface DeliveryRow {
@@ -81,6 +82,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   const highestSequence = new Map<number, number>()
   /** By gateway. */
   const incarnations = new Map<number, number>()
+  const turn = seats()
   const downNodes = new Set<number>()
   const order = new MessageGroupOrder(key => rows.get(key)?.isSettled === false)
   /** By gateway: when it settled something last. */
@@ -307,8 +309,9 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
     committed(record) {
       const { command, membership } = record
       if (membership !== undefined) {
+        const { isGone } = turn(membership)
         for (const node of incarnations.keys()) {
-          if (membership.members.some(({ id }) => Number(id) === node)) continue
+          if (!isGone(node)) continue
           incarnations.delete(node)
           downNodes.add(node)
           gatewayGone(record, node)

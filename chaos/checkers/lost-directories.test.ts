@@ -2,28 +2,18 @@
 import { describe, expect, it } from 'vitest'
 import { firstMembership, nodeId, type Membership } from '../../raft/index.ts'
 import type { ReferenceReplica } from '../reference.ts'
-import { Violation } from '../violation.ts'
 import type { Said } from '../wire-tap.ts'
 import { agreement } from './agreement.ts'
 import { caughtUp } from './caught-up.ts'
 import type { CommittedRecord, Glance, LiveNode, LostDisk, NodeView, TermAndVote } from './checker.ts'
 import { durability } from './durability.ts'
 import { membersOf, membershipOf, rosterOf } from './group-of.ts'
+import { idOf } from './id-of.ts'
 import { lostDirectories } from './lost-directories.ts'
 import { trust } from './trust.ts'
 import { votes } from './votes.ts'
 
 const glance: Glance = { role: 'follower', term: 3, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
-
-function idOf(act: () => void): string {
-  try {
-    act()
-  } catch (error) {
-    if (error instanceof Violation) return error.id
-    throw error
-  }
-  return 'none'
-}
 
 interface Facts {
   readonly vote?: TermAndVote

@@ -5,27 +5,24 @@
  */
 import { expectThat } from '../violation.ts'
 import type { Checker } from './checker.ts'
+import { seats } from './seats.ts'
 
 const lateMs = 15_000
 
 export function sessions(): Checker {
   const last = new Map<number, { readonly incarnation: number; readonly sequence: number }>()
   let members: ReadonlySet<number> | undefined
-  /** Who is still told of its removal. */
-  let leaving: ReadonlySet<number> = new Set()
+  const turn = seats()
   let idMax = 0
   const joinedAtMs = new Map<number, number>()
   return {
     name: 'sessions',
     committed({ index, wallMs, proposer, result, membership }) {
       if (membership !== undefined) {
-        const ids = new Set<number>(membership.members.map(({ id }) => id))
-        const leavesNow = new Set<number>(membership.leaving)
-        const isAnew = (node: number): boolean => members?.has(node) === false || (leaving.has(node) && !leavesNow.has(node))
-        for (const node of last.keys()) if (!ids.has(node) || isAnew(node)) last.delete(node)
-        for (const node of ids) if (isAnew(node)) joinedAtMs.set(node, wallMs)
-        members = ids
-        leaving = leavesNow
+        const { isAnew, isGone } = turn(membership)
+        members = new Set<number>(membership.members.map(({ id }) => id))
+        for (const node of last.keys()) if (isGone(node)) last.delete(node)
+        for (const node of members) if (isAnew(node)) joinedAtMs.set(node, wallMs)
         idMax = membership.idMax
       }
       if (proposer === undefined) return

@@ -10,14 +10,22 @@ import { append, StorageRig } from './rig.ts'
 const bodyBytes = 400
 const last = 60
 
-/** A log of `last` entries: of term 1, and from `otherFrom` on of term 2. Equal arguments give equal bytes. */
-function aLog(seed: string, otherFrom = Infinity): { rig: StorageRig; opened: OpenedLog; path: string } {
+interface ALog {
+  readonly rig: StorageRig
+  readonly opened: OpenedLog
+  /** Its first segment. */
+  readonly path: string
+}
+
+/** A log of so many entries: of term 1, and from `otherFrom` on of term 2. Equal arguments give equal bytes. `begin` runs before the first. */
+function aLog(seed: string, otherFrom = Infinity, entries = last, begin?: (opened: OpenedLog) => void): ALog {
   const rig = new StorageRig(`repair/${seed}`)
   const opened = rig.open()
-  append(opened, 1, Math.min(last, otherFrom - 1), bodyBytes)
-  if (otherFrom <= last) append(opened, 2, last - otherFrom + 1, bodyBytes)
+  begin?.(opened)
+  append(opened, 1, Math.min(entries, otherFrom - 1), bodyBytes)
+  if (otherFrom <= entries) append(opened, 2, entries - otherFrom + 1, bodyBytes)
   rig.flush(opened)
-  opened.log.noteDurable(last as LogIndex)
+  opened.log.noteDurable(entries as LogIndex)
   rig.settle()
   return {
     rig,
@@ -29,22 +37,23 @@ function aLog(seed: string, otherFrom = Infinity): { rig: StorageRig; opened: Op
   }
 }
 
-/** The record at `index` of the first segment has rotted, and the node starts on it. */
-function rotten(
-  seed: string,
-  index: number,
-  ...others: readonly number[]
-): { rig: StorageRig; opened: OpenedLog; path: string; content: () => Uint8Array } {
-  const { rig, path } = aLog(seed)
+/** These records of the first segment have rotted, and the node starts on it. */
+function startOnRot({ rig, path }: ALog, bad: readonly number[]): OpenedLog {
   rig.kill()
-  for (const bad of [index, ...others]) rig.disk.flipBit(path, segmentHeaderBytes + (bad - 1) * (recordHeaderBytes + bodyBytes) + 60, 3)
+  for (const index of bad) rig.disk.flipBit(path, segmentHeaderBytes + (index - 1) * (recordHeaderBytes + bodyBytes) + 60, 3)
   // Without its sidecars the whole log is read at a start.
   const { disk } = rig.openOptions()
   for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
   const opened = rig.open({ hasPeers: () => true })
   expect(opened.repair.isRecovering).toBe(true)
-  expect(opened.repair.wanted?.fromIndex).toBe(index)
-  return { rig, opened, path, content: () => mustExist(rig.disk.contentOf(path), 'segment').slice() }
+  expect(opened.repair.wanted?.fromIndex).toBe(bad[0])
+  return opened
+}
+
+function rotten(seed: string, ...bad: readonly number[]): ALog & { content: () => Uint8Array } {
+  const log = aLog(seed)
+  const { rig, path } = log
+  return { rig, path, opened: startOnRot(log, bad), content: () => mustExist(rig.disk.contentOf(path), 'segment').slice() }
 }
 
 function recordsOf(opened: OpenedLog, from: number, through: number): Uint8Array {
@@ -102,57 +111,29 @@ test('a committed record that follows another one than ours ends our log there, 
 
 test('what was unfinished behind the rot is not forgotten with it: the tail counts as torn', () => {
   const short = 20
-  const rig = new StorageRig('repair/unfinished')
-  const first = rig.open()
-  first.hardState.trustRestored('tail')
-  append(first, 1, short, bodyBytes)
-  rig.flush(first)
-  first.log.noteDurable(short as LogIndex)
-  rig.settle()
-  rig.kill()
-  const path = mustExist(
-    rig.disk.files().find(name => name.endsWith('.log')),
-    'segment',
-  )
-  const end = segmentHeaderBytes + short * (recordHeaderBytes + bodyBytes)
+  const log = aLog('unfinished', Infinity, short, ({ hardState }) => hardState.trustRestored('tail'))
+  const { rig, path } = log
   const file = rig.openOptions().disk.open(path, { create: false })
-  file.writeSync(new Uint8Array(100).fill(7), end)
+  file.writeSync(new Uint8Array(100).fill(7), segmentHeaderBytes + short * (recordHeaderBytes + bodyBytes))
   file.syncSync()
-  rig.disk.flipBit(path, end - bodyBytes, 3)
-  rig.kill()
-  const opened = rig.open({ hasPeers: () => true })
-  expect([opened.repair.isRecovering, opened.repair.hasTornTail]).toEqual([true, false])
-  expect(opened.repair.supply(short, recordsOf(aLog('unfinished').opened, short, short), short)).toBe('mended')
-  expect(opened.repair.hasTornTail).toBe(true)
+  const { repair } = startOnRot(log, [short])
+  expect(repair.hasTornTail).toBe(false)
+  expect(repair.supply(short, recordsOf(aLog('unfinished').opened, short, short), short)).toBe('mended')
+  expect(repair.hasTornTail).toBe(true)
   rig.cutPower()
   expect(rig.open().recovered).toMatchObject({ hasTornTail: true, isRecovering: false, last: { index: short } })
 })
 
 test('what others committed in a later term in place of ours does not look like a vote that was lost, not even to the start after', () => {
-  const rig = new StorageRig('repair/later')
-  const first = rig.open()
-  first.hardState.save({ term: 1 as Term, votedFor: 1 }, () => undefined)
-  append(first, 1, last, bodyBytes)
-  rig.flush(first)
-  first.log.noteDurable(last as LogIndex)
-  rig.settle()
-  rig.kill()
-  const path = mustExist(
-    rig.disk.files().find(name => name.endsWith('.log')),
-    'segment',
-  )
-  rig.disk.flipBit(path, segmentHeaderBytes + 19 * (recordHeaderBytes + bodyBytes) + 60, 3)
-  const { disk } = rig.openOptions()
-  for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
-  const opened = rig.open({ hasPeers: () => true })
+  const log = aLog('later', Infinity, last, ({ hardState }) => hardState.save({ term: 1 as Term, votedFor: 1 }, () => undefined))
+  const { repair, log: mended } = startOnRot(log, [20])
   const peer = aLog('later', 20).opened
-  for (let index = 20; opened.repair.isRecovering && index <= last; index++)
-    opened.repair.supply(index, recordsOf(peer, index, index), last)
-  expect(opened.repair.isRecovering).toBe(false)
-  expect(opened.log.lastId.term).toBe(2)
-  expect(opened.repair.isHardStateOld).toBe(false)
-  rig.cutPower()
-  const { recovered } = rig.open()
+  for (let index = 20; repair.isRecovering && index <= last; index++) repair.supply(index, recordsOf(peer, index, index), last)
+  expect(repair.isRecovering).toBe(false)
+  expect(mended.lastId.term).toBe(2)
+  expect(repair.isHardStateOld).toBe(false)
+  log.rig.cutPower()
+  const { recovered } = log.rig.open()
   expect(recovered).toMatchObject({ isVoteWithheld: false, hardState: { term: 2, votedFor: undefined } })
 })
 
