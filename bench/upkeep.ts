@@ -98,4 +98,4 @@ const { values } = parseArgs({
 const report = await measureUpkeep(Number(values.rate), Number(values.seconds), line => console.error(line))
 if (values.output === 'json') console.log(JSON.stringify(report))
 else for (const [name, value] of Object.entries(report)) console.log(`${name.padEnd(20)} ${value}`)
-process.exit(0)
+process.exit(report.failed > 0 ? 1 : 0)

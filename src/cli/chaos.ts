@@ -27,6 +27,10 @@ const profileNames = [
 ] as const
 type ProfileName = (typeof profileNames)[number]
 
+const simExitCodeHelp = `
+Exit codes: 0 valid, 1 a promise was broken, 2 usage, 3 the harness failed or a file can't be read,
+5 unknown (nothing broke, but too little was tried), 130 interrupted (1 if a seed had failed).`
+
 /** So many failed seeds are made small and written down. */
 const keptMax = 3
 
@@ -63,6 +67,7 @@ export function chaosCommand(): Command {
   chaos
     .command('sim')
     .description('run seeds of the simulated world')
+    .addHelpText('after', simExitCodeHelp)
     .option('--seeds <n>', 'how many seeds', count, 100)
     .option('--from <seed>', 'the first seed', seedNumber, 1)
     .option('--jobs <n>', 'threads', count, 1)

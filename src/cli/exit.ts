@@ -7,7 +7,6 @@ export const ExitCode = {
   conflict: 4,
   unavailable: 6,
   outcomeUnknown: 7,
-  checkCritical: 8,
   diskFailed: 74,
   interrupted: 130,
 } as const
@@ -15,7 +14,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
 
 /** For `raftmq help`. */
 export const exitCodeHelp =
-  '0 ok, 1 failed, 2 usage or configuration, 3 not found, 4 exists or conflict, 6 unavailable (again may help), 7 outcome unknown, 8 a check says critical, 74 disk failed, 130 interrupted'
+  '0 ok, 1 failed, 2 usage or configuration, 3 not found, 4 exists or conflict, 6 unavailable (again may help), 7 outcome unknown, 74 disk failed, 130 interrupted'
 
 /** Ends the command with this sentence on standard error and this exit code. */
 export class CliError extends Error {

@@ -8,14 +8,15 @@ const head = `# One file, the same on every node: raftmq start -c cluster.yaml -
 
 version: 1                       # format of this file
 
-nodes:                           # 1, 3 or 5 to begin with; the order gives their numbers unless they have a number: 4
-  - { id: n1, host: broker-1.internal }
-  - { id: n2, host: broker-2.internal }
-  - { id: n3, host: broker-3.internal }
+nodes:                           # 1, 3 or 5 to begin with
+  # A number is given once and never changed; without one it is the place in the list, and deleting a line moves all that follow.
+  - { id: n1, number: 1, host: broker-1.internal }
+  - { id: n2, number: 2, host: broker-2.internal }
+  - { id: n3, number: 3, host: broker-3.internal }
   # One that comes later waits until: raftmq cluster member add n4 -c cluster.yaml
   # - { id: n4, number: 4, host: broker-4.internal, join: true }
   # A node may have its own listen, advertise and data_dir, and a leader_priority (0 to 100, 0 unless told):
-  # - { id: n1, host: 127.0.0.1, listen: { client: "127.0.0.1:18081", peer: "127.0.0.1:17081" }, data_dir: /var/lib/raftmq/n1 }
+  # - { id: n1, number: 1, host: 127.0.0.1, listen: { client: "127.0.0.1:18081", peer: "127.0.0.1:17081" }, data_dir: /var/lib/raftmq/n1 }
 `
 const commentColumn = 33
 

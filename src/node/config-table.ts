@@ -77,7 +77,7 @@ export const configKeys = {
     'messages older than this are given up; 0ms = never; a topic may have its own',
   ),
   retentionBytes: size('log.retention.size', 0, { min: 0, max: 1024 ** 5 }, 'of the whole log; 0B = no limit'),
-  diskCleanAt: percent('log.disk.clean_at', 0.75, 'disk use above which messages go that every group is done with'),
+  diskCleanAt: percent('log.disk.clean_at', 0.75, 'above this disk use messages that every consumer group is done with are deleted'),
   diskForceCleanAt: percent('log.disk.force_clean_at', 0.85, 'above it the oldest go, whoever still needs them'),
   diskRefuseAt: percent('log.disk.refuse_at', 0.9, 'above it no more messages are taken (code 42900)'),
   diskFreeBytesMin: size('log.disk.min_free', GiB, { min: 0, max: 1024 ** 4 }, 'less than this free counts as above refuse_at'),
