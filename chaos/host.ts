@@ -412,9 +412,14 @@ export class Host implements NodeView, Gateway, Target {
     return this.#isDiskBad
   }
 
+  /** Its disk has failed this process, which may hear of it later, when it was paused and the disk is well again. */
+  get hasDiskFailed(): boolean {
+    return this.#isDiskBad || this.#parts.disk.lastFailure !== undefined
+  }
+
   /** The error is one of its own disk. */
   diskFailedWith(error: unknown): boolean {
-    return this.#isDiskBad && this.#parts.disk.lastFailure === error
+    return this.#parts.disk.lastFailure === error
   }
 
   fillDisk(roomBytes: number): void {

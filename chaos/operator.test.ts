@@ -60,6 +60,7 @@ function aGroup(): Group {
     hosts: hosts as unknown as readonly Host[],
     marks: new Marks(),
     random: new SimRandom('mending'),
+    votersMin: 1,
     isChanging: () => group.view.phase !== 'steady',
     isMissing: () => false,
     mayAsk: () => true,

@@ -23,6 +23,8 @@ export interface OperatorParts {
   readonly marks: Marks
   /** For what no fault has asked of it. */
   readonly random: SimRandom
+  /** No group is made smaller than this: what rots on the disk of one machine is to have another copy. */
+  readonly votersMin: number
   /** Members are being changed, as far as any log shows. */
   isChanging(): boolean
   /** The group goes by a disk of this node that is gone. */
@@ -191,7 +193,7 @@ export function operator(parts: OperatorParts): SimulatedOperator {
       const view = look(random)
       if (view === undefined) return false
       const voters = random.shuffle(votersOf(view))
-      const most = Math.min(random.pick([1, 2, 2]), voters.length - 1)
+      const most = Math.min(random.pick([1, 2, 2]), voters.length - parts.votersMin)
       return most > 0 && wish(random, [], voters.slice(0, most))
     },
     replace(random) {

@@ -112,6 +112,7 @@ class World implements ClientWorld {
       hosts: this.gateways,
       marks: this.#marks,
       random: this.random.stream('operator'),
+      votersMin: hasFeature(configuration, 'frailDisk') ? 2 : 1,
       isChanging: () => this.#judges.roster.isChanging,
       isMissing: id => this.#lostDisks.isMissing(id),
       mayAsk: wish => this.#lostDisks.mayAsk(wish),
@@ -250,7 +251,7 @@ class World implements ClientWorld {
       return void this.scheduler.schedule(0, () => host.replaceBuild(error.message))
     }
     // What a node does about a disk that broke its word; the disk knows whether it did.
-    if (host.isDiskBad && /ENOSPC|EIO/.test(error.message)) {
+    if (host.hasDiskFailed && /ENOSPC|EIO/.test(error.message)) {
       this.#marks.hit('a node stopped itself because of its disk')
       const { lifeNumber } = host
       return void this.scheduler.schedule(0, () => {

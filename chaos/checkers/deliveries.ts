@@ -348,7 +348,8 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
         }
       } else if (command?.kind === 'nodeChanged') {
         if (command.isUp) downNodes.delete(command.node)
-        else {
+        // Said again of who is down already, by a leader that had not applied the first word, it changes nothing.
+        else if (!downNodes.has(command.node)) {
           downNodes.add(command.node)
           gatewayGone(record, command.node)
         }

@@ -74,7 +74,7 @@ export class SimulatedDisk {
   readonly #names: DiskNames
   readonly #faults: DiskFault[] = []
   latency: DiskLatency
-  /** What it threw, or told, last. */
+  /** What it threw, or told, last; a new process has met nothing. */
   lastFailure: Error | undefined
   /** All files together may not grow beyond this. */
   capacityBytes = Infinity
@@ -97,6 +97,7 @@ export class SimulatedDisk {
   openProcess(process?: SimProcess): Disk {
     this.kill()
     this.#hungUntilMs = 0
+    this.lastFailure = undefined
     const life: Life = { isAlive: true, process, flying: new Set() }
     this.#life = life
     return this.#diskOf(life)
