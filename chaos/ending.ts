@@ -85,6 +85,12 @@ export class Ending {
     return this.#bare?.filter(host => host.isDeployed && !isLeft(host)) ?? this.#parts.electors()
   }
 
+  /** What an operator had asked for before may be taken only now, and need who is broken. */
+  get #isCoreQuorum(): boolean {
+    const core = this.#core
+    return this.#parts.judges.roster.possible.every(each => isQuorum(each, id => core.some(host => host.id === id)))
+  }
+
   schedule(): void {
     const { configuration, scheduler } = this.#parts
     if (hasFeature(configuration, 'core')) scheduler.schedule(configuration.stormEndMs, () => this.#healCore())
@@ -115,7 +121,7 @@ export class Ending {
             : watch.lagging(this.#core)
         if (missing === undefined) return watch.coreServed(scheduler.nowMs - sinceMs)
         if (scheduler.nowMs - sinceMs > this.#coreMsMax) {
-          this.#isExempt = watch.maySilentlyWait(this.#core)
+          this.#isExempt = watch.maySilentlyWait(this.#core) || !this.#isCoreQuorum
           if (this.#isExempt) return this.#parts.asksForSends(false)
           throw new Violation('I18', `${this.#coreMsMax} ms after a quorum was healed still missing: ${missing}`)
         }
@@ -154,7 +160,8 @@ export class Ending {
     const { scheduler, watch } = this.#parts
     scheduler.schedule(pollMs, () => {
       const missing = this.#missing()
-      if (missing === undefined || (this.#isExempt && this.#bare !== undefined)) return done()
+      const mustNotWait = this.#bare !== undefined && (this.#isExempt || !this.#isCoreQuorum)
+      if (missing === undefined || mustNotWait) return done()
       if (this.#isDrainStuck(sinceMs)) {
         if (watch.mustWait(this.#parts.electors())) return this.#parts.givesUp()
         throw new Violation('A51', `${Math.round(scheduler.nowMs - sinceMs)} ms after ${since} still missing: ${missing}`)

@@ -83,6 +83,8 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   /** By gateway. */
   const incarnations = new Map<number, number>()
   const turn = seats()
+  /** The newest, and the stamp of its first command: before that its leader's clock may still be put right. */
+  let term = { number: 0, sinceMs: 0 }
   const downNodes = new Set<number>()
   const order = new MessageGroupOrder(key => rows.get(key)?.isSettled === false)
   /** By gateway: when it settled something last. */
@@ -283,7 +285,8 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   const checkSaid = (record: CommittedRecord, node: number): void => {
     for (const [key, row] of openRows) {
       if (row.isConfirmed || row.node !== node || row.liftAtMs !== never || record.wallMs >= row.deadlineMs) continue
-      if (row.givenAtMs + saidAfterMs > (settledAtMs.get(node) ?? 0)) continue
+      // What a leader appended and could not commit its gateway hears of only from the next one.
+      if (Math.max(row.givenAtMs, term.sinceMs) + saidAfterMs > (settledAtMs.get(node) ?? 0)) continue
       throw new Violation(
         'rule14',
         `${key}, given to node ${node} ${record.wallMs - row.givenAtMs} ms ago, is neither confirmed nor released`,
@@ -308,6 +311,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
     name: 'deliveries',
     committed(record) {
       const { command, membership } = record
+      if (record.term > term.number && command !== undefined) term = { number: record.term, sinceMs: record.wallMs }
       if (membership !== undefined) {
         const { isGone } = turn(membership)
         for (const node of incarnations.keys()) {

@@ -123,7 +123,10 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const tailLost = (): void => hardState.writeBothSync({ ...hardState.record, hasTornTail: true })
   const { segmentBytes } = limits
   const marked = { index: before.mark, link: before.markLink }
-  const reached = (part: FoundLog): void => log.reach(part)
+  // More may have rotted meanwhile, before the place that was mended: what the log is known to hold does not shrink by that.
+  const reached = (part: FoundLog): void => {
+    if (part.last.index > log.lastId.index) log.reach(part)
+  }
   const heard = { superseded, tailLost, committedIn, reached, note }
   const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, segmentBytes, rot, ...heard })
   const repair = new Repairs({

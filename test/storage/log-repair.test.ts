@@ -80,6 +80,20 @@ test('two that were both found rotten at their start mend each other by turns, t
   expect([one.log.lastId.index, other.log.lastId.index]).toEqual([last, last])
 })
 
+test('what rots before the hole while that is mended takes nothing back of what the log is known to hold (seed 22001002)', () => {
+  const log = aLog('meanwhile')
+  const { log: known, repair } = startOnRot(log, [20, 30])
+  const peer = aLog('meanwhile peer').opened
+  log.rig.disk.flipBit(log.path, segmentHeaderBytes + 9 * (recordHeaderBytes + bodyBytes) + 60, 3)
+  expect(repair.supply(20, recordsOf(peer, 20, 20), last)).toBe('progress')
+  expect(repair.wanted?.fromIndex).toBe(10)
+  expect(known.lastId.index).toBe(19)
+  expect(repair.supply(10, recordsOf(peer, 10, 10), last)).toBe('progress')
+  expect(known.lastId.index).toBe(29)
+  expect(repair.supply(30, recordsOf(peer, 30, 30), last)).toBe('mended')
+  expect(known.lastId.index).toBe(last)
+})
+
 test('records of another history that nobody knows to be committed are not written, not even up to our mark', () => {
   const { opened, content } = rotten('other', 20)
   const other = aLog('peer', 20).opened

@@ -216,6 +216,18 @@ export const repairMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'N549',
+    what: 'what rots before a hole that is being mended makes the log shorter than what is committed in it',
+    file: 'src/storage/open-log.ts',
+    find: '    if (part.last.index > log.lastId.index) log.reach(part)\n',
+    replace: '    log.reach(part)\n',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'what rots before the hole while that is mended takes nothing back of what the log is known to hold (seed 22001002)',
+    },
+  },
+  {
     id: 'N547',
     what: 'a torn end behind a mended hole is zeroed, and nobody knows that it was torn',
     file: 'src/storage/log-repair.ts',
