@@ -60,11 +60,27 @@ it('the commands without code do, too', async () => {
 }, 60_000)
 
 it('the other commands that the README names are understood', async () => {
-  const section = readme.slice(readme.indexOf('## What official clients need'), readme.indexOf('## What is promised'))
+  const section = readme.slice(readme.indexOf('## What official clients need'), readme.indexOf('## Running it'))
   const commands = [...section.matchAll(/`(npx raftmq [^`]+)`/g)].map(match => match[1] ?? '')
   expect(commands.length).toBeGreaterThan(1)
   for (const command of commands) {
     const result = await type(command)
     expect({ command, code: result.code, stderr: result.stderr }).toEqual({ command, code: 0, stderr: '' })
+  }
+}, 60_000)
+
+it('the commands of an operator are there, with the options that the README gives them', async () => {
+  const section = readme.slice(readme.indexOf('## Running it'), readme.indexOf('## What is promised'))
+  const commands = [...section.matchAll(/`(npx raftmq [^`]+)`/g)].map(match => match[1] ?? '')
+  expect(commands.length).toBeGreaterThan(5)
+  for (const command of commands) {
+    const help = await type(`${command.replaceAll(/ \$\w+/g, ' 1')} --help`)
+    const options = [...command.matchAll(/ (--?[a-z-]+)/g)].map(match => match[1] ?? '')
+    expect({ command, code: help.code, missing: options.filter(option => !help.stdout.includes(option)) }).toEqual({
+      command,
+      code: 0,
+      missing: [],
+    })
+    expect(help.stdout).toContain(`Usage: ${command.replace('npx ', '').split(/ [-n1-9$]/)[0] ?? ''}`)
   }
 }, 60_000)
