@@ -8,9 +8,11 @@ export const storageMutants: readonly Mutant[] = [
     file: 'src/storage/record.ts',
     find: "  if (view.getUint32(position + at.prevCrc, true) !== link.headerCrc) return 'prevCrc'\n",
     replace: '',
-    expected: ['A47', 'assertion:block-chain'],
-    profile: 'rewrites',
-    seeds: 400,
+    expected: [],
+    test: {
+      file: 'test/storage/commit-log.test.ts',
+      name: 'the commit log does not believe a block that follows another record of the same index and term',
+    },
   },
   {
     id: 'M30',
