@@ -29,7 +29,7 @@ function viewOf(index: number, voters: readonly number[]): MembersView {
 }
 
 /** Nodes 1 and 2 are the group, node 3 is outside. */
-function aGroup(): Group {
+function aGroup(votersMin = 1): Group {
   const scheduler = new Scheduler()
   const group = { view: viewOf(1, [1, 2]), answer: 10 } as { view: MembersView; answer: number | undefined }
   const hosts = [1, 2, 3].map(id => {
@@ -60,7 +60,7 @@ function aGroup(): Group {
     hosts: hosts as unknown as readonly Host[],
     marks: new Marks(),
     random: new SimRandom('mending'),
-    votersMin: 1,
+    votersMin,
     isChanging: () => group.view.phase !== 'steady',
     isMissing: () => false,
     mayAsk: () => true,
@@ -95,6 +95,11 @@ it('a removed node loses its machine when a node that knows of the removal says 
   expect(isGoneAfter(viewOf(9, [3]))).toBe(false)
   expect(isGoneAfter(viewOf(12, [1, 2]))).toBe(false)
   expect(isGoneAfter(viewOf(12, [3]))).toBe(true)
+})
+
+it('a group is made no smaller than its disks allow', () => {
+  expect(aGroup(1).its.remove(new SimRandom('removes'))).toBe(true)
+  expect(aGroup(2).its.remove(new SimRandom('removes'))).toBe(false)
 })
 
 it('a node that nobody has asked for has no machine in the end, and may not be a member', () => {

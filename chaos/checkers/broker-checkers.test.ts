@@ -152,6 +152,28 @@ describe('deliveries', () => {
     expect(idOf(() => checker.committed?.(aPop(7, [aDelivery(0, 3, 1)], 10_002)))).toBe('none')
   })
 
+  it('allow no early one when a gateway is called down that was down already (seed 21000357)', () => {
+    const checker = aChecker()
+    const down = (index: number): CommittedRecord => record(index, { kind: 'nodeChanged', node: 1, isUp: false }, { kind: 'done' }, 9_000)
+    checker.committed?.(down(3))
+    checker.committed?.(aPop(4, [aDelivery(0, 1)], 10_000))
+    checker.committed?.(down(5))
+    expect(idOf(() => checker.committed?.(aPop(6, [aDelivery(0, 2, 1)], 10_001)))).toBe('A26')
+  })
+
+  it('want to hear what became of one, and wait longer when it was left to another leader to commit it (seed 22001321)', () => {
+    const settledIn = (term: number): string => {
+      const checker = aChecker()
+      checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))
+      const later = [18_500, 18_600].map((wallMs, i) => aSettle(4 + i, 'confirm', aDelivery(1, 9), 'staleHandle', wallMs))
+      return idOf(() => {
+        for (const settle of later) checker.committed?.({ ...settle, term })
+      })
+    }
+    expect(settledIn(1)).toBe('rule14')
+    expect(settledIn(2)).toBe('none')
+  })
+
   it('refuse a delivery after the acknowledgement', () => {
     const checker = aChecker()
     checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))

@@ -249,6 +249,17 @@ describe('determinism', () => {
   })
 })
 
+it('what failed is known until the next process, which has met nothing', () => {
+  const { disk } = machine()
+  const file = create(disk.openProcess(), '/file')
+  expect(disk.lastFailure).toBeUndefined()
+  disk.failNext({ operation: 'sync', code: 'EIO' })
+  expect(() => file.syncSync()).toThrow('EIO')
+  expect(disk.lastFailure?.message).toContain('EIO')
+  disk.openProcess()
+  expect(disk.lastFailure).toBeUndefined()
+})
+
 describe('an operation that hangs', () => {
   it('is told of until it would be done, however quick the disk becomes; a new process has begun none', () => {
     const { scheduler, disk } = machine()

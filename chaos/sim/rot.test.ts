@@ -328,6 +328,7 @@ describe('a group with one rotten disk', () => {
     expect(unreadableOn(victim)).toContain(early)
     expect(unreadableOn(victim)).not.toContain(late)
   })
+
   it('says so when nobody has any more what a start has found rotten, takes no part, and knows how far its log went', () => {
     const random = new SimRandom('unobtainable at a start')
     const { disks, make } = rottenDisks(3_000)

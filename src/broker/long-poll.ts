@@ -220,7 +220,7 @@ export class LongPolls {
 
   #pop(poll: Poll): void {
     poll.isDue = false
-    for (const waiting of [...poll.waiting]) if (waiting.waiter.hasLeft()) this.#refuse(waiting, nothingFound())
+    for (const waiting of poll.waiting.filter(({ waiter }) => waiter.hasLeft())) this.#refuse(waiting, nothingFound())
     const batch = poll.waiting.filter(waiting => !waiting.isQuiet).slice(0, bounds.requestsMax)
     if (poll.popping !== undefined || batch.length === 0) return
     const { proposer, clock, view } = this.#options

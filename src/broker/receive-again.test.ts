@@ -1,7 +1,20 @@
 /** A receive that is made again, and one whose end could hide a batch: what an attempt has been given is what it gets. */
 import { expect, test } from 'vitest'
-import { batchOf, codeOf, popKind, textsOf, worldWithGroup } from './testing/fake-world.ts'
+import { FakeWorld, batchOf, codeOf, popKind, textsOf, worldWithGroup } from './testing/fake-world.ts'
 import { hash64 } from './hash.ts'
+
+/** Node 3 has delivered, and lags from then on: it has not heard of the message x. */
+function worldWithLaggingNode(): FakeWorld {
+  const world = worldWithGroup()
+  const warm = world.receive(3, 't', { max: 1 })
+  world.send(1, 't', 'warm')
+  world.clock.advance(20)
+  expect(textsOf(warm)).toEqual(['warm'])
+  world.at(3).node.isHeld = true
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  return world
+}
 
 test('a repeated attempt gets the same messages, and the broken first stream does not take them away', () => {
   const world = worldWithGroup()
@@ -40,14 +53,7 @@ test('an attempt that two pops served stays with the stream that has it', () => 
 })
 
 test('a receive repeated at a node that lags gets its messages when the node has caught up', () => {
-  const world = worldWithGroup()
-  const warm = world.receive(3, 't', { max: 1 })
-  world.send(1, 't', 'warm')
-  world.clock.advance(20)
-  expect(textsOf(warm)).toEqual(['warm'])
-  world.at(3).node.isHeld = true
-  world.send(1, 't', 'x')
-  world.clock.advance(20)
+  const world = worldWithLaggingNode()
   const asked = { attemptId: 'attempt', clientId: 'c' }
   const first = world.receive(2, 't', asked)
   world.clock.advance(20)
@@ -94,14 +100,7 @@ test('a receive that ends while there is no leader is not told that there is not
 })
 
 test('a receive that ends on a node that lags is not told that there is nothing before the node is up to date: it gets its batch', () => {
-  const world = worldWithGroup()
-  const warm = world.receive(3, 't', { max: 1 })
-  world.send(1, 't', 'warm')
-  world.clock.advance(20)
-  expect(textsOf(warm)).toEqual(['warm'])
-  world.at(3).node.isHeld = true
-  world.send(1, 't', 'x')
-  world.clock.advance(20)
+  const world = worldWithLaggingNode()
   const asked = { attemptId: 'attempt', clientId: 'c', pollMs: 5_000 }
   const first = world.receive(2, 't', asked)
   world.clock.advance(20)
@@ -118,14 +117,7 @@ test('a receive that ends on a node that lags is not told that there is nothing 
 })
 
 test('a receive that ends on a node that stays behind is told to ask elsewhere', () => {
-  const world = worldWithGroup()
-  const warm = world.receive(3, 't', { max: 1 })
-  world.send(1, 't', 'warm')
-  world.clock.advance(20)
-  expect(textsOf(warm)).toEqual(['warm'])
-  world.at(3).node.isHeld = true
-  world.send(1, 't', 'x')
-  world.clock.advance(20)
+  const world = worldWithLaggingNode()
   const heard = world.receive(3, 't', { attemptId: 'attempt', clientId: 'c', pollMs: 5_000 })
   world.clock.advance(10_000)
   expect(heard.answer?.kind).toBe('refused')

@@ -37,6 +37,19 @@ test('the example says nothing but the defaults', () => {
   expect(parseConfig('x.yaml', exampleConfig())).toEqual(parseConfig('x.yaml', `version: 1\nnodes:\n${nodes}`))
 })
 
+test('the example stays a file of this group through a replaced machine and a lost majority, as README and lost-quorum.md edit it', () => {
+  const example = exampleConfig()
+  const numbersOf = (text: string): number[] => parseConfig('x.yaml', text).nodes.map(({ number }) => number)
+  const n4 = '  - { id: n4, number: 4, host: broker-4.internal, join: true }\n'
+  const during = example.replace('  # One that comes later', `${n4}  # One that comes later`)
+  expect(numbersOf(during)).toEqual([1, 2, 3, 4])
+  const after = during.replace(/.*id: n2, .*\n/, '').replace(', join: true }\n  # One', ' }\n  # One')
+  expect(numbersOf(after)).toEqual([1, 3, 4])
+  const lost = (name: string, text: string): string => text.replace(new RegExp(`(id: ${name}, .*internal) }`), '$1, join: true }')
+  expect(numbersOf(lost('n1', lost('n2', example)))).toEqual([1, 2, 3])
+  expect(() => numbersOf(lost('n1', example))).toThrow(/begins with 1, 3 or 5/)
+})
+
 test('every default can be written and read back', () => {
   for (const key of Object.values(configKeys) as ConfigKey<unknown>[]) {
     const text = key.format(key.default)

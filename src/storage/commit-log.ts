@@ -43,6 +43,7 @@ import {
   readableEnd,
   readableLinkAt,
   readBlock,
+  sealOf,
   segmentOf,
 } from './log-look.ts'
 import type { HeldLog, LogFile } from './log-look.ts'
@@ -175,7 +176,7 @@ export class CommitLog implements LogStorage {
 
   /** What the last record of a segment is, as the next one or the end of the log says. */
   sealOf(segment: Segment): ChainLink {
-    return this.#segments[this.#segments.indexOf(segment) + 1]?.prev ?? this.#held.last
+    return sealOf(this.#held, segment)
   }
 
   get segments(): readonly Segment[] {

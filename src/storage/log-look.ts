@@ -107,6 +107,14 @@ export function bytesBehind(held: HeldLog, index: LogIndex): number {
   return bytes
 }
 
+/** What the last record of a segment is, as the next one or the end of the log says. */
+export function sealOf(
+  { segments, last }: { readonly segments: readonly Segment[]; readonly last: ChainLink },
+  segment: Segment,
+): ChainLink {
+  return segments[segments.indexOf(segment) + 1]?.prev ?? last
+}
+
 /** Where the entry after `lastIndex` begins, or would begin, in this segment. */
 export function cutPosition(held: HeldLog, segment: Segment, lastIndex: number): number {
   if (lastIndex < segment.firstIndex) return segmentHeaderBytes

@@ -26,7 +26,7 @@ import type { HardStateRecord } from './hard-state.ts'
 import { logLimits } from './log-limits.ts'
 import type { LogLimits } from './log-limits.ts'
 import { Holes } from './holes.ts'
-import { membershipsIn } from './log-look.ts'
+import { membershipsIn, sealOf } from './log-look.ts'
 import { LogRepair } from './log-repair.ts'
 import { chainOrigin } from './record.ts'
 import type { ChainLink } from './record.ts'
@@ -154,8 +154,8 @@ function findReadable(recovery: RecoverLogOptions, limits: LogLimits): FoundLog 
   return rotten === undefined || !removeSidecar(disk, directory, rotten) ? found : findReadable(recovery, limits)
 }
 
-function knownOf({ segments, runs, last }: FoundLog): EntriesKnown {
-  return { termRuns: runs, sealOf: segment => segments[segments.indexOf(segment) + 1]?.prev ?? last }
+function knownOf(found: FoundLog): EntriesKnown {
+  return { termRuns: found.runs, sealOf: segment => sealOf(found, segment) }
 }
 
 function isReadable(blocks: BlockReader, segment: Segment, index: number): boolean {

@@ -100,6 +100,11 @@ export function checkRecordHeader(
   return recordTerm(view, position) < link.term ? 'term' : undefined
 }
 
+/** Two fields that rule nearly every place out, for a search byte by byte: only what passes is worth a checksum. A whole header must fit there. */
+export function mayBeRecord(view: DataView, position: number): boolean {
+  return view.getUint16(position + at.format, true) === recordFormat && view.getUint32(position + at.zero, true) === 0
+}
+
 /** What a header proves by itself, without its predecessor. A whole header must be there. */
 export function checkRecordAlone(bytes: Uint8Array, view: DataView, position: number): RecordProblem | undefined {
   if (crc32cRange(bytes, position, position + at.headerCrc) !== view.getUint32(position + at.headerCrc, true)) {

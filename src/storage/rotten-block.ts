@@ -13,9 +13,9 @@
 import {
   checkRecordAlone,
   checkRecordBody,
+  mayBeRecord,
   recordBodyBytes,
   recordBytes,
-  recordFormat,
   recordHeaderBytes,
   recordHeaderCrc,
   recordIndex,
@@ -122,8 +122,7 @@ function findNext(block: RottenBlock, { at, index }: Place): Place | undefined {
   /** Where chains begin or pass that lead nowhere: none is followed twice. */
   const deadEnds = new Set<number>()
   for (let from = at + recordHeaderBytes; from + recordHeaderBytes <= count; from++) {
-    // The format's two bytes and the zeros at the end of a header rule nearly every place out.
-    if (view.getUint16(from + 6, true) !== recordFormat || view.getUint32(from + 44, true) !== 0) continue
+    if (!mayBeRecord(view, from)) continue
     const missing = recordIndex(view, from) - index
     if (missing < 1 || missing > (from - at) / recordHeaderBytes || index + missing >= endIndex) continue
     const start: Place = { at: from, index: index + missing, prevCrc: undefined }

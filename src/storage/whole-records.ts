@@ -1,7 +1,7 @@
 /** Looks for records among bytes of which only some are any: behind a hole in a segment, byte by byte. What is found is whole; what it belongs to is not asked. */
 import { viewOf } from '../platform/bytes.ts'
 import type { DiskFile } from '../platform/disk.ts'
-import { checkRecordAlone, checkRecordBody, recordBytes, recordHeaderBytes, recordIndex } from './record.ts'
+import { checkRecordAlone, checkRecordBody, mayBeRecord, recordBytes, recordHeaderBytes, recordIndex } from './record.ts'
 import { ReadWindow } from './segment-scan.ts'
 
 /** How far behind a hole a whole record is looked for. */
@@ -19,9 +19,7 @@ export function nextWholeRecord(file: DiskFile, position: number, afterIndex: nu
   const count = file.readSync(bytes, position)
   const view = viewOf(bytes)
   for (let at = 1; at + recordHeaderBytes <= count; at++) {
-    // The format's two bytes and the zeros at the end of a header rule nearly every place out.
-    if (view.getUint16(at + 6, true) !== 1 || view.getUint32(at + 44, true) !== 0) continue
-    if (checkRecordAlone(bytes, view, at) !== undefined) continue
+    if (!mayBeRecord(view, at) || checkRecordAlone(bytes, view, at) !== undefined) continue
     const index = recordIndex(view, at)
     const isPossible = index > afterIndex + 1 && index - afterIndex <= at / recordHeaderBytes + 1
     if (isPossible && checkRecordBody(bytes, view, at, count) === undefined)

@@ -41,7 +41,7 @@ export const snapshotMutants: readonly Mutant[] = [
       '    this.#synced[this.#file] = position\n    this.#noteProgress(error => (error === undefined ? file.sync(end) : end(error)))\n',
     expected: [],
     test: {
-      file: 'test/storage/snapshot.test.ts',
+      file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of fetching and installing leaves the old log or the new one, never a mixture, and a second try succeeds',
     },
   },
@@ -109,7 +109,7 @@ export const snapshotMutants: readonly Mutant[] = [
     ],
     expected: [],
     test: {
-      file: 'test/storage/snapshot.test.ts',
+      file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of fetching and installing leaves the old log or the new one, never a mixture, and a second try succeeds',
     },
   },
@@ -251,7 +251,7 @@ export const snapshotMutants: readonly Mutant[] = [
     replace: '        return copyFiles(disk, directory, parts, 0, copied)\n',
     expected: [],
     test: {
-      file: 'test/storage/snapshot.test.ts',
+      file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of taking leaves no snapshot or a whole one',
     },
   },
@@ -270,7 +270,7 @@ export const snapshotMutants: readonly Mutant[] = [
     ],
     expected: [],
     test: {
-      file: 'test/storage/snapshot.test.ts',
+      file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of taking leaves no snapshot or a whole one',
     },
   },
@@ -378,7 +378,7 @@ export const snapshotMutants: readonly Mutant[] = [
     replace: '',
     expected: [],
     test: {
-      file: 'test/storage/snapshot.test.ts',
+      file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of installing, and a state that has rotted then, leaves the old log or the new one, never a mixture',
     },
   },
@@ -450,7 +450,7 @@ export const snapshotMutants: readonly Mutant[] = [
     replace: 'and our own log has made room for it; remove incoming and start again`',
     expected: [],
     test: {
-      file: 'test/storage/snapshot.test.ts',
+      file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of installing, and a segment whose header has rotted then, is told with what helps: what is here is not to be thrown away by hand',
     },
   },
