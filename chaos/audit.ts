@@ -76,6 +76,12 @@ export class Auditor {
     }
   }
 
+  /** A process is about to end, perhaps in the middle of an event: what it has called committed by now, others may have been told. */
+  leaves(view: NodeView): void {
+    const { node } = view
+    if (node !== undefined) this.#takeCommitted(view, node, node.raft.term)
+  }
+
   /** A machine has another disk, with nothing on it. */
   diskLost(view: NodeView): void {
     for (const checker of this.#checkers) checker.diskLost?.(view)
@@ -109,12 +115,16 @@ export class Auditor {
     }
     watched.glance = now
     if (isLogNew) for (const changed of this.#ofLogs) changed(watched.view, node, fromIndex)
-    for (let index = this.#reference.commitIndex + 1; index <= now.commitIndex; index += 1) {
-      const record = this.#reference.take(this.#read(node, index), watched.view.id, now.term)
-      for (const committed of this.#ofCommits) committed(record)
-    }
+    this.#takeCommitted(watched.view, node, now.term)
     for (const changed of this.#ofNodes) changed(watched.view, node, now, before)
     for (const watcher of this.#watchers) watcher(watched.view, now, before)
+  }
+
+  #takeCommitted({ id }: NodeView, node: LiveNode, term: number): void {
+    for (let index = this.#reference.commitIndex + 1; index <= node.raft.commitIndex; index += 1) {
+      const record = this.#reference.take(this.#read(node, index), id, term)
+      for (const committed of this.#ofCommits) committed(record)
+    }
   }
 
   /** Where this node's disk has rotted, from another that holds the same entry. */

@@ -19,6 +19,8 @@ export interface HostWorld {
   say(who: string, text: string): void
   /** A process life has begun, before any of its events ran. */
   started(host: Host): void
+  /** A process life is about to end, perhaps in the middle of an event. */
+  leaves(host: Host): void
   /** A process life has ended. */
   left(): void
   /** A start tells what it found. */

@@ -99,6 +99,7 @@ export class Host implements NodeView, Gateway, Target {
 
   /** It has stopped in the middle of an entry; its process is about to end. */
   halt(): void {
+    this.#world.leaves(this)
     this.#halted = this.#life
   }
 
@@ -455,6 +456,7 @@ export class Host implements NodeView, Gateway, Target {
 
   #leave(life: Life): void {
     this.#world.troubled()
+    this.#world.leaves(this)
     life.process.kill()
     this.#life = undefined
     for (const broke of [...life.openCalls]) broke()

@@ -15,6 +15,7 @@ const worldMarks = [
   'all nodes were down at once',
   'a bare quorum served',
   'a bare quorum had to wait: a vote was conditional',
+  'a bare quorum had to wait: nobody in it had what had rotted',
   'a group had to wait: rot on one disk, a torn log on another',
   'a send was answered as a duplicate',
   'a copy of a proposal was ignored by apply',

@@ -96,13 +96,14 @@ export class DiskLog implements TrueLog {
     return place?.term === term
   }
 
-  /** Behind the last whole record stands something that is no record: a write was torn. */
+  /** Behind the last whole record stands something that is no record: a write was torn. What has only rotted there was never written. */
   endsTorn(): boolean {
     const { first, previous } = this.#start()
     let last = previous
     for (let next = first, place = this.#read(last, next); place !== undefined; place = this.#read(last, (next += 1))) last = place
     if (last === undefined || last.file === '') return false
-    const behind = this.#files.durableBytes(last.file)?.subarray(last.end, last.end + headerBytes)
+    const bytes = this.#files.honestBytes?.(last.file) ?? this.#files.durableBytes(last.file)
+    const behind = bytes?.subarray(last.end, last.end + headerBytes)
     return behind?.some(byte => byte !== 0) === true
   }
 

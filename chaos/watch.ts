@@ -2,7 +2,7 @@
 import type { RaftTraceEvent, Refusal } from '../raft/index.ts'
 import type { Glance, NodeView } from './checkers/checker.ts'
 import { isQuorum } from './checkers/membership.ts'
-import { readEntry } from './checkers/readable.ts'
+import { readEntry, termOf } from './checkers/readable.ts'
 import type { FaultKind } from './faults/catalog.ts'
 import type { Host } from './host.ts'
 import type { Judges } from './judges.ts'
@@ -136,8 +136,9 @@ export class Watch {
   }
 
   /**
-   * Whether a quorum without the others may not elect: the vote of one of them is withheld or conditional (it lost a slot of its hard state or a torn
-   * tail, docs/decisions/0008), so it counts only when every voter grants, and the others are broken. Counted, as a mark.
+   * Whether a quorum without the others may not serve, by design. The vote of one of them is withheld or conditional (it lost a slot of its hard state or a
+   * torn tail, docs/decisions/0008), so it counts only when every voter grants, and the others are broken. Or entries have rotted on one of them that none
+   * of the rest has: who lacks them can be given neither log nor snapshot. Counted, as marks.
    */
   maySilentlyWait(hosts: readonly Host[]): boolean {
     const isBound = hosts.some(({ node }) => {
@@ -145,7 +146,9 @@ export class Watch {
       return status !== undefined && (status.isVoteConditional || status.isVoteWithheld || status.role === 'recovering')
     })
     if (isBound) this.#marks.hit('a bare quorum had to wait: a vote was conditional')
-    return isBound
+    const isRotten = hosts.some(host => this.#hasLostEntries(host, hosts))
+    if (isRotten) this.#marks.hit('a bare quorum had to wait: nobody in it had what had rotted')
+    return isBound || isRotten
   }
 
   /**
@@ -180,6 +183,19 @@ export class Watch {
         return `node ${host.id}: applied ${host.node.machine.appliedIndex} of ${commitIndex}`
     }
     return this.#unreadable(hosts)
+  }
+
+  /** Committed entries have rotted on its disk that none of these has. */
+  #hasLostEntries({ node, harmedLogSectors }: Host, hosts: readonly Host[]): boolean {
+    if (node === undefined || harmedLogSectors === 0) return false
+    const has = (other: Host['node'], index: number): boolean =>
+      other !== undefined &&
+      index >= other.log.firstIndex &&
+      termOf(other.log, index) === termOf(node.log, index) &&
+      readEntry(other.log, index) !== undefined
+    for (let index: number = node.log.firstIndex; index <= node.raft.commitIndex; index += 1)
+      if (!hosts.some(host => has(host.node, index))) return true
+    return false
   }
 
   /** What a disk has harmed is found and mended by now, or on its way: everything is read once more. */

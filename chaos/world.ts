@@ -189,6 +189,10 @@ class World implements ClientWorld {
     this.#watch.onStarted(host)
   }
 
+  leaves(host: Host): void {
+    this.#auditor.leaves(host)
+  }
+
   left(): void {
     this.#watch.onLeft()
   }

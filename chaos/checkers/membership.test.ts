@@ -64,12 +64,12 @@ describe('memberships', () => {
   })
 
   describe('while the log of a node is mended', () => {
-    /** Its readable part ends with entry 1; it goes by what its state says of entry 3. */
-    const mending = (role: string, goesBy: Membership): string => {
+    /** Its readable part ends with entry 1; it goes by what its state says of entry 3, or of another. */
+    const mending = (role: string, goesBy: Membership, ofIndex = 3): string => {
       const checker = roster({ reference: { commitIndex: 4 } as unknown as ReferenceReplica, founders: [1, 2, 3] })
       checker.committed?.({ index: 3, membership: joint } as CommittedRecord)
       const node = aNode([[1, three]])
-      const current = { index: 3, membership: goesBy }
+      const current = { index: ofIndex, membership: goesBy }
       const recovering = { ...node, raft: { ...node.raft, role, core: { inspect: () => ({ members: { current, history: [current] } }) } } }
       return idOf(() => checker.logChanged?.(view, recovering as unknown as LiveNode, 1))
     }
@@ -77,6 +77,12 @@ describe('memberships', () => {
     it('may be newer than its log when they are committed', () => {
       expect([mending('recovering', joint), mending('recovering', membershipOf(1, 2))]).toEqual(['none', 'A58'])
       expect(mending('follower', joint)).toBe('A58')
+    })
+
+    it('may be that of the configuration, where no state remembers one and the first entries are just back (seed 30002206)', () => {
+      const { newest: first } = roster({ reference: { commitIndex: 0 } as unknown as ReferenceReplica, founders: [1, 2, 3] })
+      expect([mending('recovering', first, 0), mending('recovering', joint, 0)]).toEqual(['none', 'A58'])
+      expect(mending('follower', first, 0)).toBe('A58')
     })
 
     it('are looked at again when it is mended', () => {

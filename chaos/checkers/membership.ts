@@ -60,8 +60,8 @@ export function roster({ reference, founders, changed }: RosterOptions): Roster 
   )
   const held = new Map<number, Held>()
   let committed: Membership = first
-  /** All that ever were, by index. */
-  const everCommitted = new Map<number, Membership>()
+  /** All that ever were, by index; before the first entry that of the configuration. */
+  const everCommitted = new Map([[0, first]])
   /** Seen in a log behind the committed one, by term and index. */
   const uncommitted = new Map<string, { readonly index: number; readonly membership: Membership }>()
 

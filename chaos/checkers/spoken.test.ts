@@ -38,3 +38,15 @@ it('refuses a leader whose heartbeats nobody has answered for two election timeo
   expect(say([9_000, 9_399], 10_000)).not.toThrow()
   expect(say([9_000, 9_399], 0, 9_000), 'awake, and no tick has told it so').not.toThrow()
 })
+
+it('gives a leader two election timeouts from the moment when another set of voters counts (seed 30006375)', () => {
+  const checker = spoken()
+  const say = (nowMs: number, members: ReturnType<typeof membersOf>): string => {
+    const role = { kind: 'leader', peers: [2, 3].map(peer => ({ peer, contactMs: peer === 2 ? nowMs : 5_000 })) }
+    const core = { role, term: 5, nowMs, graceUntilMs: 0, lastTickMs: nowMs, config: { id: 1, electionTimeoutMs: 300 }, members }
+    const view = { id: 1, trueVote: { readWorst: () => ({ term: 5, votedFor: 1 }) }, node: { raft: { core: { inspect: () => core } } } }
+    return idOf(() => checker.said(view as unknown as NodeView, { kind: 'heartbeat', term: 5 } as Said))
+  }
+  const [three, two] = [membersOf(1, 2, 3), membersOf(1, 3)]
+  expect([say(9_900, three), say(10_000, two), say(10_600, two), say(10_601, two)]).toEqual(['none', 'none', 'none', 'I18'])
+})

@@ -2,6 +2,7 @@
  * What a node says rests on its disk (I12): the term of every message, the vote that it tells, the vote for itself that it asks others to join, at the
  * moment when the message leaves. And who speaks as a leader is answered by a majority (I18).
  */
+import type { Membership } from '../../raft/index.ts'
 import { Violation } from '../violation.ts'
 import type { Said } from '../wire-tap.ts'
 import type { Checker, NodeView } from './checker.ts'
@@ -14,12 +15,23 @@ export interface Spoken extends Checker {
 
 /** `isLite`: disks are not read, so nothing is held against them. */
 export function spoken(isLite = false): Spoken {
+  /** By node: the membership that it goes by, and since when; -Infinity where it went by it before it led. */
+  const known = new Map<number, { readonly membership: Membership; readonly sinceMs: number }>()
+  const goesBySinceMs = (id: number, membership: Membership, nowMs: number): number => {
+    const before = known.get(id)
+    if (before?.membership === membership) return before.sinceMs
+    const sinceMs = before === undefined ? -Infinity : nowMs
+    known.set(id, { membership, sinceMs })
+    return sinceMs
+  }
+
   return {
     name: 'spoken',
+    nodeStarted: ({ id }) => known.delete(id),
     said(view, message) {
       const { kind, term } = message
       const where = `node ${view.id} sends a ${kind} of term ${term}`
-      if (kind === 'heartbeat') checkFollowed(view, term)
+      if (kind === 'heartbeat') checkFollowed(view, term, goesBySinceMs)
       if (isLite) return
       // What is told must outlive the loss of a slot too.
       const onDisk = view.trueVote.readWorst()
@@ -34,17 +46,20 @@ export function spoken(isLite = false): Spoken {
 
 /**
  * A leader gives up when it has not heard a majority for an election timeout; twice that, and it has not looked. Just awake it reads its mail first: that
- * it was away it learns with its first tick, and a read that waited with it may have it ask for a majority before that.
+ * it was away it learns with its first tick, and a read that waited with it may have it ask for a majority before that. Of another set of voters it has
+ * asked nothing before it went by it.
  */
-function checkFollowed(view: NodeView, term: number): void {
+function checkFollowed(view: NodeView, term: number, goesBySinceMs: (id: number, membership: Membership, nowMs: number) => number): void {
   const core = view.node?.raft.core.inspect()
-  if (core?.role.kind !== 'leader' || core.term !== term || core.nowMs <= core.graceUntilMs) return
-  if (core.nowMs - core.lastTickMs > core.config.electionTimeoutMs / 2) return
+  if (core?.role.kind !== 'leader' || core.term !== term) return
+  const { membership } = core.members.current
+  const sinceMs = goesBySinceMs(view.id, membership, core.nowMs)
+  if (core.nowMs <= core.graceUntilMs || core.nowMs - core.lastTickMs > core.config.electionTimeoutMs / 2) return
   const { peers } = core.role
-  for (const half of halvesOf(core.members.current.membership)) {
+  for (const half of halvesOf(membership)) {
     const heardMs = half.map(id => (id === core.config.id ? core.nowMs : (peers.find(({ peer }) => peer === id)?.contactMs ?? core.nowMs)))
     heardMs.sort((left, right) => right - left)
-    const silentMs = core.nowMs - (heardMs[half.length >> 1] ?? 0)
+    const silentMs = core.nowMs - Math.max(sinceMs, heardMs[half.length >> 1] ?? 0)
     if (silentMs <= 2 * core.config.electionTimeoutMs) continue
     throw new Violation(
       'I18',

@@ -40,6 +40,8 @@ export class DiskImage {
   #lengths: { readonly sequence: number; readonly bytes: number }[] = []
   /** By harmed sector: its synced content as it was written. */
   readonly #honest = new Map<number, Uint8Array>()
+  /** Written into harmed sectors since: the next sync makes it durable on an honest disk too. */
+  #honestWrites: { readonly sequence: number; readonly sector: number; readonly from: number; readonly bytes: Uint8Array }[] = []
   /** By sector: what stood there before the last sync that made anything durable; undefined where nobody asks. */
   readonly #beforeSync: Map<number, Uint8Array> | undefined
 
@@ -74,8 +76,8 @@ export class DiskImage {
     this.#seen = reserve(this.#seen, end)
     this.#sequence++
     for (let sector = Math.floor(position / sectorBytes); sector * sectorBytes < end; sector++) this.#touch(sector)
+    if (this.#honest.size > 0) this.#noteHonest(source, position)
     this.#seen.set(source, position)
-    if (this.#honest.size > 0) this.#writeHonest(source, position)
     if (end > this.#seenBytes) this.#setLength(end)
     // After a sync that failed: what is written once more takes the file's length with it, up to there.
     else if (end > this.#syncedBytes && this.#lengths.length === 0) this.#lengths.push({ sequence: this.#sequence, bytes: end })
@@ -115,12 +117,16 @@ export class DiskImage {
       this.#resizeSynced(covered.bytes)
       this.#lengths = this.#lengths.filter(length => length.sequence > startedAt)
     }
+    for (const { sequence, sector, from, bytes } of this.#honestWrites)
+      if (sequence <= startedAt) this.#honest.get(sector)?.set(bytes, from)
+    this.#honestWrites = this.#honestWrites.filter(write => write.sequence > startedAt)
     this.#forgetMended()
   }
 
   /** A sync failed: the system takes the pages for clean. The process still sees them; a power cut loses them. */
   dropDirty(): void {
     this.#dirty.clear()
+    this.#honestWrites = []
     this.#lengths = []
   }
 
@@ -201,8 +207,8 @@ export class DiskImage {
     const lengthBefore = this.#syncedBytes
     if (this.#lengths.length > 0 && random.next() < keep) this.#resizeSynced(random.pick(this.#lengths).bytes)
     for (const sector of sectors) {
-      // What it would hold honestly, and what it held before, can't be told any more.
-      this.#honest.delete(sector)
+      // What it would hold honestly, and what it held before, can't be told any more; unless nothing new was on its way there.
+      if (this.#honestWrites.some(write => write.sector === sector)) this.#honest.delete(sector)
       this.#beforeSync?.delete(sector)
       if (random.next() >= keep && sector !== torn) continue
       const content = sector === torn ? this.#tornSector(sector, random) : this.#anyVersion(sector, random)
@@ -212,10 +218,12 @@ export class DiskImage {
       this.#makeDurable(sector, content)
     }
     this.#dirty.clear()
+    this.#honestWrites = []
     this.#lengths = []
     this.#synced.fill(0, this.#syncedBytes)
     this.#seen = this.#synced.slice()
     this.#seenBytes = this.#syncedBytes
+    this.#forgetMended()
   }
 
   /** The bytes that a power cut could not take. */
@@ -228,12 +236,16 @@ export class DiskImage {
     return this.#synced.subarray(0, this.#syncedBytes)
   }
 
-  #writeHonest(source: Uint8Array, position: number): void {
-    for (const [sector, honest] of this.#honest) {
+  /** What has rotted is not mended by writing down again what was read of it. */
+  #noteHonest(source: Uint8Array, position: number): void {
+    for (const sector of this.#honest.keys()) {
       const start = sector * sectorBytes
       const from = Math.max(start, position)
       const to = Math.min(start + sectorBytes, position + source.length)
-      if (from < to) honest.set(source.subarray(from - position, to - position), from - start)
+      if (from >= to) continue
+      const bytes = source.slice(from - position, to - position)
+      if (Buffer.compare(bytes, this.#seen.subarray(from, to)) === 0) continue
+      this.#honestWrites.push({ sequence: this.#sequence, sector, from: from - start, bytes })
     }
   }
 

@@ -51,6 +51,27 @@ describe('a harmed sector', () => {
     expect([at(disk.honestBytes('/data/file'), 600), at(disk.honestBytes('/data/file'), 601)]).toEqual([7, 5])
   })
 
+  it('has honest bytes that a write changes only when it is synced (seed 30003850)', () => {
+    const disk = withFiles('/data/file')
+    disk.harm('/data/file', 600, Uint8Array.of(9), false)
+    const file = disk.openProcess().open('/data/file', { create: false })
+    file.writeSync(Uint8Array.of(5), 601)
+    expect(at(disk.honestBytes('/data/file'), 601)).toBe(7)
+    disk.cutPower(true)
+    expect(at(disk.durableBytes('/data/file'), 601)).toBe(7)
+  })
+
+  it('stays harmed when what was read of it is written down again (seed 30006442)', () => {
+    const disk = withFiles('/data/file')
+    disk.harm('/data/file', 600, Uint8Array.of(9), false)
+    const file = disk.openProcess().open('/data/file', { create: false })
+    const read = new Uint8Array(200)
+    file.readSync(read, 500)
+    file.writeSync(read, 500)
+    file.syncSync()
+    expect([at(disk.honestBytes('/data/file'), 600), disk.harmedSectors('/data/file')]).toEqual([7, 1])
+  })
+
   it('is none where a write has not been synced, or nothing was written', () => {
     const disk = withFiles('/data/file')
     disk.openProcess().open('/data/file', { create: false }).writeSync(Uint8Array.of(1), 600)

@@ -74,8 +74,8 @@ export class Repairer {
       case 'progress':
         return this.#ask(from)
       case 'refused':
-        // The next one is asked at the next look: nobody hurries when all have refused.
-        if (bytes.length === 0) this.#hasNone(from, records.fromIndex)
+        // The next one is asked at the next look: nobody hurries when all have refused. A log that nobody can mend is replaced: only a plain no counts for that.
+        if (bytes.length === 0 || !wasRecovering) this.#hasNone(from, records.fromIndex)
         return
     }
   }

@@ -172,7 +172,12 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
   let isClosed = false
   const hooks: BrokerHooks = {
     applied(entry, proposal) {
-      if (proposal === undefined || isClosed) return
+      if (isClosed) return
+      if (proposal === undefined) {
+        // A membership, perhaps: of who is no member any more the state knows no session.
+        gate.forgetRetired(id => view.session(id)?.incarnation === 0)
+        return
+      }
       const { result } = proposal
       if (result.kind === 'popped') polls.onPopped(proposal.node, result.consumerGroupId, result.topicId)
       proposer.onApplied(proposal, entry.index, entry.wallMs)

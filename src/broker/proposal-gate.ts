@@ -114,6 +114,14 @@ export class ProposalGate {
     this.#append(session, bodies, last, refuse)
   }
 
+  /**
+   * The number of such a node belongs to nobody any more, or to somebody new, whose directory may have been made by a clock that is behind: what was
+   * heard under it before says nothing of what comes.
+   */
+  forgetRetired(isRetired: (node: number) => boolean): void {
+    for (const node of [...this.#sessions.keys()]) if (isRetired(node)) this.#sessions.delete(node)
+  }
+
   #append(session: Session, bodies: readonly Body[], last: number, refuse: (reason: OwnRefusal) => void): void {
     const before = session.sequence
     const term = this.#term

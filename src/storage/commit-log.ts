@@ -403,7 +403,7 @@ export class CommitLog implements LogStorage {
       }
       this.#mustTruncate = false
     }
-    const writes = planWrites(this.#tail.slabs, this.#plannedIndex)
+    const writes = planWrites(this.#tail.slabs, this.#plannedIndex, this.#writer.roundBytesMax)
     this.#plannedIndex = this.#held.last.index
     return { truncation, writes }
   }

@@ -18,6 +18,7 @@ export interface SegmentWrite {
   readonly segment: Segment
   readonly position: number
   readonly bytes: number
+  /** Each of whole records. */
   readonly buffers: readonly Uint8Array[]
 }
 
@@ -27,26 +28,39 @@ export interface FlushPlan {
   readonly writes: readonly SegmentWrite[]
 }
 
-/** The bytes of all entries above `plannedIndex`, segment by segment. */
-export function planWrites(slabs: readonly Slab[], plannedIndex: number): SegmentWrite[] {
+/** The bytes of all entries above `plannedIndex`, segment by segment; buffers of at most `bufferBytesMax`, unless one record alone is larger. */
+export function planWrites(slabs: readonly Slab[], plannedIndex: number, bufferBytesMax: number): SegmentWrite[] {
   const writes: { segment: Segment; position: number; bytes: number; buffers: Uint8Array[] }[] = []
   const firstPending = slabs.findLastIndex(slab => slab.firstIndex <= plannedIndex + 1)
   for (const slab of firstPending < 0 ? slabs : slabs.slice(firstPending)) {
-    const start = slab.startOf(Math.max(slab.firstIndex, Math.min(plannedIndex, slab.lastIndex) + 1))
+    const first = Math.max(slab.firstIndex, Math.min(plannedIndex, slab.lastIndex) + 1)
+    const start = slab.startOf(first)
     if (start === slab.used) continue
+    const buffers = wholeRecords(slab, first, bufferBytesMax)
     const last = writes.at(-1)
     if (last?.segment === slab.segment) {
       assert(last.position + last.bytes === slab.filePosition + start, 'plan-gap', slab.firstIndex)
-      last.buffers.push(slab.bytes.subarray(start, slab.used))
+      last.buffers.push(...buffers)
       last.bytes += slab.used - start
     } else {
       writes.push({
         segment: slab.segment,
         position: slab.filePosition + start,
         bytes: slab.used - start,
-        buffers: [slab.bytes.subarray(start, slab.used)],
+        buffers,
       })
     }
   }
   return writes
+}
+
+/** The records of a slab from `first` on. */
+function wholeRecords(slab: Slab, first: number, bytesMax: number): Uint8Array[] {
+  const buffers: Uint8Array[] = []
+  for (let index = first; index <= slab.lastIndex;) {
+    const last = slab.lastWithin(index, bytesMax)
+    buffers.push(slab.bytes.subarray(slab.startOf(index), slab.endOf(last)))
+    index = last + 1
+  }
+  return buffers
 }

@@ -3,7 +3,7 @@
  * lack their content: one record each, mostly. What is intact is served all the while, beside them in the same block too. The content comes from a peer, and is right when it fills the piece exactly and the
  * record that follows it says so: each header holds the checksum of the one before, so the end of the chain vouches for all of it.
  */
-import type { EntryId, LogIndex, SupplyOutcome, Term } from '../../raft/index.ts'
+import type { EntryId, LogIndex, SupplyOutcome, Term, TermRun } from '../../raft/index.ts'
 import { viewOf } from '../platform/bytes.ts'
 import type { Disk } from '../platform/disk.ts'
 import { checkBlockBytes, walkBlock } from './block-check.ts'
@@ -12,6 +12,7 @@ import { checkRecordAlone, recordHeaderBytes, recordIndex, recordPrevCrc } from 
 import type { ChainLink } from './record.ts'
 import type { Segment } from './segment.ts'
 import { StorageError } from './storage-error.ts'
+import { termAt } from './term-runs.ts'
 
 interface Hole {
   readonly segment: Segment
@@ -28,6 +29,7 @@ interface Hole {
 /** What a hole must be known of the log around it. */
 export interface LogAround {
   readonly firstIndex: number
+  readonly termRuns: readonly TermRun[]
   sealOf(segment: Segment): ChainLink
   forgetBlocks(): void
 }
@@ -92,14 +94,17 @@ export class Holes {
     if (hole === undefined || fromIndex !== hole.nextIndex || bytes.length === 0) return 'refused'
     const check = checkBlockBytes(placeBefore(fromIndex), undefined, bytes)
     if (check.kind === 'corrupt') return this.#startOver(hole)
+    // Index and term name an entry (Raft §5.3): a peer with another one in its place has a log that went its own way, and nothing for us from there on.
+    let strayedFrom = Infinity
     walkBlock(bytes, (position, size, link) => {
-      if (link.index > hole.lastIndex) return
+      if (termAt(log.termRuns, link.index) !== link.term) strayedFrom = Math.min(strayedFrom, link.index)
+      if (link.index >= strayedFrom || link.index > hole.lastIndex) return
       hole.pieces.push(bytes.slice(position, position + size))
       hole.bytes += size
       hole.nextIndex = link.index + 1
     })
-    if (hole.nextIndex <= hole.lastIndex) return 'progress'
-    return this.#maybeMend(log, hole)
+    if (hole.nextIndex > hole.lastIndex) return this.#maybeMend(log, hole)
+    return strayedFrom > hole.nextIndex ? 'progress' : 'refused'
   }
 
   #maybeMend(log: LogAround, hole: Hole): SupplyOutcome {

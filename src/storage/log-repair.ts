@@ -213,6 +213,8 @@ export class LogRepair {
   /** Under its final name at once: without records behind it the header alone says nothing wrong. */
   #create(segment: Segment): void {
     const { disk, directory, directoryId } = this.#recovery
+    // Of the file that was here nothing is read any more: it may have gone on above the mark.
+    if (this.#rot.following === undefined) this.#options.tailLost()
     const path = `${directory}/${segment.name}`
     if (disk.exists(path)) disk.remove(path)
     const file = disk.open(path, { create: true })

@@ -2,7 +2,8 @@
  * The log's hand on the disk: carries out one flush plan at a time. Order is everything here.
  *
  *   truncation   durable mark lowered → later segments removed, last first, each made durable → header after the new end zeroed, synced
- *   write        one write and one sync per segment (in rounds of at most `flushBytesMax`: what recovery knows of a torn flush rests on that)
+ *   write        one write and one sync per segment (in rounds of at most `flushBytesMax`: what recovery knows of a torn flush rests on that; a
+ *                power cut between two rounds finds whole records, and nothing to doubt behind them)
  *   roll         old segment synced → header of the prepared file written, synced → named, directory synced → first records written
  *
  * The mark goes first: a crash behind it leaves a longer log than wanted, which is harmless; a mark above the end would look like lost entries.
@@ -82,6 +83,11 @@ export class LogWriter {
 
   get isBusy(): boolean {
     return this.#isBusy
+  }
+
+  /** A round has so many bytes of records, and room for a header of zeros behind them. */
+  get roundBytesMax(): number {
+    return this.#options.limits.flushBytesMax - recordHeaderBytes
   }
 
   /** Syncs of records so far. */
@@ -166,26 +172,20 @@ export class LogWriter {
   }
 
   #writeRounds(file: DiskFile, write: SegmentWrite, next: () => void, finished: FlushDone): void {
+    const { roundBytesMax } = this
+    const rounds = write.bytes <= roundBytesMax ? [write.buffers] : cutRounds(write.buffers, roundBytesMax)
+    let position = write.position
+    const nextRound = this.#guard(finished, () => {
+      const round = rounds.shift()
+      if (round === undefined) return next()
+      const at = position
+      for (const buffer of round) position += buffer.length
+      // What stands behind is met if the power goes before the next round.
+      const isStaleBehind = position < this.#staleTo
+      this.#writeRound(file, at, isStaleBehind ? [...round, zeroHeader] : round, nextRound, finished)
+    })
     const end = write.position + write.bytes
-    const isStaleBehind = end < this.#staleTo
-    const buffers = isStaleBehind ? [...write.buffers, zeroHeader] : write.buffers
-    const bytes = isStaleBehind ? write.bytes + recordHeaderBytes : write.bytes
-    this.#fill.reserve(
-      write.position + bytes,
-      this.#guard(finished, () => {
-        if (bytes <= this.#options.limits.flushBytesMax) return this.#writeRound(file, write.position, buffers, next, finished)
-        const rounds = cutRounds(buffers, this.#options.limits.flushBytesMax)
-        let position = write.position
-        const nextRound = this.#guard(finished, () => {
-          const round = rounds.shift()
-          if (round === undefined) return next()
-          const at = position
-          for (const buffer of round) position += buffer.length
-          this.#writeRound(file, at, round, nextRound, finished)
-        })
-        nextRound()
-      }),
-    )
+    this.#fill.reserve(end < this.#staleTo ? end + recordHeaderBytes : end, nextRound)
   }
 
   #writeRound(file: DiskFile, position: number, buffers: readonly Uint8Array[], next: () => void, finished: FlushDone): void {
@@ -275,11 +275,12 @@ export class LogWriter {
   }
 }
 
-/** Cuts buffers into rounds of at most `roundBytesMax` bytes. */
+/** Rounds of at most `roundBytesMax` bytes. Each ends with a whole buffer, and so with a whole record; only a record that is larger itself is cut. */
 function cutRounds(buffers: readonly Uint8Array[], roundBytesMax: number): Uint8Array[][] {
   const rounds: Uint8Array[][] = []
   let room = 0
   for (const buffer of buffers) {
+    if (buffer.length > room) room = 0
     for (let at = 0; at < buffer.length;) {
       if (room === 0) {
         rounds.push([])

@@ -424,6 +424,23 @@ test('an open chunk whose file has rotted and that has rows without a checkpoint
   again.close()
 })
 
+test('a chunk whose file has rotted and that has ended since is sealed without another checkpoint (seed 30004487)', async () => {
+  const index = open(0)
+  await fill(index, 0, 200, 50)
+  spoil('000000000001.open')
+  index.append(1, 0, 67, slotOf(201))
+  index.renew(200)
+  await persist(index, 203)
+  expect(names()).toEqual(['000000000001.open'])
+  index.renew(202)
+  expect(names()).toEqual(['000000000001.open'])
+  index.renew(203)
+  await expect.poll(names).toEqual(['000000000001.sealed'])
+  expectRows(index, 0, 200)
+  expect(index.read(1, 0, 67)).toEqual(slotOf(201))
+  index.close()
+})
+
 test('a sealed chunk proves itself block by block while it is given away, also one without rows; rot is told, and nothing of it is given', async () => {
   const index = open(0, { ...smallChunks, chunkRowsMax: 900 })
   await fill(index, 0, 900, 50)

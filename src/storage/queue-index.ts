@@ -315,10 +315,15 @@ export class QueueIndexFiles {
   }
 
   /**
-   * The open chunk's file has rotted, and memory has what belongs there: the chunk ends, and is sealed from memory. At once when it ends with the
-   * checkpoint that was saved last, at `savedIndex`; else with the next one.
+   * The file of a chunk that is not sealed has rotted, and memory has what belongs there: the chunk ends, and is sealed from memory. At once when it ends
+   * with the checkpoint that was saved last, at `savedIndex`, or before it; else with the next one. Asked again while the rot is met: one chunk at a time.
    */
   renew(savedIndex: number): void {
+    if (this.#frozen !== undefined) {
+      // Else it waits for the next checkpoint, and without the snapshot that the rot is in the way of there may never be anything more to apply.
+      if (!this.#isPersisting && this.#frozen.mark.throughIndex <= savedIndex) this.#maybeSeal()
+      return
+    }
     this.#isToRenew = true
     const file = this.#openFile
     if (file === undefined || this.#isPersisting || this.#throughIndex !== savedIndex || !this.#pending.isEmpty) return

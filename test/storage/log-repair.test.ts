@@ -1,5 +1,5 @@
 /** A log that is found rotten at a start is mended by proof alone: our own chain, our own mark, or what a peer knows to be committed. */
-import { expect, test } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import type { LogIndex, Term } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
@@ -173,4 +173,38 @@ test('what a rotten log held is known: to its mark, to its last segment, and to 
 
 test('a log that is whole holds what it holds', () => {
   expect(aLog('whole').opened.repair.heldThrough).toBeUndefined()
+})
+
+describe('a segment whose head has rotted is made anew up to the mark, and what stood behind that is in doubt (seed 30009036)', () => {
+  const [marked, written] = [18, 20]
+  const headless = (): ALog => {
+    const log = aLog('head', Infinity, marked, ({ hardState }) => hardState.trustRestored('tail'))
+    append(log.opened, 1, written - marked, bodyBytes)
+    log.rig.flush(log.opened)
+    log.rig.kill()
+    expect(log.rig.disk.harm(log.path, 0, new Uint8Array(512).fill(7), false)).toBe(true)
+    return log
+  }
+  const peer = aLog('head peer', Infinity, written).opened
+
+  it('when it is whole', () => {
+    const { rig } = headless()
+    const { repair } = rig.open({ hasPeers: () => true })
+    expect([repair.wanted, repair.hasTornTail]).toEqual([{ fromIndex: 1, lastIndex: marked }, false])
+    expect(repair.supply(1, recordsOf(peer, 1, marked), marked)).toBe('mended')
+    expect(repair.hasTornTail).toBe(true)
+    rig.cutPower()
+    expect(rig.open().recovered).toMatchObject({ hasTornTail: true, isRecovering: false, last: { index: marked } })
+  })
+
+  it('also by the start after one that ended in the middle of it', () => {
+    const { rig } = headless()
+    expect(rig.open({ hasPeers: () => true }).repair.supply(1, recordsOf(peer, 1, 5), marked)).toBe('progress')
+    rig.cutPower()
+    const { repair } = rig.open({ hasPeers: () => true })
+    expect(repair.wanted?.lastIndex).toBe(marked)
+    const { fromIndex } = mustExist(repair.wanted, 'wanted')
+    expect(repair.supply(fromIndex, recordsOf(peer, fromIndex, marked), marked)).toBe('mended')
+    expect(repair.hasTornTail).toBe(true)
+  })
 })

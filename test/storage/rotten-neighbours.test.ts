@@ -21,10 +21,14 @@ interface Node {
 }
 
 /** A log of 900 entries, which has just been opened; of those in the first segment these have rotted at this byte of their record. */
-function aNode(rotten: readonly number[], byte = recordHeaderBytes + 22): Node {
+function aNode(
+  rotten: readonly number[],
+  byte = recordHeaderBytes + 22,
+  write = (log: OpenedLog): void => append(log, 1, 900, bodyBytes),
+): Node {
   const rig = new StorageRig('neighbours', limits)
   const first = rig.open()
-  append(first, 1, 900, bodyBytes)
+  write(first)
   rig.flush(first)
   rig.settle()
   rig.kill()
@@ -143,6 +147,19 @@ describe('a hole that is longer than one record', () => {
       'progress',
     ])
     expect(give(c, a)).toBe('mended')
+    expect(unreadable(a)).toEqual([])
+  })
+
+  it('takes nothing of a peer whose log went its own way there, however often that one is asked first (seed 30000474)', () => {
+    const a = aNode([20, 40], 20)
+    const b = aNode([])
+    const strayed = aNode([], 0, log => {
+      append(log, 1, 24, bodyBytes)
+      append(log, 7, 2, bodyBytes)
+    })
+    expect(unreadable(a)).toEqual(Array.from({ length: 21 }, (_, i) => i + 20))
+    expect([give(strayed, a), give(strayed, a), a.opened.repair.wanted]).toEqual(['refused', 'refused', { fromIndex: 25, lastIndex: 40 }])
+    expect(give(b, a)).toBe('mended')
     expect(unreadable(a)).toEqual([])
   })
 })

@@ -225,8 +225,8 @@ export const storageMutants: readonly Mutant[] = [
     id: 'X49',
     what: 'records behind a shorter rewrite are left as they stand',
     file: 'src/storage/log-writer.ts',
-    find: '    const isStaleBehind = end < this.#staleTo\n',
-    replace: '    const isStaleBehind = end < 0\n',
+    find: '      const isStaleBehind = position < this.#staleTo\n',
+    replace: '      const isStaleBehind = position < 0\n',
     expected: [],
     test: {
       file: 'test/storage/truncation.test.ts',
