@@ -174,8 +174,8 @@ export function createBroker(options: BrokerOptions): { readonly broker: Broker;
     applied(entry, proposal) {
       if (isClosed) return
       if (proposal === undefined) {
-        // A membership, perhaps: of who is no member any more the state knows no session.
-        gate.forgetRetired(id => view.session(id)?.incarnation === 0)
+        // A membership, perhaps, that ends somebody's session.
+        gate.forgetRetired(id => view.session(id)?.isOver === true)
         return
       }
       const { result } = proposal

@@ -2,8 +2,11 @@
 import { expect, test } from 'vitest'
 import { crc32cOf } from '../platform/bytes.ts'
 import type { Envelope } from '../state/command.ts'
+import { encodeCommand } from '../state/command-codec.ts'
 import { decodePeerFrame, encodeProposals, type Body, type ProposalsFrame } from './peer-frame.ts'
 import { ProposalGate } from './proposal-gate.ts'
+import { entryKinds } from '../state/machine.ts'
+import { FakeWorld } from './testing/fake-world.ts'
 import { codec, parse, threeGateways } from './testing/gateways.ts'
 
 function barrierOf(envelope: Envelope): Body {
@@ -111,4 +114,25 @@ test('every cut and every flipped bit of a frame head is noticed', () => {
     flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
     expect(decodePeerFrame(flipped)?.kind === 'proposals').toBe(false)
   }
+})
+
+test('a gateway whose number was given up, and given again, is heard by a leader that stayed (seed 30003847)', () => {
+  const world = new FakeWorld()
+  const { group, clock } = world
+  const { hooks, machine } = world.at(1)
+  const hear = (incarnation: number): number => {
+    const { parts, bytes } = encodeCommand({ node: 2, incarnation, sequence: 1, sentAtMs: clock.wallMs() }, { kind: 'tick' })
+    const before = group.log.length
+    const bodies = [{ parts, bytes, crc: crc32cOf(parts) }]
+    const frame = { kind: 'proposals', term: group.term, incarnation, run: 1, isRestart: true, previousSequence: 0, bodies } as const
+    hooks.peerFrame(2, Uint8Array.from(Buffer.concat(encodeProposals(frame))))
+    return group.log.length - before
+  }
+  expect(hear(9)).toBe(1)
+  clock.advance(10)
+  expect([machine.session(2)?.incarnation, hear(5)]).toEqual([9, 0])
+  const body = Buffer.from(JSON.stringify({ format: 1, members: [1, 3].map(id => ({ id, name: `n${id}` })), idMax: 3 }))
+  const entry = { index: machine.appliedIndex + 1, wallMs: clock.wallMs() }
+  hooks.applied(entry, machine.apply({ ...entry, term: group.term, kind: entryKinds.config, body }))
+  expect(hear(5)).toBe(1)
 })

@@ -73,8 +73,8 @@ export interface StateView {
   /** Number that only grows while messages are appended to the topic; equal on every node at the same applied index. */
   arrivals(topicId: TopicId): number
   isNodeUp(node: number): boolean
-  /** What was last taken from a gateway; incarnation 0 = nothing since its number was given up. */
-  session(node: number): { readonly incarnation: number; readonly sequence: number } | undefined
+  /** What was last taken from a gateway; `isOver`: nothing since its number was given up. */
+  session(node: number): { readonly incarnation: number; readonly sequence: number; readonly isOver: boolean } | undefined
   sizes(): { readonly topics: number; readonly groups: number }
   /** There has never been a topic. */
   readonly isNewGroup: boolean

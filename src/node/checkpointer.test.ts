@@ -64,6 +64,32 @@ test('without any checkpoint waits for the first', () => {
   expect(told).toEqual([{ appliedIndex: 3, digest }])
 })
 
+test('that fails while it is asked to stop says so, and the stop ends (seed 31000564)', () => {
+  const failures: Error[] = []
+  const persisted: ((error: Error | undefined) => void)[] = []
+  const machine = {
+    appliedIndex: 5,
+    unsavedRows: 100,
+    digest: () => digest,
+    takeCheckpoint: (): CheckpointBatch => ({ number: 1, appliedIndex: 5, digest, puts: [], deletes: [] }),
+  }
+  const checkpointer = new Checkpointer({
+    ...notAsked,
+    machine,
+    savedIndex: 0,
+    index: { persist: (_progress, done) => void persisted.push(done) },
+    store: { save: (_batch, done) => done(undefined), rows: () => ({ next: () => undefined, close: () => undefined }) },
+    rowsMax: 10,
+    fatal: error => failures.push(error),
+  })
+  checkpointer.onApplied()
+  const ends: string[] = []
+  checkpointer.stop(() => ends.push('stopped'))
+  expect(ends).toEqual([])
+  persisted[0]?.(new Error('EIO'))
+  expect([ends, failures.map(({ message }) => message), persisted.length]).toEqual([['stopped'], ['EIO'], 1])
+})
+
 test('that finds no room tells it once, deletes nothing of the log, and saves nothing after it', () => {
   const noRoom = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
   const failures: Error[] = []

@@ -99,7 +99,8 @@ export class Checkpointer {
       done()
     }
     const finish = (): void => {
-      if (this.#options.machine.appliedIndex === this.#savedIndex) return last()
+      // What failed is not tried again: who asked for the stop is told all the same.
+      if (this.#isStopped || this.#options.machine.appliedIndex === this.#savedIndex) return last()
       this.#afterSave.push(last)
       this.#save()
     }

@@ -59,7 +59,7 @@ test('who is taken in anew while it is still told of its removal is heard, with 
   expect(proposed(machine, 4, 3, 31_536_000, 6)).toBe('done')
   told(5, [])
   expect(machine.isNodeUp(3)).toBe(false)
-  expect(proposed(machine, 6, 3, 31_536_000, 6, 1_004)).toBe('notMember')
+  expect(proposed(machine, 6, 3, 31_536_000, 6, 1_004)).toBe('copy')
   expect(proposed(machine, 7, 3, 3, 1)).toBe('done')
   told(8, [])
   expect(proposed(machine, 9, 3, 3, 2)).toBe('done')
@@ -71,14 +71,32 @@ test('a copy of what a removed node proposed is not taken for something new, nei
   configured(machine, 1, 1, 2, 3)
   expect(proposed(machine, 2, 3, 7, 54)).toBe('done')
   configured(machine, 3, 1, 2)
-  expect(proposed(machine, 4, 3, 7, 54)).toBe('notMember')
+  expect(proposed(machine, 4, 3, 7, 54)).toBe('copy')
   expect(proposed(machine, 5, 3, 7, 55)).toBe('notMember')
   configured(machine, 6, 1, 2, 3)
-  expect(proposed(machine, 7, 3, 7, 54, 1_002)).toBe('notMember')
+  expect(proposed(machine, 7, 3, 7, 54, 1_002)).toBe('copy')
   expect(proposed(machine, 8, 3, 1, 1)).toBe('done')
   expect(proposed(machine, 9, 3, 7, 55, 1_005)).toBe('notMember')
   expect(proposed(machine, 10, 3, 1, 2)).toBe('done')
   expect(machine.digest()).toEqual(machine.recomputeDigest())
+})
+
+test('what was taken of a node before its removal is not taken again when it is back, however far its clock is ahead (seed 31001124)', () => {
+  const aheadMs = 900_000
+  const machine = new StateMachine({ index: new MemoryQueueIndex() })
+  configured(machine, 1, 1, 2, 3)
+  expect(proposed(machine, 2, 3, 7, 54, aheadMs)).toBe('done')
+  configured(machine, 3, 1, 2)
+  configured(machine, 4, 1, 2, 3)
+  const { puts, ...rest } = machine.takeCheckpoint()
+  const again = new StateMachine({ index: new MemoryQueueIndex() })
+  expect(again.restore({ ...rest, rows: puts })).toBeUndefined()
+  for (const one of [machine, again]) {
+    expect(proposed(one, 5, 3, 7, 54, aheadMs)).toBe('copy')
+    expect(proposed(one, 6, 3, 7, 55, aheadMs)).toBe('done')
+    expect(proposed(one, 7, 3, 6, 1, aheadMs)).toBe('copy')
+    expect(one.digest()).toEqual(one.recomputeDigest())
+  }
 })
 
 test('since when a node is a member survives a checkpoint', () => {

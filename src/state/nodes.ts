@@ -20,6 +20,8 @@ export interface Node extends Cell {
   drainBelow: number
   /** When it became a member after the group had begun, as the entry's clock says; 0 = with the group, or by an older build. */
   joinedAtMs: number
+  /** It was removed, and nothing was taken from it since: what it began is over, but what was taken from that life of it is not taken again. */
+  isRetired: boolean
   /** Derived: its unconfirmed deliveries, by order number. */
   readonly unconfirmed: RowList
 }
@@ -34,6 +36,7 @@ export interface Nodes {
 }
 
 const valueBytesWithoutJoin = 24
+const valueBytesWithJoin = 32
 
 export function newNodes(): Nodes {
   const nodes: Nodes = {
@@ -45,7 +48,8 @@ export function newNodes(): Nodes {
       writeKey: (node, out) => void out.u32(node.node),
       writeValue: (node, out) => {
         out.u32(node.incarnation).u64(node.sequence).flag(node.isUp).u64(node.drainBelow)
-        if (node.joinedAtMs !== 0) out.u64(node.joinedAtMs)
+        if (node.joinedAtMs !== 0 || node.isRetired) out.u64(node.joinedAtMs)
+        if (node.isRetired) out.flag(true)
       },
       load: (key, value) => loadNode(nodes, key, value),
     }),
@@ -71,6 +75,7 @@ function addNode(nodes: Nodes, number: number): Node {
     isUp: true,
     drainBelow: 0,
     joinedAtMs: 0,
+    isRetired: false,
     unconfirmed: emptyList(),
     mark: newMark(),
   }
@@ -85,14 +90,16 @@ function addNode(nodes: Nodes, number: number): Node {
 export function isCopy(state: State, envelope: Envelope): boolean {
   const node = state.nodes.byNumber.get(envelope.node)
   if (node === undefined) return false
-  if (envelope.incarnation !== node.incarnation) return envelope.incarnation < node.incarnation
+  // Whoever has the number next may count its lives from below.
+  if (envelope.incarnation !== node.incarnation) return envelope.incarnation < node.incarnation && !node.isRetired
   return envelope.sequence <= node.sequence
 }
 
 /** The proposal is taken: nothing at or below it will be, from this node. */
 export function advanceSession(state: State, envelope: Envelope): void {
   const node = ensureNode(state, envelope.node)
-  const isRestart = envelope.incarnation !== node.incarnation && node.sequence > 0
+  const isRestart = envelope.incarnation !== node.incarnation && node.sequence > 0 && !node.isRetired
+  node.isRetired = false
   node.incarnation = envelope.incarnation
   node.sequence = envelope.sequence
   state.nodes.table.changed(node)
@@ -119,9 +126,8 @@ export function admitNode(state: State, number: number, wallMs: number): void {
  * a session of its own.
  */
 export function retireNode(state: State, node: Node): void {
-  if (node.incarnation === 0 && !node.isUp) return
-  node.incarnation = 0
-  node.sequence = 0
+  if (node.isRetired && !node.isUp) return
+  node.isRetired = true
   node.isUp = false
   state.nodes.table.changed(node)
   forgetGateway(state, node)
@@ -155,6 +161,7 @@ function loadNode(nodes: Nodes, key: Uint8Array, value: Uint8Array): string | un
   node.isUp = reader.flag()
   node.drainBelow = reader.u64()
   if (value.length > valueBytesWithoutJoin) node.joinedAtMs = reader.u64()
+  if (value.length > valueBytesWithJoin) node.isRetired = reader.flag()
   if (node.drainBelow !== 0) nodes.drainingCount++
   nodes.table.addStored(node)
   return keyProblem ?? reader.end()

@@ -232,9 +232,9 @@ export class StateViews {
   }
 
   /** The session of a gateway: what was last taken from it. */
-  session(node: number): { readonly incarnation: number; readonly sequence: number } | undefined {
+  session(node: number): { readonly incarnation: number; readonly sequence: number; readonly isOver: boolean } | undefined {
     const found = this.#state.nodes.byNumber.get(node)
-    return found === undefined ? undefined : { incarnation: found.incarnation, sequence: found.sequence }
+    return found === undefined ? undefined : { incarnation: found.incarnation, sequence: found.sequence, isOver: found.isRetired }
   }
 
   /** What became deliverable since the last call. */

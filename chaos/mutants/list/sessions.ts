@@ -99,24 +99,12 @@ export const sessionMutants: readonly Mutant[] = [
     id: 'N440',
     what: 'a node that comes back under a removed number with an empty directory is not heard',
     file: 'src/state/nodes.ts',
-    find: '  node.incarnation = 0\n  node.sequence = 0\n  node.isUp = false\n',
-    replace: '  node.isUp = false\n',
+    find: '  node.isRetired = true\n',
+    replace: '',
     expected: [],
     test: {
       file: 'src/state/membership.test.ts',
       name: 'who was removed and comes back with an empty directory is heard, though it counts its restarts anew',
-    },
-  },
-  {
-    id: 'N441',
-    what: 'the second half of a forwarded batch moves the session on although its first half was a copy of a later life',
-    file: 'src/state/nodes.ts',
-    find: '  if (envelope.incarnation !== node.incarnation) return envelope.incarnation < node.incarnation\n',
-    replace: '  if (envelope.incarnation !== node.incarnation) return false\n',
-    expected: [],
-    test: {
-      file: 'src/state/machine.test.ts',
-      name: 'a proposal of an earlier incarnation is a copy, one of a later incarnation begins a new session',
     },
   },
   {

@@ -34,7 +34,7 @@ export const stateMutants: readonly Mutant[] = [
     id: 'X71',
     what: 'proposals of an earlier life of a node are taken',
     file: 'src/state/nodes.ts',
-    find: '  if (envelope.incarnation !== node.incarnation) return envelope.incarnation < node.incarnation\n',
+    find: '  if (envelope.incarnation !== node.incarnation) return envelope.incarnation < node.incarnation && !node.isRetired\n',
     replace: '  if (envelope.incarnation !== node.incarnation) return false\n',
     expected: [],
     test: {
