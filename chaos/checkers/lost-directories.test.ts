@@ -140,6 +140,19 @@ describe('a number whose directory is lost', () => {
     expect(checker.isMissing(2)).toBe(true)
   })
 
+  it('is not lost once more while it leaves, still named by the directory that is gone (seed 32007118)', () => {
+    const before = bound('a'.repeat(32))
+    const roster = { newest: before, possible: [before] }
+    const checker = lostDirectories(roster)
+    expect(checker.isBound(2)).toBe(true)
+    checker.diskLost?.(aView(2))
+    const leaving = { ...before, voters: [nodeId(1), nodeId(3)], leaving: [nodeId(2)] }
+    Object.assign(roster, { newest: leaving, possible: [leaving] })
+    expect([checker.isMissing(2), checker.isBound(2), checker.isBound(3)]).toEqual([false, false, true])
+    Object.assign(roster, { newest: bound('b'.repeat(32)) })
+    expect(checker.isBound(2)).toBe(true)
+  })
+
   it('is known by some directory in the end, like every voter', () => {
     const known = { newest: bound('a'.repeat(32)), possible: [] }
     expect(idOf(() => lostDirectories(known).atEnd?.())).toBe('none')

@@ -41,7 +41,11 @@ export function lostDirectories(roster: Pick<Roster, 'newest' | 'possible'>): Lo
 
   return {
     name: 'lost directories',
-    isBound: node => directoryIn(roster.newest, node) !== undefined && !standsIn(roster.newest, node),
+    isBound: node => {
+      // Also of one that is leaving, and is still named by the directory that it has lost (seed 32007118).
+      const directory = directoryIn(roster.newest, node)
+      return directory !== undefined && lost.get(node)?.has(directory) !== true
+    },
     isMissing: node => lost.has(node) && roster.possible.some(membership => standsIn(membership, node)),
     diskLost({ id }) {
       const directory = directoryIn(roster.newest, id)

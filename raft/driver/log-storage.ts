@@ -118,6 +118,8 @@ export interface RepairStorage {
   supply(fromIndex: number, bytes: Uint8Array, commitIndex: number): SupplyOutcome
   /** Nobody who is connected has what is wanted from here on: something else may be wanted first. */
   passOver?(fromIndex: number): void
+  /** Forgets records that wait for a proof, which those that follow them may never bring; false when there are none. */
+  startOver?(): boolean
 }
 
 /** Term and vote on disk (rule 12). Implemented by src/storage/hard-state.ts. */

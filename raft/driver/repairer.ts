@@ -39,6 +39,8 @@ export class Repairer {
   #turn = 0
   /** Who had nothing of what is wanted from here on. */
   #without: { readonly fromIndex: number; readonly peers: Set<NodeId> } = { fromIndex: 0, peers: new Set() }
+  /** Where nobody had what is wanted, and what had come before it was forgotten. */
+  #startedOverAt = 0
 
   constructor(options: RepairerOptions) {
     this.#options = options
@@ -88,6 +90,12 @@ export class Repairer {
     if (wanted?.fromIndex !== fromIndex) return
     if (!peers().every(other => this.#without.peers.has(other) || !transport.isUp(other))) return
     this.#without.peers.clear()
+    // The beginning may have come from a log that went its own way: whoever spoke last is asked for all of it. Once: then it is as they say.
+    if (this.#startedOverAt !== fromIndex && repair.startOver?.() === true) {
+      this.#startedOverAt = fromIndex
+      return this.#ask(peer)
+    }
+    this.#startedOverAt = 0
     this.#options.nobodyHas(wanted)
   }
 

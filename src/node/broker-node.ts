@@ -444,7 +444,7 @@ export class BrokerNode {
   }
 
   #fatal(error: Error): void {
-    if (this.#isStopped) return
+    if (this.#isStopped) return this.#options.note?.(`while it stops: ${error.message}`)
     if (error instanceof UnreadableEntry) return this.#startAgain(`${error.message}; the log must be cut there: this node starts again`)
     this.#isStopped = true
     this.#fallSilent()

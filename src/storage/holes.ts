@@ -143,7 +143,9 @@ export class Holes {
     const next = number < segment.points ? segment.point(number) : { index: segment.lastIndex + 1, position: segment.endPosition }
     hole.lastIndex = next.index - 1
     hole.endPosition = next.position
-    return this.#startOver(hole)
+    this.#startOver(hole)
+    // What was given is right, as far as it goes: whoever gave it is asked for the longer piece.
+    return 'progress'
   }
 
   #startOver(hole: Hole): SupplyOutcome {

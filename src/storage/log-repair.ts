@@ -109,8 +109,8 @@ export class LogRepair {
       const problem = checkRecord(bytes, view, position, bytes.length, this.#tip)
       if (problem !== undefined) {
         if (this.#isSuperseded(bytes, view, position, commitIndex)) return this.#cutOff()
-        this.#forgetWaiting()
-        return 'refused'
+        // What waits may be another peer's, whose log went its own way: this one is asked from the beginning.
+        return this.startOver() ? 'progress' : 'refused'
       }
       const size = recordBytes(view, position)
       this.#waiting.push({ bytes: bytes.slice(position, position + size), link: linkOf(view, position) })
@@ -137,13 +137,19 @@ export class LogRepair {
     if (lastNamed === 0) return told
     const { segment, position, last } = this.#rot
     const isHere = segment.firstIndex === lastNamed
-    if (isHere && !segment.isOnDisk) return told
     const path = `${directory}/${segmentName(lastNamed)}`
     const from = isHere ? { position, index: last.index } : { position: segmentHeaderBytes, index: lastNamed - 1 }
     return Math.max(
       told,
       withFile(disk, path, file => lastWholeRecord(file, from)),
     )
+  }
+
+  /** Forgets what nobody has proven yet; false when there is nothing of that. */
+  startOver(): boolean {
+    const hadWaiting = this.#waiting.length > 0
+    this.#forgetWaiting()
+    return hadWaiting
   }
 
   get #tip(): ChainLink {

@@ -31,7 +31,7 @@ import { LogRepair } from './log-repair.ts'
 import { chainOrigin } from './record.ts'
 import type { ChainLink } from './record.ts'
 import { findLog, settleLog } from './recovery.ts'
-import type { FoundLog, RecoverLogOptions } from './recovery.ts'
+import type { FoundLog, RecoverLogOptions, RottenPlace } from './recovery.ts'
 import { Repairs } from './repairs.ts'
 import { parseSegmentName } from './segment.ts'
 import type { Segment } from './segment.ts'
@@ -83,10 +83,9 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const mark = Math.max(before.mark, options.appliedIndex ?? 0)
   const recovery = { disk, directory, directoryId, mark, flushBytesMax }
   const found = findReadable(recovery, limits)
-  const { tornAt, rot } = found
-  if (rot !== undefined && options.hasPeers?.(readMemberships(recovery, limits, found)) !== true) {
-    throw new StorageError(`${rot.sentence}; restore the file or join as a new node`, `${directory}/${rot.segment.name}`)
-  }
+  const { tornAt, rot, lostEnd } = found
+  const loss = rot !== undefined ? lossByRot(directory, rot) : lostEnd !== undefined ? lossAtEnd(lostEnd, found.last.index) : undefined
+  if (loss !== undefined && options.hasPeers?.(readMemberships(recovery, limits, found)) !== true) throw loss
   // The hard state is synced before any entry of its term: one that is older than the log has been lost, and perhaps a vote with it.
   const isBehindLog = before.term < found.last.term
   const record: HardStateRecord = {
@@ -94,7 +93,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     term: Math.max(before.term, found.last.term),
     votedFor: isBehindLog ? undefined : before.votedFor,
     incarnation: before.incarnation + 1,
-    hasTornTail: before.hasTornTail || tornAt !== undefined,
+    hasTornTail: before.hasTornTail || tornAt !== undefined || lostEnd !== undefined,
     isVoteWithheld: before.isVoteWithheld || isBehindLog,
   }
   const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record })
@@ -180,6 +179,15 @@ function readMemberships({ disk, directory }: RecoverLogOptions, limits: LogLimi
   }
 }
 
+function lossByRot(directory: string, { sentence, segment }: RottenPlace): StorageError {
+  return new StorageError(`${sentence}; restore the file or join as a new node`, `${directory}/${segment.name}`)
+}
+
+function lossAtEnd(path: string, lastIndex: number): StorageError {
+  const sentence = `${path}: its head can't be read, and entries behind ${lastIndex} may have been acknowledged in it`
+  return new StorageError(`${sentence}; restore the file, or move it away and do without them`, path)
+}
+
 /** After the repair at a start: what an undamaged start would have done with this log. */
 function settleWhole(recovery: RecoverLogOptions, whole: FoundLog, log: CommitLog, hardState: HardStateFile): void {
   const { record } = hardState
@@ -199,7 +207,7 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
     )
   }
   const directoryId = newDirectoryId(random)
-  const record = { ...firstHardState, incarnation: firstIncarnation(clock.wallMs()) }
+  const record = { ...firstHardState, incarnation: firstIncarnation(clock.wallMs(), random) }
   const hardState = new HardStateFile({ disk, clock, dataDirectory, directoryId, record })
   writeDataDirectory(disk, dataDirectory, identity, directoryId)
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
@@ -229,13 +237,17 @@ function openNew(options: OpenLogOptions, limits: LogLimits, directory: string):
 const incarnationEpochMs = 1_735_689_600_000
 /** Half of what a session's number has room for: the other half is for restarts. */
 const firstIncarnationMax = 2 ** 29
+/** Without a date one of so many is drawn. */
+const dateless = 2 ** 20
 
 /**
  * A new directory does not count its restarts from 1: the log may hold proposals of an earlier directory of this number, and they must not look like
  * ours when they are applied here. Nobody starts a node more than once a second for long, so the second of its making is above all that was counted.
  */
-export function firstIncarnation(wallMs: number): number {
-  return Math.min(firstIncarnationMax, Math.max(1, Math.floor((wallMs - incarnationEpochMs) / 1_000)))
+export function firstIncarnation(wallMs: number, random: Random): number {
+  const seconds = Math.floor((wallMs - incarnationEpochMs) / 1_000)
+  // A clock that knows no date tells two directories the same.
+  return seconds > 0 ? Math.min(firstIncarnationMax, seconds) : 1 + Math.floor(random.next() * dateless)
 }
 
 function mustReadHardState(disk: Disk, dataDirectory: string, directoryId: Uint8Array): { record: HardStateRecord; isSlotLost: boolean } {

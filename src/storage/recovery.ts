@@ -61,6 +61,8 @@ export interface FoundLog extends RecoveredLog {
   readonly baseProblem: string | undefined
   /** The first place where what was synced is damaged or missing; the segments, runs and last link reach to there. Never together with `tornAt`. */
   readonly rot: RottenPlace | undefined
+  /** The last segment's file, where its head can't be believed: what it held is not known, nor whether it held anything. */
+  readonly lostEnd: string | undefined
   /** Names of sidecars that are damaged. */
   readonly badSidecars: readonly string[]
   /** Sentences about small damage that needs no peer. */
@@ -110,7 +112,9 @@ export function findLog(given: RecoverLogOptions): FoundLog {
   const runs: TermRun[] = []
   const badSidecars: string[] = []
   const unnoted: Segment[] = []
-  const known = { segments, runs, notes, leftovers, baseProblem, baseMembership, badSidecars, unnoted } as const
+  const end = heads.at(-1)
+  const lostEnd = end !== undefined && end.prev === undefined ? `${directory}/${segmentName(end.firstIndex)}` : undefined
+  const known = { segments, runs, notes, leftovers, baseProblem, baseMembership, badSidecars, unnoted, lostEnd } as const
   const found = { ...known, tornAt: undefined, rot: undefined }
   let last: ChainLink = base.kind === 'found' ? base.base.link : base.kind === 'bad' ? (prevs[0] ?? chainOrigin) : chainOrigin
   if (base.kind === 'bad' && last.index + 1 > keptFrom) throw beginsNowhere(directory, keptFrom, notes)
@@ -131,13 +135,13 @@ export function findLog(given: RecoverLogOptions): FoundLog {
       badSidecars.push(sidecarName(segment))
       notes.push(`${directory}/${sidecarName(segment)}: it is damaged; the segment beside it is read instead, and it is made anew`)
     }
-    const end = scan(options, segment, runs, spared === 'damaged' ? undefined : spared)
-    last = end.last
-    if (next !== undefined && isComplete(end, next)) {
+    const scanned = scan(options, segment, runs, spared === 'damaged' ? undefined : spared)
+    last = scanned.last
+    if (next !== undefined && isComplete(scanned, next)) {
       unnoted.push(segment)
       continue
     }
-    const judged = judgeEnd(options, segment, end, next)
+    const judged = judgeEnd(options, segment, scanned, next)
     if (judged !== undefined) return { ...found, last, ...judged }
   }
   if (segments.length === 0 && options.mark > last.index) return { ...found, last, rot: missingFile(options, segments, last, undefined) }

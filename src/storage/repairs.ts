@@ -58,6 +58,10 @@ export class Repairs implements RepairStorage {
     if (this.#atStart === undefined) this.#options.holes.passOver(fromIndex)
   }
 
+  startOver(): boolean {
+    return this.#atStart?.startOver() ?? false
+  }
+
   supply(fromIndex: number, bytes: Uint8Array, commitIndex: number): SupplyOutcome {
     const { holes, log, mended } = this.#options
     if (this.#atStart === undefined) return holes.supply(log, fromIndex, bytes)

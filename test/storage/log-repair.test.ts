@@ -5,7 +5,7 @@ import { mustExist } from '../../src/platform/assert.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
 import { segmentHeaderBytes } from '../../src/storage/segment.ts'
-import { append, StorageRig } from './rig.ts'
+import { append, rigDirectory, StorageRig } from './rig.ts'
 
 const bodyBytes = 400
 const last = 60
@@ -175,20 +175,35 @@ test('a log that is whole holds what it holds', () => {
   expect(aLog('whole').opened.repair.heldThrough).toBeUndefined()
 })
 
-describe('a segment whose head has rotted is made anew up to the mark, and what stood behind that is in doubt (seed 30009036)', () => {
-  const [marked, written] = [18, 20]
-  const headless = (): ALog => {
-    const log = aLog('head', Infinity, marked, ({ hardState }) => hardState.trustRestored('tail'))
-    append(log.opened, 1, written - marked, bodyBytes)
-    log.rig.flush(log.opened)
-    log.rig.kill()
-    expect(log.rig.disk.harm(log.path, 0, new Uint8Array(512).fill(7), false)).toBe(true)
+/** So many entries in one segment, of which the durable mark knows the first ones; what was in doubt at its making is not any more. */
+const [marked, written] = [18, 20]
+function beyondItsMark(seed: string): ALog {
+  const log = aLog(seed, Infinity, marked, ({ hardState }) => hardState.trustRestored('tail'))
+  append(log.opened, 1, written - marked, bodyBytes)
+  log.rig.flush(log.opened)
+  log.rig.kill()
+  return log
+}
+
+function isCutShort(supply: () => unknown): boolean {
+  try {
+    supply()
+    return false
+  } catch {
+    return true
+  }
+}
+
+describe('a last segment that is not there any more is made anew up to the mark, and what stood behind that is in doubt', () => {
+  const peer = aLog('gone peer', Infinity, written).opened
+  const gone = (): ALog => {
+    const log = beyondItsMark('gone')
+    log.rig.openOptions().disk.remove(log.path)
     return log
   }
-  const peer = aLog('head peer', Infinity, written).opened
 
   it('when it is whole', () => {
-    const { rig } = headless()
+    const { rig } = gone()
     const { repair } = rig.open({ hasPeers: () => true })
     expect([repair.wanted, repair.hasTornTail]).toEqual([{ fromIndex: 1, lastIndex: marked }, false])
     expect(repair.supply(1, recordsOf(peer, 1, marked), marked)).toBe('mended')
@@ -197,14 +212,80 @@ describe('a segment whose head has rotted is made anew up to the mark, and what 
     expect(rig.open().recovered).toMatchObject({ hasTornTail: true, isRecovering: false, last: { index: marked } })
   })
 
-  it('also by the start after one that ended in the middle of it', () => {
-    const { rig } = headless()
-    expect(rig.open({ hasPeers: () => true }).repair.supply(1, recordsOf(peer, 1, 5), marked)).toBe('progress')
-    rig.cutPower()
-    const { repair } = rig.open({ hasPeers: () => true })
-    expect(repair.wanted?.lastIndex).toBe(marked)
-    const { fromIndex } = mustExist(repair.wanted, 'wanted')
-    expect(repair.supply(fromIndex, recordsOf(peer, fromIndex, marked), marked)).toBe('mended')
-    expect(repair.hasTornTail).toBe(true)
+  it('wherever the power is cut meanwhile', () => {
+    let cuts = 0
+    for (; ; cuts++) {
+      const { rig } = gone()
+      const { repair } = rig.open({ hasPeers: () => true })
+      rig.disk.crashAfter(rig.disk.operations + cuts + 1)
+      if (!isCutShort(() => repair.supply(1, recordsOf(peer, 1, 5), marked))) break
+      const again = rig.open({ hasPeers: () => true }).repair
+      const from = mustExist(again.wanted, 'wanted').fromIndex
+      expect(again.supply(from, recordsOf(peer, from, marked), marked)).toBe('mended')
+      expect(again.hasTornTail).toBe(true)
+    }
+    expect(cuts).toBeGreaterThan(4)
   })
+})
+
+test('a segment in the middle that is not there any more leaves no doubt about the end', () => {
+  const log = aLog('middle', Infinity, 120, ({ hardState }) => hardState.trustRestored('tail'))
+  const [, middle, third] = log.opened.log.segments
+  log.rig.kill()
+  const { disk } = log.rig.openOptions()
+  const { name, firstIndex } = mustExist(middle, 'segment')
+  disk.remove(`${rigDirectory}/log/${name}`)
+  const { repair } = log.rig.open({ hasPeers: () => true })
+  const end = mustExist(third, 'segment').firstIndex - 1
+  const peer = aLog('middle peer', Infinity, 120).opened
+  for (let index = firstIndex; index <= end; index++) repair.supply(index, recordsOf(peer, index, index), 120)
+  expect([repair.isRecovering, repair.hasTornTail]).toEqual([false, false])
+})
+
+describe('a last segment whose head has rotted leaves in doubt what it held (seed 30009036)', () => {
+  it('when the mark is in it', () => {
+    const { rig, path } = beyondItsMark('head')
+    expect(rig.disk.harm(path, 0, new Uint8Array(512).fill(7), false)).toBe(true)
+    const { repair } = rig.open({ hasPeers: () => true })
+    expect([repair.wanted, repair.hasTornTail, repair.heldThrough]).toEqual([{ fromIndex: 1, lastIndex: marked }, true, written])
+  })
+
+  it('when the mark does not reach it, and alone is not begun with', () => {
+    const rig = new StorageRig('repair/beyond')
+    const first = rig.open()
+    first.hardState.trustRestored('tail')
+    append(first, 1, 30, bodyBytes)
+    rig.flush(first)
+    first.log.noteDurable(30 as LogIndex)
+    rig.settle()
+    while (first.log.segments.length < 2) {
+      append(first, 1, 1, bodyBytes)
+      rig.flush(first)
+    }
+    const [before, last] = first.log.segmentSpans()
+    rig.kill()
+    const path = `${rigDirectory}/log/${mustExist(first.log.segments[1], 'segment').name}`
+    expect(mustExist(last, 'span').lastIndex).toBeGreaterThan(30)
+    expect(rig.disk.harm(path, 0, new Uint8Array(512).fill(7), false)).toBe(true)
+    expect(() => rig.open()).toThrow(
+      `${path}: its head can't be read, and entries behind ${before?.lastIndex} may have been acknowledged in it`,
+    )
+    const { recovered } = rig.open({ hasPeers: () => true })
+    expect(recovered).toMatchObject({ last: { index: before?.lastIndex }, isRecovering: false, hasTornTail: true })
+  })
+})
+
+test('what waits for a proof is forgotten for a peer that it does not fit, and that one is asked from the beginning', () => {
+  const { opened } = rotten('first of all', 20, 21, 22)
+  const strayed = aLog('first of all strayed', 21, 24).opened
+  const good = aLog('first of all good').opened
+  for (let index = 20; index <= 24; index++) expect(opened.repair.supply(index, recordsOf(strayed, index, index), 0)).toBe('progress')
+  expect(opened.repair.supply(25, new Uint8Array(0), 0)).toBe('refused')
+  expect(opened.repair.supply(25, recordsOf(good, 25, 25), 0)).toBe('progress')
+  expect(opened.repair.wanted?.fromIndex).toBe(20)
+  for (let index = 20; index <= 21; index++) expect(opened.repair.supply(index, recordsOf(good, index, index), 0)).toBe('progress')
+  expect(opened.repair.startOver?.()).toBe(true)
+  expect(opened.repair.startOver?.()).toBe(false)
+  for (let index = 20; index <= 21; index++) expect(opened.repair.supply(index, recordsOf(good, index, index), 0)).toBe('progress')
+  expect(opened.repair.supply(22, recordsOf(good, 22, 22), 0)).toBe('mended')
 })

@@ -150,6 +150,17 @@ describe('a hole that is longer than one record', () => {
     expect(unreadable(a)).toEqual([])
   })
 
+  it('is found to be longer by a right answer, and goes on with whoever gave it', () => {
+    const a = aNode([20])
+    expect(unreadable(a)).toEqual([20])
+    a.rig.disk.flipBit(a.path, segmentHeaderBytes + 20 * size + 20)
+    expect(give(aNode([]), a)).toBe('progress')
+    expect(a.opened.repair.wanted?.fromIndex).toBe(20)
+    expect(a.opened.repair.wanted?.lastIndex).toBeGreaterThan(21)
+    expect(give(aNode([]), a)).toBe('mended')
+    expect(unreadable(a)).toEqual([])
+  })
+
   it('takes nothing of a peer whose log went its own way there, however often that one is asked first (seed 30000474)', () => {
     const a = aNode([20, 40], 20)
     const b = aNode([])

@@ -114,7 +114,31 @@ export const foundMutants: readonly Mutant[] = [
     expected: [],
     test: {
       file: 'test/storage/log-repair.test.ts',
-      name: 'a segment whose head has rotted is made anew up to the mark, and what stood behind that is in doubt (seed 30009036) when it is whole',
+      name: 'a last segment that is not there any more is made anew up to the mark, and what stood behind that is in doubt when it is whole',
+    },
+  },
+  {
+    id: 'B55',
+    what: 'a last segment whose head has rotted is taken for one that was never written',
+    file: 'src/storage/open-log.ts',
+    find: 'tornAt !== undefined || lostEnd !== undefined',
+    replace: 'tornAt !== undefined',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'a last segment whose head has rotted leaves in doubt what it held (seed 30009036) when the mark does not reach it, and alone is not begun with',
+    },
+  },
+  {
+    id: 'B56',
+    what: 'in a repair at a start a peer is never asked for the beginning that another one gave wrongly',
+    file: 'src/storage/log-repair.ts',
+    find: "return this.startOver() ? 'progress' : 'refused'",
+    replace: "return this.startOver() && this.#target < 0 ? 'progress' : 'refused'",
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'what waits for a proof is forgotten for a peer that it does not fit, and that one is asked from the beginning',
     },
   },
   {

@@ -191,8 +191,8 @@ export const storageMutants: readonly Mutant[] = [
     id: 'X46',
     what: 'a torn tail is cut off and forgotten: the node votes as if nothing had been there',
     file: 'src/storage/open-log.ts',
-    find: 'hasTornTail: before.hasTornTail || tornAt !== undefined,',
-    replace: 'hasTornTail: before.hasTornTail && tornAt === undefined,',
+    find: 'hasTornTail: before.hasTornTail || tornAt !== undefined ||',
+    replace: 'hasTornTail: (before.hasTornTail && tornAt === undefined) ||',
     expected: [],
     test: {
       file: 'test/storage/recovery.test.ts',
