@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest'
 import type { LogIndex, NodeId } from '../core/ids.ts'
 import type { LogStorage, RepairStorage, SupplyOutcome } from './log-storage.ts'
 import { Repairer } from './repairer.ts'
-import type { Transport } from './transport.ts'
 
 const some = new Uint8Array(8)
 const none = new Uint8Array(0)
