@@ -80,7 +80,8 @@ export class DiskImage {
     this.#seen.set(source, position)
     if (end > this.#seenBytes) this.#setLength(end)
     // After a sync that failed: what is written once more takes the file's length with it, up to there.
-    else if (end > this.#syncedBytes && this.#lengths.length === 0) this.#lengths.push({ sequence: this.#sequence, bytes: end })
+    else if (end > Math.max(this.#syncedBytes, this.#lengths.at(-1)?.bytes ?? 0))
+      this.#lengths.push({ sequence: this.#sequence, bytes: end })
   }
 
   truncate(sizeBytes: number): void {

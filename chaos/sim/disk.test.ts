@@ -146,6 +146,20 @@ describe('a power cut', () => {
     expect(contents(disk, '/file')).toBe('')
   })
 
+  it('spares what was written once more after a failed sync, in however many pieces (seed 33007554)', () => {
+    const { disk } = machine(1, loseAll)
+    const file = create(disk.openProcess(), '/file')
+    const pieces = ['one ', 'two ', 'three'].map(text => Buffer.from(text))
+    const write = (): void => void pieces.reduce((at, piece) => (file.writeSync(piece, at), at + piece.length), 0)
+    write()
+    disk.failNext({ operation: 'sync', code: 'EIO' })
+    expect(() => file.syncSync()).toThrow(/EIO/)
+    write()
+    file.syncSync()
+    disk.cutPower()
+    expect(contents(disk, '/file')).toBe('one two three')
+  })
+
   it('comes right after the operation that was asked for', () => {
     const { disk } = machine(1, loseAll)
     disk.crashAfter(4)
