@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import type { LogIndex } from '../../raft/index.ts'
+import type { EntryKind, LogIndex, Term } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
 import { Scrubber } from '../../src/storage/scrubber.ts'
-import { append, rigDirectory, StorageRig } from './rig.ts'
+import { append, bodyOf, entryBody, rigDirectory, StorageRig } from './rig.ts'
 
 const limits = logLimits(8 * 1024, { slabBytes: 1_024, tailBytesMax: 2_048, tailBytesIdle: 1_024 })
 
 function scrubbed(
   seed: string,
-  { bytesPerSecond = 1 << 20, term = 1 } = {},
+  { bytesPerSecond = 1 << 20, write = (opened: OpenedLog): void => append(opened, 1, 150, 200) } = {},
 ): { rig: StorageRig; opened: OpenedLog; scrubber: Scrubber; notes: string[]; failures: Error[] } {
   const rig = new StorageRig(seed, limits)
   const notes: string[] = []
@@ -18,7 +18,7 @@ function scrubbed(
   const options = rig.openOptions()
   const { disk, clock } = options
   const opened = openLog({ ...options, limits, hasPeers: () => true, note: sentence => void notes.push(sentence) })
-  append(opened, term, 150, 200)
+  write(opened)
   rig.flush(opened)
   rig.settle()
   const { log, directoryId, holes } = opened
@@ -35,6 +35,14 @@ function scrubbed(
     failed: error => failures.push(error),
   })
   return { rig, opened, scrubber, notes, failures }
+}
+
+/** Entries of the same places, terms and sizes. */
+function withOtherBodies(opened: OpenedLog): void {
+  for (let index = 1; index <= 150; index++) {
+    const stamp = { term: 1 as Term, firstIndex: index as LogIndex, kind: 1 as EntryKind, wallMs: 1_000 + index }
+    opened.log.appendOwn(stamp, [entryBody(bodyOf(9, index, 200))])
+  }
 }
 
 describe('the scrubber', () => {
@@ -135,9 +143,12 @@ describe('the scrubber', () => {
     expect(notes.at(-1)).toMatch(/are whole again, from a peer/)
   })
 
-  it('takes no records of another history, though they are whole, and as many bytes', () => {
+  it.each([
+    ['term', (opened: OpenedLog) => append(opened, 2, 150, 200)],
+    ['content', withOtherBodies],
+  ])('takes no records of another history, though they are whole, and as many bytes: of another %s', (_what, write) => {
     const { rig, opened } = scrubbed('history')
-    const other = scrubbed('history', { term: 2 }).opened
+    const other = scrubbed('history', { write }).opened
     const [path = ''] = rig.disk.files().filter(name => name.endsWith('.log'))
     rig.disk.flipBit(path, 3_000, 5)
     rig.settle(90_000)

@@ -83,9 +83,6 @@ export const lostDiskMutants: readonly Mutant[] = [
     find: '  return toldRemovedAt !== undefined && log.lastIndex === 0\n',
     replace: '  return toldRemovedAt !== undefined && log.lastIndex < 0\n',
     expected: [],
-    test: {
-      file: 'chaos/sim/directories.test.ts',
-      name: 'a data directory lost on two nodes of three does not let these two begin the group anew',
-    },
+    test: { file: 'raft/test/scenario.test.ts', name: 'member-lost-directory-has-no-say.txt' },
   },
 ]

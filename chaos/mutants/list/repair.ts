@@ -83,7 +83,7 @@ export const repairMutants: readonly Mutant[] = [
     expected: [],
     test: {
       file: 'test/storage/scrubber.test.ts',
-      name: 'the scrubber takes no records of another history, though they are whole, and as many bytes',
+      name: 'the scrubber takes no records of another history, though they are whole, and as many bytes: of another content',
     },
   },
   {
