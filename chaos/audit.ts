@@ -4,7 +4,7 @@
  * the reference has applied them before a node's digest is compared with it.
  */
 import type { Checker, Glance, LiveNode, NodeView } from './checkers/checker.ts'
-import { readEntry, termOf } from './checkers/readable.ts'
+import { readEntry, sameEntryIn } from './checkers/readable.ts'
 import type { StoredEntry } from '../raft/index.ts'
 import type { ReferenceReplica } from './reference.ts'
 import { Violation } from './violation.ts'
@@ -133,9 +133,7 @@ export class Auditor {
     if (entry !== undefined) return entry
     for (const { view } of this.#watched) {
       const other = view.node
-      if (other === undefined || other === node || index < other.log.firstIndex) continue
-      if (termOf(other.log, index) !== termOf(node.log, index)) continue
-      const theirs = readEntry(other.log, index)
+      const theirs = other === undefined || other === node ? undefined : sameEntryIn(other.log, node.log, index)
       if (theirs !== undefined) return theirs
     }
     throw new Violation('A47', `entry ${index} is called committed, and no running node can read it`)

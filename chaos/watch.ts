@@ -2,7 +2,7 @@
 import type { RaftTraceEvent, Refusal } from '../raft/index.ts'
 import type { Glance, NodeView } from './checkers/checker.ts'
 import { isQuorum } from './checkers/membership.ts'
-import { readEntry, termOf } from './checkers/readable.ts'
+import { readEntry, sameEntryIn } from './checkers/readable.ts'
 import type { FaultKind } from './faults/catalog.ts'
 import type { Host } from './host.ts'
 import type { Judges } from './judges.ts'
@@ -188,13 +188,8 @@ export class Watch {
   /** Committed entries have rotted on its disk that none of these has. */
   #hasLostEntries({ node, harmedLogSectors }: Host, hosts: readonly Host[]): boolean {
     if (node === undefined || harmedLogSectors === 0) return false
-    const has = (other: Host['node'], index: number): boolean =>
-      other !== undefined &&
-      index >= other.log.firstIndex &&
-      termOf(other.log, index) === termOf(node.log, index) &&
-      readEntry(other.log, index) !== undefined
     for (let index: number = node.log.firstIndex; index <= node.raft.commitIndex; index += 1)
-      if (!hosts.some(host => has(host.node, index))) return true
+      if (!hosts.some(other => other.node !== undefined && sameEntryIn(other.node.log, node.log, index) !== undefined)) return true
     return false
   }
 

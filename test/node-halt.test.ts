@@ -71,15 +71,15 @@ class Alone {
     return node
   }
 
-  /** Proposes these, as a gateway that is no node would. */
-  propose(node: BrokerNode, commands: readonly Command[]): void {
+  /** Proposes these, as a gateway that is no node would. Unless told otherwise, a checkpoint is made meanwhile. */
+  propose(node: BrokerNode, commands: readonly Command[], runMs = 500): void {
     const bodies = commands.map(command => {
       const sentAtMs = Math.floor(node.raft.clusterTimeMs())
       const { parts, bytes } = encodeCommand({ node: 9, incarnation: this.#lives, sequence: ++this.#sequence, sentAtMs }, command)
       return { parts, bytes, crc: crc32cOf(parts) }
     })
     expect(node.raft.propose(EntryKind.data, bodies)).toBeUndefined()
-    this.scheduler.runFor(500)
+    this.scheduler.runFor(runMs)
   }
 
   /** kill -9. */
@@ -168,6 +168,20 @@ test('an idle leader whose disk fails in the background stops at once, and not w
   alone.scheduler.runFor(1_000)
   expect(alone.fatal).toEqual([expect.stringContaining('writing the log failed (EIO')])
   expect(node.raft.status().isFailed).toBe(true)
+})
+
+test('an orderly stop whose last checkpoint meets a disk that fails says so, and ends (seed 31000564)', () => {
+  const alone = new Alone()
+  const node = alone.start()
+  alone.propose(node, barriers(50), 400)
+  alone.propose(node, barriers(50), 100)
+  alone.checkpoints.fail(new Error('EIO: checkpoint'))
+  let hasEnded = false
+  node.stop(() => (hasEnded = true))
+  alone.scheduler.runFor(5_000)
+  expect(hasEnded).toBe(true)
+  expect(alone.fatal).toEqual([])
+  expect(alone.notes.at(-1)).toBe('while it stops: EIO: checkpoint')
 })
 
 test('a read is not ready at an entry that rot in the queue index has kept from being applied', () => {

@@ -11,6 +11,12 @@ export function readEntry(log: LogStorage, index: number): StoredEntry | undefin
   }
 }
 
+/** The entry of this place in another log, as `other` has it; undefined when it has deleted it, has another one there, or can't read it either. */
+export function sameEntryIn(other: LogStorage, log: LogStorage, index: number): StoredEntry | undefined {
+  if (index < other.firstIndex || termOf(other, index) !== termOf(log, index)) return undefined
+  return readEntry(other, index)
+}
+
 /** From memory; undefined outside of the log. Of what retention has deleted last, too, where the log still knows it. */
 export function termOf({ termRuns, lastId }: LogStorage, index: number): number | undefined {
   return index > lastId.index ? undefined : termRuns.findLast(run => run.firstIndex <= index)?.term

@@ -119,7 +119,7 @@ export class ProposalGate {
    * heard under it before says nothing of what comes.
    */
   forgetRetired(isRetired: (node: number) => boolean): void {
-    for (const node of [...this.#sessions.keys()]) if (isRetired(node)) this.#sessions.delete(node)
+    for (const node of this.#sessions.keys()) if (isRetired(node)) this.#sessions.delete(node)
   }
 
   #append(session: Session, bodies: readonly Body[], last: number, refuse: (reason: OwnRefusal) => void): void {

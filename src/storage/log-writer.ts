@@ -3,7 +3,7 @@
  *
  *   truncation   durable mark lowered → later segments removed, last first, each made durable → header after the new end zeroed, synced
  *   write        one write and one sync per segment (in rounds of at most `flushBytesMax`: what recovery knows of a torn flush rests on that; a
- *                power cut between two rounds finds whole records, and nothing to doubt behind them)
+ *                power cut between two rounds finds whole records, and nothing to doubt behind them; only a record larger than a round is cut)
  *   roll         old segment synced → header of the prepared file written, synced → named, directory synced → first records written
  *
  * The mark goes first: a crash behind it leaves a longer log than wanted, which is harmless; a mark above the end would look like lost entries.
