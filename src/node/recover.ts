@@ -85,7 +85,7 @@ export function planRecovery(options: RecoverOptions): RecoveryOutlook {
   const appliedIndex = checkpoint?.appliedIndex ?? 0
   const survey = surveyDirectory({ ...options, appliedIndex })
   if (survey.kind === 'unfit') return refused(survey.problem)
-  const { hardState, firstIndex, last, memberships, appliedWallMs, tornAt } = survey.directory
+  const { hardState, firstIndex, last, memberships, appliedWallMs, doubts } = survey.directory
   if (last.index === 0) return refused(`${identity.nodeName} holds no entry of any group: there is nothing to recover from`)
   if (firstIndex > 1 && checkpoint === undefined)
     return refused(
@@ -115,7 +115,7 @@ export function planRecovery(options: RecoverOptions): RecoveryOutlook {
     self,
     electors: members.members.filter(member => member.id !== id && isElector(members, member.id)),
     isVoter: isElector(members, id),
-    remarks: tornAt === undefined ? [] : [tornAt],
+    remarks: doubts,
     records,
   }
 }

@@ -84,7 +84,12 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const recovery = { disk, directory, directoryId, mark, flushBytesMax }
   const found = findReadable(recovery, limits)
   const { tornAt, rot, lostEnd } = found
-  const loss = rot !== undefined ? lossByRot(directory, rot) : lostEnd !== undefined ? lossAtEnd(lostEnd, found.last.index) : undefined
+  const loss =
+    rot !== undefined
+      ? lossByRot(directory, rot)
+      : lostEnd !== undefined
+        ? new StorageError(lossAtEnd(lostEnd, found.last.index), lostEnd)
+        : undefined
   if (loss !== undefined && options.hasPeers?.(readMemberships(recovery, limits, found)) !== true) throw loss
   // The hard state is synced before any entry of its term: one that is older than the log has been lost, and perhaps a vote with it.
   const isBehindLog = before.term < found.last.term
@@ -183,9 +188,10 @@ function lossByRot(directory: string, { sentence, segment }: RottenPlace): Stora
   return new StorageError(`${sentence}; restore the file or join as a new node`, `${directory}/${segment.name}`)
 }
 
-function lossAtEnd(path: string, lastIndex: number): StorageError {
+/** Of a segment of which only its name is known; a sentence that says what to do. */
+export function lossAtEnd(path: string, lastIndex: number): string {
   const sentence = `${path}: its head can't be read, and entries behind ${lastIndex} may have been acknowledged in it`
-  return new StorageError(`${sentence}; restore the file, or move it away and do without them`, path)
+  return `${sentence}; restore the file, or move it away and do without them`
 }
 
 /** After the repair at a start: what an undamaged start would have done with this log. */

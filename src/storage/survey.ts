@@ -14,9 +14,10 @@ import type { HardStateRecord } from './hard-state.ts'
 import { Holes } from './holes.ts'
 import { logLimits } from './log-limits.ts'
 import type { LogLimits } from './log-limits.ts'
-import { logDirectoryName } from './open-log.ts'
+import { logDirectoryName, lossAtEnd } from './open-log.ts'
 import type { ChainLink } from './record.ts'
 import { findLog } from './recovery.ts'
+import type { FoundLog } from './recovery.ts'
 import { SegmentFiles } from './segment-files.ts'
 import { findComplete } from './snapshot/install.ts'
 
@@ -39,8 +40,8 @@ export interface SurveyedDirectory {
   readonly memberships: readonly MembershipAt[]
   /** When the entry at the checkpoint was made, by the leader's clock; undefined when the log does not hold it. */
   readonly appliedWallMs: number | undefined
-  /** A torn end, which the next start cuts off; a sentence. */
-  readonly tornAt: string | undefined
+  /** Sentences: entries that this node acknowledged may be gone from its end, so that another survivor may hold more. */
+  readonly doubts: readonly string[]
 }
 
 export type Survey =
@@ -67,6 +68,7 @@ export function surveyDirectory(options: SurveyOptions): Survey {
   const mark = Math.max(record.mark, appliedIndex)
   const found = findLog({ disk, directory, directoryId, mark, flushBytesMax: limits.flushBytesMax })
   if (found.rot !== undefined) return unfit(`${found.rot.sentence}; restore the file from a copy first`)
+  if (found.lostEnd !== undefined) return unfit(lossAtEnd(found.lostEnd, found.last.index))
   const files = new SegmentFiles(disk, directory, limits.openFilesMax)
   const holes = new Holes({ disk, directory, note: ignore })
   const marks = { noteDurable: ignore, lowerMark: ignore }
@@ -81,12 +83,18 @@ export function surveyDirectory(options: SurveyOptions): Survey {
         last: found.last,
         memberships: log.memberships(),
         appliedWallMs: appliedIndex < log.firstIndex ? undefined : log.entry(Math.min(appliedIndex, found.last.index) as LogIndex).wallMs,
-        tornAt: found.tornAt?.sentence,
+        doubts: doubtsOf(record, found),
       },
     }
   } finally {
     files.closeAll()
   }
+}
+
+function doubtsOf({ hasTornTail }: HardStateRecord, { tornAt }: FoundLog): readonly string[] {
+  const earlier =
+    'no leader has gone through this log since its directory was made or its end was found torn or lost: another survivor may hold more'
+  return [...(tornAt === undefined ? [] : [tornAt.sentence]), ...(hasTornTail ? [earlier] : [])]
 }
 
 function unfit(problem: string): Survey {

@@ -113,6 +113,23 @@ describe('what is said before anything is done', () => {
     expect(rig.disk.files().map(path => [path, Buffer.from(rig.disk.contentOf(path) ?? []).toString('hex')])).toEqual(before)
   })
 
+  it('says when entries that were acknowledged may be gone from its end', () => {
+    const rig = stoppedNode('doubt')
+    const unseen = /no leader has gone through this log since its directory was made or its end was found torn or lost/
+    expect(mustPlan(optionsOf(rig)).remarks).toEqual([expect.stringMatching(unseen)])
+    const opened = rig.open()
+    opened.hardState.trustRestored('tail')
+    rig.settle()
+    const end = opened.log.segments.at(-1)?.endPosition ?? 0
+    close(rig, opened)
+    expect(mustPlan(optionsOf(rig)).remarks).toEqual([])
+    const segment = rig.disk.files().find(path => path.endsWith('.log')) ?? ''
+    const file = optionsOf(rig).disk.open(segment, { create: false })
+    file.writeSync(new Uint8Array(30).fill(7), end)
+    file.close()
+    expect(mustPlan(optionsOf(rig)).remarks).toEqual([expect.stringMatching(/record 11 at byte .* it was never synced and is cut off/)])
+  })
+
   it('counts a majority of each half, ourselves included', () => {
     const plan = mustPlan(optionsOf(stoppedNode('count')))
     expect(couldDecide(plan, [])).toBe(false)
@@ -160,6 +177,25 @@ describe('what is refused', () => {
     const segment = rig.disk.files().find(path => path.endsWith('.log')) ?? ''
     rig.disk.flipBit(segment, 512 + 100)
     expect(refusalOf(optionsOf(rig))).toMatch(/were on this disk.*restore the file from a copy first/)
+  })
+
+  it('a log whose last segment has lost its head: what was in it may have been acknowledged, and nobody knows how much that was', () => {
+    const rig = stoppedNode('lost end')
+    const opened = rig.open()
+    while (opened.log.segments.length < 2) {
+      append(opened, 1, 1, 400)
+      rig.flush(opened)
+    }
+    const end = (opened.log.segments[1]?.firstIndex ?? 0) - 1
+    rig.kill()
+    const path = `${rigDirectory}/log/${opened.log.segments[1]?.name}`
+    expect(rig.disk.harm(path, 0, new Uint8Array(512).fill(7), false)).toBe(true)
+    expect(refusalOf(optionsOf(rig))).toBe(
+      `${path}: its head can't be read, and entries behind ${end} may have been acknowledged in it; restore the file, or move it away and do without them`,
+    )
+    const options = optionsOf(rig)
+    options.disk.remove(path)
+    expect(mustPlan(options).lastIndex).toBe(end)
   })
 
   it('a snapshot that waits to be installed: what is in the log is not what the node would start with', () => {
