@@ -1,7 +1,7 @@
 /**
  * The queue index: (topic, queue, offset) → where the message is in the log. Derived from the log by apply, never in LevelDB, never in the digest.
  * Rows of the newest chunk are in memory and, a block for each checkpoint, in its file (open-chunk.ts). A chunk that has grown large is frozen and,
- * once the checkpoint that covers it is saved, sealed into an immutable sorted file (sealed-chunk.ts), which is read through a bounded cache.
+ * once the checkpoint that covers it is saved, sealed into an immutable sorted file (sealed-chunk.ts), which is read through a bounded cache (sealed-rows.ts).
  *
  *   rows    [ sealed 1 ][ sealed 2 ][ frozen 3 (being sealed) ][ open 4: persisted blocks | pending rows ]
  *   entries ───────────────────────────────────────────────────────────── last mark ↑     applied ↑
@@ -11,19 +11,21 @@
  * Retention: whole sealed chunks go, with their segments of the log; what is needed of them stands in the state by then (src/state/carried.ts).
  * Contract: `persist` runs before each checkpoint is saved, and again only when that save has returned.
  */
-import { LRUCache } from 'lru-cache'
-import { assert, mustExist } from '../platform/assert.ts'
+import { assert } from '../platform/assert.ts'
 import { readU64, viewOf } from '../platform/bytes.ts'
-import type { Disk, DiskCallback, DiskFile } from '../platform/disk.ts'
+import type { Disk, DiskCallback } from '../platform/disk.ts'
 import { OpenChunkFile, droppedTopicQueueId, openChunkName, openRowBytes } from './open-chunk.ts'
 import type { IndexMark, OpenChunkContent } from './open-chunk.ts'
 import { recoverQueueIndex } from './queue-index-recovery.ts'
 import { PendingRows } from './pending-rows.ts'
-import { ChunkRows, readRow, rowBytes } from './queue-rows.ts'
+import { ChunkRows, rowBytes } from './queue-rows.ts'
 import type { RowSlot } from './queue-rows.ts'
-import { blockBytes, blockRows, readSealedBlock, readSealedHead, sealChunk, sealedChunkName } from './sealed-chunk.ts'
+import { sealChunk, sealedChunkName } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
-import { IndexRot, innermost, StorageError, whatNext } from './storage-error.ts'
+import { SealedRows } from './sealed-rows.ts'
+import type { IndexPlace } from './sealed-rows.ts'
+import { innermost, StorageError, whatNext } from './storage-error.ts'
+import type { IndexRot } from './storage-error.ts'
 
 export interface QueueIndexLimits {
   /** A chunk is frozen when it covers so much log … */
@@ -60,23 +62,6 @@ export interface QueueIndexFile {
 export type OpenedQueueIndex =
   { readonly kind: 'opened'; readonly index: QueueIndexFiles } | { readonly kind: 'damaged'; readonly reason: string }
 
-/** One queue's part of the sealed chunks, oldest first; parallel arrays. */
-interface SealedRuns {
-  readonly firstOffsets: number[]
-  readonly endOffsets: number[]
-  readonly rowStarts: number[]
-  readonly chunks: SealedChunk[]
-}
-
-/** A block of rows of a sealed chunk. */
-export interface IndexPlace {
-  readonly chunk: number
-  readonly block: number
-}
-
-/** Makes one cache key of chunk and block. */
-const blocksPerChunkMax = 65_536
-
 /**
  * Opens the index as the checkpoint at `appliedIndex` knows it (0: no checkpoint, everything starts anew). Synchronous.
  * `damaged`: it cannot serve that checkpoint. Then the caller forgets the checkpoint and opens again with 0.
@@ -98,15 +83,7 @@ export class QueueIndexFiles {
   readonly #disk: Disk
   readonly #directory: string
   readonly #limits: QueueIndexLimits
-  readonly #rotFound: (error: IndexRot) => void
-  readonly #sealedRuns = new Map<number, (SealedRuns | undefined)[]>()
-  readonly #blocks: LRUCache<number, DataView>
-  readonly #files: LRUCache<number, DiskFile>
-  /** Oldest first, without a gap. */
-  readonly #sealed: SealedChunk[] = []
-  /** Given up, their files not yet removed. */
-  readonly #doomed: SealedChunk[] = []
-  #isRemoving = false
+  readonly #sealed: SealedRows
   /** Waits to be sealed, or is being sealed. */
   #frozen: { rows: ChunkRows; mark: IndexMark; file: OpenChunkFile; isSealing: boolean } | undefined
   #open: ChunkRows
@@ -124,8 +101,6 @@ export class QueueIndexFiles {
   #isToRenew = false
   #isClosed = false
   #failure: Error | undefined
-  /** Nothing more is read: the node is about to start again. */
-  #rot: IndexRot | undefined
   #whenFailed: ((error: Error) => void) | undefined
 
   constructor(
@@ -135,13 +110,12 @@ export class QueueIndexFiles {
     found: { readonly sealed: readonly SealedChunk[]; readonly open: readonly OpenChunkContent[] },
     rotFound: (error: IndexRot) => void,
   ) {
-    this.#rotFound = rotFound
     this.#disk = disk
     this.#directory = directory
     this.#limits = limits
-    this.#blocks = new LRUCache({ max: Math.max(1, Math.floor(limits.cacheBytesMax / blockBytes)) })
-    this.#files = new LRUCache({ max: limits.openFilesMax, dispose: file => file.close() })
-    for (const chunk of found.sealed) this.#register(chunk)
+    const { cacheBytesMax, openFilesMax } = limits
+    this.#sealed = new SealedRows({ disk, directory, cacheBytesMax, openFilesMax, rotFound, failed: cause => this.#fail(cause) })
+    for (const chunk of found.sealed) this.#sealed.add(chunk)
     const newest = found.open.at(-1)
     const older = found.open.length > 1 ? found.open[0] : undefined
     if (older !== undefined)
@@ -153,7 +127,7 @@ export class QueueIndexFiles {
     for (const content of found.open)
       for (const topicId of droppedTopics(content)) {
         this.#frozen?.rows.dropTopic(topicId)
-        this.#sealedRuns.delete(topicId)
+        this.#sealed.dropTopic(topicId)
       }
   }
 
@@ -178,7 +152,7 @@ export class QueueIndexFiles {
     if (rows !== undefined && offset >= rows.firstOffset) return rows.read(offset)
     const older = this.#frozen?.rows.find(topicId, queueId)
     if (older !== undefined && offset >= older.firstOffset) return older.read(offset)
-    return this.#readSealed(topicId, queueId, offset)
+    return this.#sealed.read(topicId, queueId, offset)
   }
 
   /** The topic is gone and nobody will read it any more, but for an apply after a crash: its rows go when the drop is in a saved checkpoint. */
@@ -216,52 +190,23 @@ export class QueueIndexFiles {
 
   /** Rows of entries up to here are gone; 0 when none ever went. */
   get afterIndex(): number {
-    return (this.#sealed[0] ?? this.#frozen?.rows ?? this.#open).afterIndex
+    return (this.#sealed.chunks[0] ?? this.#frozen?.rows ?? this.#open).afterIndex
   }
 
   /** Chunks of which nothing is at or above `index` go, oldest first: no message there is needed any more, or it was carried forward. */
   trimTo(index: number): void {
-    for (let first = this.#sealed[0]; first !== undefined && first.mark.throughIndex < index; first = this.#sealed[0]) {
-      this.#sealed.shift()
-      for (const { topicId, queueId } of first.queues) this.#dropFirstRun(topicId, queueId, first)
-      this.#files.delete(first.chunk)
-      for (let block = 0; block < first.blockCrcs.length; block++) this.#blocks.delete(first.chunk * blocksPerChunkMax + block)
-      this.#doomed.push(first)
-    }
-    this.#removeDoomed()
+    this.#sealed.trimTo(index)
   }
 
-  #dropFirstRun(topicId: number, queueId: number, chunk: SealedChunk): void {
-    const runs = this.#sealedRuns.get(topicId)?.[queueId]
-    // A dropped topic's are gone already.
-    if (runs?.chunks[0] !== chunk) return
-    runs.firstOffsets.shift()
-    runs.endOffsets.shift()
-    runs.rowStarts.shift()
-    runs.chunks.shift()
-  }
-
-  /** One after the other, each for good before the next: a crash leaves no gap. */
-  #removeDoomed(): void {
-    const chunk = this.#doomed[0]
-    if (chunk === undefined || this.#isRemoving || this.#isClosed || this.#failure !== undefined) return
-    this.#isRemoving = true
-    try {
-      this.#disk.removeLater(chunk.path, error => {
-        this.#isRemoving = false
-        if (error !== undefined) return this.#fail(error)
-        this.#doomed.shift()
-        this.#removeDoomed()
-      })
-    } catch (error) {
-      this.#fail(error)
-    }
+  /** As `SealedRows.scrubBlock`. */
+  scrubBlock(place?: IndexPlace): { readonly bytes: number; readonly next: IndexPlace } | undefined {
+    return this.#sealed.scrubBlock(place)
   }
 
   /** The files that hold what the last saved checkpoint knows. To be asked when a save has just returned: then nothing is being persisted. */
   files(): readonly QueueIndexFile[] {
     assert(!this.#isPersisting, 'files-while-persisting')
-    const sealed = this.#sealed.map(chunk => ({
+    const sealed = this.#sealed.chunks.map(chunk => ({
       name: sealedChunkName(chunk.chunk),
       bytes: chunk.rowsPosition + chunk.rowCount * rowBytes,
       tag: sealedTag(chunk),
@@ -276,9 +221,9 @@ export class QueueIndexFiles {
   status(): QueueIndexStatus {
     return {
       memoryRows: this.#open.rowCount + (this.#frozen?.rows.rowCount ?? 0),
-      sealedChunks: this.#sealed.length,
+      sealedChunks: this.#sealed.chunks.length,
       throughIndex: this.#throughIndex,
-      cachedBlocks: this.#blocks.size,
+      cachedBlocks: this.#sealed.cachedBlocks,
     }
   }
 
@@ -288,8 +233,7 @@ export class QueueIndexFiles {
     this.#isClosed = true
     this.#openFile?.close()
     this.#frozen?.file.close()
-    this.#files.clear()
-    this.#blocks.clear()
+    this.#sealed.close()
   }
 
   /** Rows of topics whose drop the last saved checkpoint knows. */
@@ -297,7 +241,7 @@ export class QueueIndexFiles {
     for (const topicId of this.#droppedBefore) {
       this.#open.dropTopic(topicId)
       this.#frozen?.rows.dropTopic(topicId)
-      this.#sealedRuns.delete(topicId)
+      this.#sealed.dropTopic(topicId)
       if (this.#frozen?.isSealing === true) this.#droppedWhileSealing.push(topicId)
     }
     this.#droppedBefore = this.#droppedSincePersist
@@ -321,7 +265,7 @@ export class QueueIndexFiles {
   renew(savedIndex: number): void {
     if (this.#frozen !== undefined) {
       // Else it waits for the next checkpoint, and without the snapshot that the rot is in the way of there may never be anything more to apply.
-      if (!this.#isPersisting && this.#frozen.mark.throughIndex <= savedIndex) this.#maybeSeal()
+      if (this.#frozen.mark.throughIndex <= savedIndex) this.#maybeSeal()
       return
     }
     this.#isToRenew = true
@@ -358,8 +302,8 @@ export class QueueIndexFiles {
   }
 
   #onSealed(sealed: SealedChunk, openFile: OpenChunkFile): void {
-    this.#register(sealed)
-    for (const topicId of this.#droppedWhileSealing) this.#sealedRuns.delete(topicId)
+    this.#sealed.add(sealed)
+    for (const topicId of this.#droppedWhileSealing) this.#sealed.dropTopic(topicId)
     this.#droppedWhileSealing = []
     this.#frozen = undefined
     openFile.close()
@@ -371,94 +315,16 @@ export class QueueIndexFiles {
     }
   }
 
-  #register(chunk: SealedChunk): void {
-    this.#sealed.push(chunk)
-    for (const { topicId, queueId, firstOffset, rowCount, rowStart } of chunk.queues) {
-      let queues = this.#sealedRuns.get(topicId)
-      if (queues === undefined) this.#sealedRuns.set(topicId, (queues = []))
-      while (queues.length < queueId) queues.push(undefined)
-      const runs = (queues[queueId] ??= { firstOffsets: [], endOffsets: [], rowStarts: [], chunks: [] })
-      runs.firstOffsets.push(firstOffset)
-      runs.endOffsets.push(firstOffset + rowCount)
-      runs.rowStarts.push(rowStart)
-      runs.chunks.push(chunk)
-    }
-  }
-
   /** Where the queue's rows end in the chunks before the open one. */
   #endBefore(topicId: number, queueId: number): number | undefined {
-    return this.#frozen?.rows.find(topicId, queueId)?.endOffset ?? this.#sealedRuns.get(topicId)?.[queueId]?.endOffsets.at(-1)
-  }
-
-  #readSealed(topicId: number, queueId: number, offset: number): RowSlot {
-    const runs = mustExist(this.#sealedRuns.get(topicId)?.[queueId], 'queue-index-no-queue', topicId, queueId)
-    const run = lastAtOrBelow(runs.firstOffsets, offset)
-    const chunk = mustExist(runs.chunks[run], 'queue-index-below', offset)
-    assert(offset < (runs.endOffsets[run] ?? 0), 'queue-index-above', topicId, queueId, offset)
-    const row = (runs.rowStarts[run] ?? 0) + offset - (runs.firstOffsets[run] ?? 0)
-    const block = Math.floor(row / blockRows)
-    return readRow(this.#block(chunk, block), (row - block * blockRows) * rowBytes)
-  }
-
-  #block(chunk: SealedChunk, block: number): DataView {
-    const key = chunk.chunk * blocksPerChunkMax + block
-    const cached = this.#blocks.get(key)
-    if (cached !== undefined) return cached
-    if (this.#rot !== undefined) throw this.#rot
-    let file = this.#files.get(chunk.chunk)
-    if (file === undefined) this.#files.set(chunk.chunk, (file = this.#disk.open(chunk.path, { create: false })))
-    const view = viewOf(this.#readBlock(file, chunk, block))
-    this.#blocks.set(key, view)
-    return view
-  }
-
-  /**
-   * Reads one block of a sealed chunk from the disk, whatever the cache has, and with the first one the chunk's head: the one at `place`, or the next
-   * that there is; undefined when there is none. Rot is told as by any read, and then nothing more is read.
-   */
-  scrubBlock(place: IndexPlace = { chunk: 0, block: 0 }): { readonly bytes: number; readonly next: IndexPlace } | undefined {
-    if (this.#rot !== undefined || this.#isClosed) return undefined
-    const chunk = this.#sealed.find(one => one.chunk > place.chunk || (one.chunk === place.chunk && place.block < one.blockCrcs.length))
-    if (chunk === undefined) return undefined
-    const block = chunk.chunk === place.chunk ? place.block : 0
-    const next = { chunk: chunk.chunk, block: block + 1 }
-    const file = this.#disk.open(chunk.path, { create: false })
-    try {
-      if (block === 0) this.#orRotten(chunk, () => readSealedHead(this.#disk, chunk.path))
-      if (chunk.blockCrcs.length === 0) return { bytes: chunk.rowsPosition, next }
-      return { bytes: this.#readBlock(file, chunk, block).length, next }
-    } catch (error) {
-      if (error instanceof IndexRot) return undefined
-      throw error
-    } finally {
-      file.close()
-    }
-  }
-
-  #readBlock(file: DiskFile, chunk: SealedChunk, block: number): Uint8Array {
-    return this.#orRotten(chunk, () => readSealedBlock(file, chunk, block))
-  }
-
-  /** A chunk that has rotted goes: the next start finds that it is missing, and makes the index anew. */
-  #orRotten<T>(chunk: SealedChunk, read: () => T): T {
-    try {
-      return read()
-    } catch (error) {
-      if (!(error instanceof IndexRot)) throw error
-      if (this.#disk.exists(chunk.path)) {
-        this.#disk.remove(chunk.path)
-        this.#disk.syncDirectory(this.#directory)
-      }
-      this.#rot = error
-      this.#rotFound(error)
-      throw error
-    }
+    return this.#frozen?.rows.find(topicId, queueId)?.endOffset ?? this.#sealed.endOf(topicId, queueId)
   }
 
   #fail(cause: unknown): void {
     if (this.#failure !== undefined) return
     const sentence = `queue index ${this.#directory} could not be written (${innermost(cause)}); ${whatNext(cause)}`
     this.#failure = new StorageError(sentence, this.#directory, cause)
+    this.#sealed.keepFiles()
     this.#whenFailed?.(this.#failure)
   }
 }
@@ -466,18 +332,6 @@ export class QueueIndexFiles {
 /** Two chunks of one tag hold the same rows. */
 export function sealedTag({ afterIndex, mark, rowCount }: SealedChunk): string {
   return `${afterIndex}-${mark.throughIndex}-${mark.logBytes}-${rowCount}`
-}
-
-/** Place of the last value ≤ `wanted` in an ascending array; -1 when there is none. */
-function lastAtOrBelow(ascending: readonly number[], wanted: number): number {
-  let low = 0
-  let high = ascending.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((ascending[middle] ?? 0) <= wanted) low = middle + 1
-    else high = middle
-  }
-  return low - 1
 }
 
 function loadRows(content: OpenChunkContent): ChunkRows {

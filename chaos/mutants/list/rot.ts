@@ -150,4 +150,16 @@ export const rotMutants: readonly Mutant[] = [
       name: 'the durable mark never passes what is really on disk, and goes down before a truncation goes below it',
     },
   },
+  {
+    id: 'X99',
+    what: 'a chunk of the queue index whose file has rotted ends before rows that are just being written',
+    file: 'src/storage/queue-index.ts',
+    find: 'if (file === undefined || this.#isPersisting || this.#throughIndex !== savedIndex || !this.#pending.isEmpty) return',
+    replace: 'if (file === undefined || this.#throughIndex !== savedIndex || !this.#pending.isEmpty) return',
+    expected: [],
+    test: {
+      file: 'test/storage/queue-index-rot.test.ts',
+      name: 'rot that is met while rows are being written: the chunk does not end before them',
+    },
+  },
 ]

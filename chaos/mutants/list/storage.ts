@@ -349,6 +349,6 @@ export const storageMutants: readonly Mutant[] = [
     find: '  return through === appliedIndex ? undefined',
     replace: '  return through <= appliedIndex ? undefined',
     expected: [],
-    test: { file: 'src/storage/queue-index.test.ts', name: 'a torn block behind the checkpoint is cut, one below it is damage' },
+    test: { file: 'test/storage/queue-index.test.ts', name: 'a torn block behind the checkpoint is cut, one below it is damage' },
   },
 ]
