@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { ack } from './ack.ts'
 import { FakeWorld, batchOf, codeOf, popKind, settleKind, textsOf, worldWithGroup } from './testing/fake-world.ts'
+import { mustExist } from '../platform/assert.ts'
 import { tagHashOf } from './hash.ts'
 import { defaultLimits } from '../state/limits.ts'
 
@@ -149,6 +150,43 @@ test('a stream that broke in the middle keeps what it had sent', () => {
   const second = world.receive(2, 't')
   world.clock.advance(100)
   expect(textsOf(second)).toEqual(['b', 'c'])
+})
+
+test('what has rotted on the disk of this node is not handed out by it, nor held from others, and counts no attempt', () => {
+  const world = worldWithGroup()
+  for (const text of ['a', 'b', 'c']) world.send(1, 't', text)
+  world.clock.advance(20)
+  const rotten = world.group.log.find(({ body }) => Buffer.from(body).includes('id-b'))
+  world.group.node(3).rotten.add(mustExist(rotten, 'entry').index)
+  const here = world.receive(3, 't')
+  world.clock.advance(20)
+  expect(textsOf(here)).toEqual(['a', 'c'])
+  batchOf(here).confirm()
+  // It comes back soon, and not at once: else it would be popped here over and over.
+  const again = world.receive(3, 't')
+  const pops = world.entries(popKind)
+  world.clock.advance(400)
+  expect(world.entries(popKind) - pops).toBeLessThanOrEqual(1)
+  again.handle.cancel()
+  const elsewhere = world.receive(2, 't')
+  world.clock.advance(1_500)
+  expect(textsOf(elsewhere)).toEqual(['b'])
+  expect(batchOf(elsewhere).read(0).attempt).toBe(1)
+})
+
+test('a message that is mended is handed out to the receive that waited for it', () => {
+  const world = worldWithGroup()
+  world.send(1, 't', 'x')
+  world.clock.advance(20)
+  const { rotten } = world.group.node(3)
+  rotten.add(world.group.log.length)
+  const heard = world.receive(3, 't')
+  world.clock.advance(2_000)
+  expect(heard.answer).toBeUndefined()
+  rotten.clear()
+  world.clock.advance(1_500)
+  expect(textsOf(heard)).toEqual(['x'])
+  expect(batchOf(heard).read(0).attempt).toBe(1)
 })
 
 test('what a pop brings for a client that is gone is released', () => {

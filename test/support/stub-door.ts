@@ -105,7 +105,7 @@ export function stubBatch(door: StubDoor, messages: readonly ReceivedMessage[]):
     isReadable: () => true,
     read: (i: number) => messages[i],
     confirm: () => void door.fates.push('confirm'),
-    release: () => void door.fates.push('release'),
+    release: (fromIndex?: number) => void door.fates.push(fromIndex === undefined ? 'release' : `release from ${fromIndex}`),
   }
 }
 

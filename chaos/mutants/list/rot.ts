@@ -162,4 +162,28 @@ export const rotMutants: readonly Mutant[] = [
       name: 'rot that is met while rows are being written: the chunk does not end before them',
     },
   },
+  {
+    id: 'X100',
+    what: 'a message that can not be read here is held until its invisible time is over',
+    file: 'src/broker/receive.ts',
+    find: 'if (!isFine) broker.clock.setTimer(',
+    replace: 'if (isFine && delivery.attempt < 0) broker.clock.setTimer(',
+    expected: [],
+    test: {
+      file: 'src/broker/receive.test.ts',
+      name: 'what has rotted on the disk of this node is not handed out by it, nor held from others, and counts no attempt',
+    },
+  },
+  {
+    id: 'X101',
+    what: 'a message that rots between its pop and its turn in the stream is read all the same',
+    file: 'src/rpc/messaging/receive-message.ts',
+    find: '      if (!batch.isReadable(next)) return endHere()\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/rpc/messaging/receive-message.test.ts',
+      name: 'ReceiveMessage ends before a message that has rotted since it was popped: what was told is confirmed, the rest is given back',
+    },
+  },
 ]

@@ -47,6 +47,8 @@ export class FakeNode implements BrokerRaft {
   isFull = false
   /** Takes proposals and says only later that it did not. */
   rejectsLater = false
+  /** Entries that have rotted on its disk. */
+  readonly rotten = new Set<number>()
 
   constructor(group: FakeGroup, id: number) {
     this.#group = group
@@ -69,8 +71,8 @@ export class FakeNode implements BrokerRaft {
     return Math.min(this.#group.commitIndex, this.#group.log.length)
   }
 
-  entryBody(index: number): Uint8Array {
-    return this.entry(index).body
+  entryBody(index: number): Uint8Array | undefined {
+    return this.rotten.has(index) ? undefined : this.entry(index).body
   }
 
   followers(): readonly FollowerHealth[] {

@@ -84,6 +84,15 @@ describe('ReceiveMessage', () => {
     expect(door.fates).toEqual(['confirm'])
   })
 
+  test('ends before a message that has rotted since it was popped: what was told is confirmed, the rest is given back', async () => {
+    const messages = ['a', 'b', 'c'].map((body, offset) => receivedMessage(Buffer.from(body), offset))
+    door.answers = { receive: () => ({ ...stubBatch(door, messages), isReadable: (i: number) => i !== 1 }) }
+    const items = await receive(request).ended
+    expect(items.map(item => item.content)).toEqual(['status', 'message', 'deliveryTimestamp'])
+    await until(() => door.fates.length > 0)
+    expect(door.fates).toEqual(['release from 1'])
+  })
+
   test('that found nothing says 40401 and the delivery timestamp at once', async () => {
     door.answers = { receive: refuse('messageNotFound', 'no new message') }
     const items = await receive(request).ended
