@@ -26,7 +26,7 @@ import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 export interface SnapshotSourceOptions {
   readonly disk: Disk
   readonly dataDirectory: string
-  readonly log: Pick<CommitLog, 'firstIndex' | 'entry' | 'filesThrough' | 'baseMembership' | 'segments' | 'termRuns' | 'sealOf'>
+  readonly log: Pick<CommitLog, 'firstIndex' | 'lastId' | 'entry' | 'filesThrough' | 'baseMembership' | 'segments' | 'termRuns' | 'sealOf'>
   readonly directoryId: Uint8Array
   /** A piece of the log has rotted. */
   readonly rotFound: RotFound
@@ -205,7 +205,8 @@ export class SnapshotSource {
 
   #begin({ appliedIndex, digest }: SavedCheckpoint): void {
     const { disk, dataDirectory, log, index, store, origin } = this.#options
-    if (this.#isStopped || appliedIndex < log.firstIndex) {
+    // A log whose end is being mended does not reach to the state yet: whoever asks, asks again.
+    if (this.#isStopped || appliedIndex < log.firstIndex || appliedIndex > log.lastId.index) {
       this.#isTaking = false
       return
     }

@@ -32,12 +32,12 @@ function aSource(
   seed: string,
   index: SnapshotSourceOptions['index'] = { files: () => [], scrubBlock: () => undefined, renew: () => undefined },
   before: (disk: Disk) => void = () => undefined,
-  entryBytes = 40,
+  { entryBytes = 40, entries = 100 } = {},
 ): { rig: StorageRig; disk: Disk; opened: OpenedLog; source: SnapshotSource; notes: string[] } {
   const rig = new StorageRig(`rotten snapshot/${seed}`)
   const options = rig.openOptions()
   const opened = openLog({ ...options, limits: rig.limits })
-  append(opened, 3, 100, entryBytes)
+  append(opened, 3, entries, entryBytes)
   rig.flush(opened)
   rig.settle()
   before(options.disk)
@@ -147,7 +147,7 @@ describe('the state of a snapshot', () => {
 
   it('or any other file that is shorter than it was ends the snapshot, and the next one has it as it is', () => {
     for (const name of ['state', 'sidecar'] as const) {
-      const { disk, rig, source } = aSource(`short ${name}`, undefined, undefined, 400)
+      const { disk, rig, source } = aSource(`short ${name}`, undefined, undefined, { entryBytes: 400 })
       const files = source.present()?.manifest.files ?? []
       const number = name === 'state' ? 0 : files.findIndex(file => file.name.endsWith('.idx'))
       const { name: fileName, bytes } = mustExist(files[number], 'file')
@@ -187,6 +187,19 @@ describe('the log of a snapshot', () => {
       rig.disk.flipBit(`${rigDirectory}/log/${name}`, position, position % 8)
       expect(readFile(source, name)).toEqual({ bytes: whole, end: undefined })
     }
+  })
+
+  it('that ends before the state, for its end has rotted and is being mended: nothing is given until it is here (seed 35008855)', () => {
+    const { rig, opened, source, notes } = aSource('mending', undefined, undefined, { entries: 60 })
+    expect(source.present()).toBeUndefined()
+    rig.settle()
+    expect(source.present()).toBeUndefined()
+    expect(notes).toEqual([])
+    append(opened, 3, 30)
+    rig.flush(opened)
+    expect(source.present()).toBeUndefined()
+    rig.settle()
+    expect(source.present()?.manifest).toMatchObject({ index: 90, term: 3 })
   })
 
   it('has its header written anew from memory where both copies of it have rotted', () => {

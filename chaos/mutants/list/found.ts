@@ -165,4 +165,16 @@ export const foundMutants: readonly Mutant[] = [
       name: 'what was taken of a node before its removal is not taken again when it is back, however far its clock is ahead (seed 31001124)',
     },
   },
+  {
+    id: 'B57',
+    what: 'a snapshot is taken of a log that does not reach to the state, for its end is being mended',
+    file: 'src/node/snapshot-source.ts',
+    find: ' || appliedIndex > log.lastId.index) {',
+    replace: ') {',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-snapshot.test.ts',
+      name: 'the log of a snapshot that ends before the state, for its end has rotted and is being mended: nothing is given until it is here (seed 35008855)',
+    },
+  },
 ]
