@@ -71,6 +71,8 @@ export function raftView(raft: () => RaftNode, clock: Clock): BrokerRaft {
 }
 
 function readBody(raft: RaftNode, index: number): Uint8Array | undefined {
+  // The state may know of entries that the log, being mended, does not reach to yet.
+  if (raft.role === 'recovering') return undefined
   try {
     return raft.entry(logIndex(index)).body
   } catch (error) {

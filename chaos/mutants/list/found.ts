@@ -177,4 +177,16 @@ export const foundMutants: readonly Mutant[] = [
       name: 'the log of a snapshot that ends before the state, for its end has rotted and is being mended: nothing is given until it is here (seed 35008855)',
     },
   },
+  {
+    id: 'B58',
+    what: 'a node whose log is being mended reads what its state knows of',
+    file: 'src/node/raft-view.ts',
+    find: "  if (raft.role === 'recovering') return undefined\n",
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/node/raft-view.test.ts',
+      name: 'a node whose log is being mended is asked for no body: its state knows of entries that its log does not reach to yet',
+    },
+  },
 ]
