@@ -279,8 +279,9 @@ export class HardStateFile implements HardStateStorage, DurableMarks {
   /** Blocking, for the start: both slots, one after the other. */
   writeBothSync(record: HardStateRecord): void {
     assert(!this.#isBusy, 'hard-state-busy')
+    // The last word on the mark, also where the log ends earlier than it did.
+    if (record.mark !== this.#record.mark) this.#nextMark = { index: record.mark, link: record.markLink }
     this.#record = record
-    if (record.mark > this.#nextMark.index) this.#nextMark = { index: record.mark, link: record.markLink }
     for (let i = 0; i < 2; i++) {
       const { position, bytes } = this.#nextSlot()
       this.#file.writeSync(bytes, position)

@@ -197,7 +197,10 @@ export function lossAtEnd(path: string, lastIndex: number): string {
 /** After the repair at a start: what an undamaged start would have done with this log. */
 function settleWhole(recovery: RecoverLogOptions, whole: FoundLog, log: CommitLog, hardState: HardStateFile): void {
   const { record } = hardState
-  if (whole.tornAt !== undefined) hardState.writeBothSync({ ...record, hasTornTail: true })
+  const hasTornTail = record.hasTornTail || whole.tornAt !== undefined
+  const isVoteWithheld = record.isVoteWithheld || record.term < whole.last.term
+  if (hasTornTail !== record.hasTornTail || isVoteWithheld !== record.isVoteWithheld)
+    hardState.writeBothSync({ ...record, hasTornTail, isVoteWithheld })
   settleLog(recovery, whole)
   if (whole.last.index > record.mark) hardState.writeBothSync({ ...hardState.record, ...markOf(whole.last) })
   log.adopt(whole)

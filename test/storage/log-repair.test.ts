@@ -123,6 +123,29 @@ test('a committed record that follows another one than ours ends our log there, 
   expect(again.recovered.hasTornTail).toBe(true)
 })
 
+test('where a log ends that was superseded is its mark also when it is closed: the next start misses nothing', () => {
+  const { rig, opened } = rotten('superseded and closed', 20)
+  expect(opened.repair.supply(20, recordsOf(aLog('peer', 15).opened, 20, 20), 20)).toBe('mended')
+  let isClosed = false
+  opened.log.close(() => opened.hardState.close(() => (isClosed = true)))
+  rig.settle()
+  expect(isClosed).toBe(true)
+  rig.kill()
+  expect(rig.open().recovered).toMatchObject({ last: { term: 1, index: 19 }, isRecovering: false })
+})
+
+test('a hard state that the mended log shows to be an old one withholds the vote, and at later starts too', () => {
+  const log = aLog('old state', 30, last, ({ hardState }) => hardState.save({ term: 1 as Term, votedFor: 1 }, () => undefined))
+  const { repair, hardState } = startOnRot(log, [20])
+  expect(repair.supply(20, recordsOf(aLog('peer', 30).opened, 20, 20), 0)).toBe('mended')
+  expect(repair.isHardStateOld).toBe(true)
+  // As the core does when it hears of it.
+  hardState.save({ term: 2 as Term, votedFor: undefined }, () => undefined)
+  log.rig.settle()
+  log.rig.kill()
+  expect(log.rig.open().recovered).toMatchObject({ hardState: { term: 2 }, isVoteWithheld: true })
+})
+
 test('what was unfinished behind the rot is not forgotten with it: the tail counts as torn', () => {
   const short = 20
   const log = aLog('unfinished', Infinity, short, ({ hardState }) => hardState.trustRestored('tail'))
@@ -136,6 +159,27 @@ test('what was unfinished behind the rot is not forgotten with it: the tail coun
   expect(repair.hasTornTail).toBe(true)
   rig.cutPower()
   expect(rig.open().recovered).toMatchObject({ hasTornTail: true, isRecovering: false, last: { index: short } })
+})
+
+test('a torn end that is met when the rot before it is mended is on record before it is cut off', () => {
+  const log = aLog('torn behind', Infinity, last, ({ hardState }) => hardState.trustRestored('tail'))
+  const { rig } = log
+  const file = rig.openOptions().disk.open(
+    mustExist(
+      rig.disk.files().findLast(name => name.endsWith('.log')),
+      'segment',
+    ),
+    { create: false },
+  )
+  const { endPosition } = mustExist(log.opened.log.segments.at(-1), 'segment')
+  file.writeSync(new Uint8Array(100).fill(7), endPosition)
+  file.syncSync()
+  const { repair } = startOnRot(log, [20])
+  expect(repair.hasTornTail).toBe(false)
+  expect(repair.supply(20, recordsOf(aLog('torn behind').opened, 20, 20), 0)).toBe('mended')
+  expect(repair.hasTornTail).toBe(true)
+  rig.cutPower()
+  expect(rig.open().recovered).toMatchObject({ hasTornTail: true, isRecovering: false, last: { index: last } })
 })
 
 test('what others committed in a later term in place of ours does not look like a vote that was lost, not even to the start after', () => {
@@ -272,6 +316,12 @@ describe('a last segment whose head has rotted leaves in doubt what it held (see
     )
     const { recovered } = rig.open({ hasPeers: () => true })
     expect(recovered).toMatchObject({ last: { index: before?.lastIndex }, isRecovering: false, hasTornTail: true })
+    // That it was begun says that the one before was on the disk to its end.
+    rig.kill()
+    const { lastIndex, bytes } = mustExist(before, 'span')
+    rig.disk.flipBit(`${rigDirectory}/log/${mustExist(first.log.segments[0], 'segment').name}`, bytes - 10, 3)
+    const { repair } = rig.open({ hasPeers: () => true })
+    expect([repair.isRecovering, repair.wanted]).toEqual([true, { fromIndex: lastIndex, lastIndex }])
   })
 })
 

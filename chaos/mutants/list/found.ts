@@ -189,4 +189,28 @@ export const foundMutants: readonly Mutant[] = [
       name: 'a node whose log is being mended is asked for no body: its state knows of entries that its log does not reach to yet',
     },
   },
+  {
+    id: 'B59',
+    what: 'a mark that a repair has lowered is forgotten for the one that was told before',
+    file: 'src/storage/hard-state.ts',
+    find: 'if (record.mark !== this.#record.mark) this.#nextMark',
+    replace: 'if (record.mark > this.#nextMark.index) this.#nextMark',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'where a log ends that was superseded is its mark also when it is closed: the next start misses nothing',
+    },
+  },
+  {
+    id: 'B60',
+    what: 'that the mended log shows an old hard state is forgotten with the process',
+    file: 'src/storage/open-log.ts',
+    find: 'const isVoteWithheld = record.isVoteWithheld || record.term < whole.last.term',
+    replace: 'const isVoteWithheld = record.isVoteWithheld',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'a hard state that the mended log shows to be an old one withholds the vote, and at later starts too',
+    },
+  },
 ]
