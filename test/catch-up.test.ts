@@ -7,6 +7,7 @@ import type { BulkLink, EntryId, NodeId, SnapshotVerdict } from '../raft/index.t
 import { FakeClock } from '../src/broker/testing/fake-clock.ts'
 import { decodeBulkFrame, encodeBulkFrame, type BulkHeader } from '../src/node/bulk-frame.ts'
 import { CatchUp } from '../src/node/catch-up.ts'
+import { crc32c } from '../src/platform/bytes.ts'
 import { encodeManifest, type SnapshotManifest } from '../src/storage/snapshot/manifest.ts'
 
 const leader = 1 as NodeId
@@ -16,17 +17,25 @@ const manifest: SnapshotManifest = { format: 1, term: 3, index: 90, lastWallMs: 
 
 /** A member that is offered this snapshot and of which the core says so. */
 function offered(
-  verdict: SnapshotVerdict,
+  verdict: SnapshotVerdict | (() => SnapshotVerdict),
   wantsState = false,
   replacesFrom?: number,
   giver = leader,
-): { asked: BulkHeader[]; held: EntryId[]; closed: string[]; opened: NodeId[] } {
-  const disk = new SimulatedDisk({ scheduler: new Scheduler(), random: new SimRandom('catch-up') }).openProcess()
+): {
+  asked: BulkHeader[]
+  held: EntryId[]
+  closed: string[]
+  opened: NodeId[]
+  /** All of it comes. How often it was installed. */ arrive: () => number
+} {
+  const scheduler = new Scheduler()
+  const disk = new SimulatedDisk({ scheduler, random: new SimRandom('catch-up') }).openProcess()
   disk.makeDirectory('/data')
   const asked: BulkHeader[] = []
   const held: EntryId[] = []
   const closed: string[] = []
   const opened: NodeId[] = []
+  let installs = 0
   const link: BulkLink = { peer: leader, isOpen: true, waitingBytes: 0, close: reason => void closed.push(reason) }
   const catchUp = new CatchUp({
     clock: new FakeClock(),
@@ -43,7 +52,7 @@ function offered(
         if (frame !== undefined) asked.push(frame.header)
         return true
       },
-      judgeSnapshot: () => verdict,
+      judgeSnapshot: () => (typeof verdict === 'string' ? verdict : verdict()),
       snapshotHeld: last => void held.push(last),
     },
     wantsState: () => wantsState,
@@ -51,7 +60,7 @@ function offered(
     atLeast: () => replacesFrom ?? 0,
     giverFor: () => giver,
     bytesPerSecond: 1_000_000,
-    install: () => undefined,
+    install: () => (installs += 1),
     note: () => undefined,
     fatal: error => {
       throw error
@@ -60,7 +69,14 @@ function offered(
   catchUp.snapshotOffered(leader)
   catchUp.bulkOpened(link)
   catchUp.bulkFrame(link, Buffer.concat(encodeBulkFrame({ kind: 'manifest' }, encodeManifest(manifest))))
-  return { asked, held, closed, opened }
+  const arrive = (): number => {
+    const bytes = new Uint8Array(1_000).fill(7)
+    const piece = { kind: 'piece' as const, index: manifest.index, file: 0, position: 0, crc: crc32c(bytes) }
+    catchUp.bulkFrame(link, Buffer.concat(encodeBulkFrame(piece, bytes)))
+    scheduler.runFor(1_000)
+    return installs
+  }
+  return { asked, held, closed, opened, arrive }
 }
 
 const reads = (asked: readonly BulkHeader[]): number => asked.filter(({ kind }) => kind === 'read').length
@@ -88,6 +104,16 @@ describe('a member that is offered a snapshot', () => {
   it('leaves one that is committed here, without a word', () => {
     const { asked, held, closed } = offered('old')
     expect({ reads: reads(asked), held, closed }).toEqual({ reads: 0, held: [], closed: ['it is not needed any more'] })
+  })
+
+  it('installs it when all of it is here, unless its own log has got there meanwhile', () => {
+    for (const later of ['install', 'held', 'old'] as const) {
+      let verdict: SnapshotVerdict = 'install'
+      const { arrive, closed } = offered(() => verdict)
+      verdict = later
+      expect(arrive()).toBe(later === 'install' ? 1 : 0)
+      expect(closed).toEqual([later === 'install' ? 'it is whole' : 'it is not needed any more'])
+    }
   })
 
   it('whose log has a hole that nobody fills takes one that is as far as its log was, whatever the core makes of it, and no earlier one (seed 164)', () => {

@@ -8,6 +8,7 @@ import type { Epoch, LogIndex, NodeId, Term } from './ids.ts'
 import { checkCore } from './invariants.ts'
 import type { Message } from './message.ts'
 import type { OutgoingAppend } from './output.ts'
+import { makeSession } from './session.ts'
 import { aConfig } from '../test/a-config.ts'
 import { groupOf } from '../test/members.ts'
 
@@ -164,6 +165,43 @@ test('a node that was mended with entries of a later term than it has been in ha
   core.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, ...whole })
   expect(core.inspect()).toMatchObject({ term: 5, votedFor: undefined, voteWithheldAt: undefined, logTrust: 'whole' })
   checkCore(core)
+})
+
+test('a node that was mended goes on in time where its log ends, not where the part before the hole did', () => {
+  const at = { last: { term: 1 as Term, index: 2 as LogIndex }, runs: [{ firstIndex: 1 as LogIndex, term: 1 as Term }], lastWallMs: 500 }
+  const core = aCore({}, { ...at, hardState: { term: 1 as Term, votedFor: 2 as NodeId }, isRecovering: true })
+  const last = { term: 1 as Term, index: 9 as LogIndex }
+  const whole = { last, runs: at.runs, lastWallMs: 90_000, hasTornTail: false, isHardStateOld: false, memberships: [] }
+  core.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, ...whole })
+  expect(core.clusterTimeMs(10)).toBe(90_000)
+})
+
+test('a log that begins with a config entry knows the membership before it, which is in force again when that entry is cut off', () => {
+  const first = { index: 1 as LogIndex, membership: groupOf(1, 2, 3) }
+  const second = { index: 3 as LogIndex, membership: { ...groupOf(1, 2, 3, 4), voters: [1, 2, 3] as NodeId[] } }
+  const core = aCore(
+    {},
+    {
+      hardState: { term: 1 as Term, votedFor: undefined },
+      last: { term: 1 as Term, index: 3 as LogIndex },
+      runs: [{ firstIndex: 1 as LogIndex, term: 1 as Term }],
+      memberships: [first, second],
+      appliedIndex: 2 as LogIndex,
+    },
+  )
+  core.step({ kind: 'compacted', firstIndex: 3 as LogIndex })
+  const prev = { term: 1 as Term, index: 2 as LogIndex }
+  const slice = {
+    prev,
+    lastIndex: 3 as LogIndex,
+    runs: [{ firstIndex: 3 as LogIndex, term: 2 as Term }],
+    memberships: [],
+    bytes: 100,
+    lastWallMs: 0,
+    ticket: 1,
+  }
+  receive(core, 2, { kind: 'append', term: 2 as Term, session: makeSession(0, 1), slice, commitIndex: 2 as LogIndex })
+  expect(core.inspect().members.current).toEqual(first)
 })
 
 test('what is about to leave for a member is taken back when the member is dropped in the same turn', () => {

@@ -59,6 +59,18 @@ test('the durable index is the length of what a replayed disk shares with memory
   )
 })
 
+test('where the ring of marks has wrapped before it grows, each sync still vouches for its own entries alone', () => {
+  const durability = createDurability(0 as LogIndex)
+  const epochs: Epoch[] = []
+  for (let index = 1; index <= 600; index++) {
+    epochs.push(takeAppendEpoch(durability, index as LogIndex))
+    // One in three ends meanwhile: the ring turns, and fills.
+    const ended = epochs[index / 3 - 1]
+    if (ended !== undefined) completeEpoch(durability, ended)
+    expect(durability.durableIndex).toBe(Math.floor(index / 3))
+  }
+})
+
 test('a sync that began before a truncation does not vouch for what was rewritten', () => {
   const durability = createDurability(0 as LogIndex)
   const first = takeAppendEpoch(durability, 5 as LogIndex)

@@ -13,16 +13,16 @@ const config = aConfig()
 const index = (n: number) => n as LogIndex
 const term = (n: number) => n as Term
 
-/** The second process of node 1: two entries of term 1 are left, behind them a tail was torn off. */
-function aTornFollower(): RaftCore {
-  const last = { term: term(1), index: index(2) }
+/** The second process of node 1, in term 2: two entries are left, applied up to `applied`, behind them a tail was torn off. */
+function aTornFollower(lastTerm = 1, applied = 0): RaftCore {
+  const last = { term: term(lastTerm), index: index(2) }
   const recovered = {
     hardState: { term: term(2), votedFor: undefined },
     firstIndex: index(1),
     last,
-    runs: [{ firstIndex: index(1), term: term(1) }],
+    runs: [{ firstIndex: index(1), term: term(lastTerm) }],
     memberships: [],
-    appliedIndex: index(0),
+    appliedIndex: index(applied),
     lastWallMs: 0,
     hasTornTail: true,
     isVoteWithheld: false,
@@ -71,4 +71,11 @@ test('what a session verified that named no process of ours restores no trust wh
   ).toEqual(['heartbeatReply'])
   hear(core, anAppend(makeSession(2, 2)))
   expect(core.inspect().logTrust).toBe('whole')
+})
+
+test('what is committed here shows no more to who is offered a snapshot than that it lacks what was committed since', () => {
+  const core = aTornFollower(2, 2)
+  hear(core, { kind: 'snapshotOffer', term: term(2), session: makeSession(2, 1), commitIndex: index(9) })
+  sync(core)
+  expect(core.inspect().logTrust).toBe('torn')
 })

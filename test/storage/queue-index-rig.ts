@@ -75,6 +75,11 @@ export async function settle(index: QueueIndexFiles, throughIndex: number): Prom
   }
 }
 
+/** Persists nothing new until so many chunks are sealed. */
+export async function sealed(index: QueueIndexFiles, throughIndex: number, chunks: number): Promise<void> {
+  while (index.status().sealedChunks < chunks) await persist(index, throughIndex)
+}
+
 const queues = [
   { topicId: 1, queueId: 0 },
   { topicId: 1, queueId: 3 },

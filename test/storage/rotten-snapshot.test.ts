@@ -145,6 +145,12 @@ describe('the state of a snapshot', () => {
     expect(readAll(source)).toEqual(stateBytes)
   })
 
+  it('that is of an earlier entry than who asks has use for is not given: another one is taken', () => {
+    const { source } = aSource('too early')
+    expect(source.present(90)?.manifest.index).toBe(90)
+    expect(source.present(91)).toBeUndefined()
+  })
+
   it('or any other file that is shorter than it was ends the snapshot, and the next one has it as it is', () => {
     for (const name of ['state', 'sidecar'] as const) {
       const { disk, rig, source } = aSource(`short ${name}`, undefined, undefined, { entryBytes: 400 })

@@ -33,16 +33,16 @@ function rigWithSegments(seed = 'trim'): { rig: StorageRig; opened: OpenedLog } 
 const oneMember = firstMembership([{ id: 1 as NodeId, name: 'n1', address: 'h:1', clientAddress: 'h:2' }])
 const twoMembers = firstMembership([...oneMember.members, { id: 2 as NodeId, name: 'n2', address: 'h:3', clientAddress: 'h:4' }])
 
-/** 100 entries, of which the first and the 31st say who belongs to the group. */
-function rigWithMemberships(seed: string): { rig: StorageRig; opened: OpenedLog } {
+/** 100 entries, of which the first and another one say who belongs to the group. */
+function rigWithMemberships(seed: string, second = 31): { rig: StorageRig; opened: OpenedLog } {
   const rig = new StorageRig(seed, limits)
   const opened = rig.open()
-  for (const [firstIndex, membership] of [[1, oneMember] as const, [31, twoMembers] as const]) {
+  for (const [firstIndex, membership] of [[1, oneMember] as const, [second, twoMembers] as const]) {
     append(opened, 1, firstIndex - 1 - opened.log.lastId.index, bodyBytes)
     const stamp = { term: 1 as Term, firstIndex: firstIndex as LogIndex, kind: EntryKind.config, wallMs: 1_000 + firstIndex }
     opened.log.appendOwn(stamp, [entryBody(encodeMembership(membership))])
   }
-  append(opened, 1, 69, bodyBytes)
+  append(opened, 1, 100 - second, bodyBytes)
   rig.flush(opened)
   rig.settle()
   return { rig, opened }
@@ -289,6 +289,15 @@ describe('a start on a trimmed log', () => {
     rig.settle()
     rig.kill()
     expect(rig.open().recovered.memberships).toEqual([{ index: 31, membership: twoMembers }])
+  })
+
+  it('knows the newest of several memberships that stood in one segment', () => {
+    const { rig, opened } = rigWithMemberships('one segment', 5)
+    opened.log.trimTo(70 as LogIndex)
+    expect(opened.log.memberships()).toEqual([{ index: 5, membership: twoMembers }])
+    rig.settle()
+    rig.kill()
+    expect(rig.open().recovered.memberships).toEqual([{ index: 5, membership: twoMembers }])
   })
 
   it('tells a start that finds rot who the members are, by what stands before it and by what was deleted', () => {

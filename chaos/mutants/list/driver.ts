@@ -95,4 +95,28 @@ export const driverMutants: readonly Mutant[] = [
       name: 'a Raft node drops its connections unread after being away for more than ten seconds, and refuses what had waited',
     },
   },
+  {
+    id: 'U121',
+    what: 'a flush begins while the term that its entries rest on is being saved',
+    file: 'raft/driver/persistence.ts',
+    find: 'const first = this.#hardSaving?.first ?? this.#hardWaiting?.first',
+    replace: 'const first = this.#hardWaiting?.first',
+    expected: [],
+    test: {
+      file: 'raft/driver/persistence.test.ts',
+      name: 'persistence flushes no entry before the term that it was made in is saved, but one that came earlier at once',
+    },
+  },
+  {
+    id: 'U122',
+    what: 'a state that waits to be saved, and is replaced by a later one, counts as saved',
+    file: 'raft/driver/persistence.ts',
+    find: '{ first: this.#hardWaiting?.first ?? persist.epoch, last: persist.epoch, state: persist.state }',
+    replace: '{ first: persist.epoch, last: persist.epoch, state: persist.state }',
+    expected: [],
+    test: {
+      file: 'raft/driver/persistence.test.ts',
+      name: 'persistence saves the newest of several terms that wait, for it speaks for all of them',
+    },
+  },
 ]

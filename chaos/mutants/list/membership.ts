@@ -295,4 +295,25 @@ export const membershipMutants: readonly Mutant[] = [
       name: 'what is in force anywhere in the log is what walking back through its entries finds, whatever is cut off at either end',
     },
   },
+  {
+    id: 'U105',
+    what: 'a membership that is the first new entry of a slice is passed over',
+    file: 'raft/core/following.ts',
+    find: '    if (at.index < fromIndex) continue\n',
+    replace: '    if (at.index <= fromIndex) continue\n',
+    expected: [],
+    test: { file: 'raft/test/paper/membership-changes.test.ts', name: '§6: a new leader carries on a change that it finds in its log' },
+  },
+  {
+    id: 'U112',
+    what: 'compaction forgets the membership before a config entry with which the log begins now',
+    file: 'raft/core/core.ts',
+    find: 'compactMemberships(node.members, (event.firstIndex - 1) as LogIndex)',
+    replace: 'compactMemberships(node.members, event.firstIndex)',
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'a log that begins with a config entry knows the membership before it, which is in force again when that entry is cut off',
+    },
+  },
 ]

@@ -282,4 +282,13 @@ export const electionMutants: readonly Mutant[] = [
     ],
     expected: ['assertion:I19-proposals-without-leading'],
   },
+  {
+    id: 'U117',
+    what: 'a leader that was taken for dead and speaks again protects nobody from elections',
+    file: 'raft/core/following.ts',
+    find: '  node.hasLostLeader = false\n',
+    replace: '',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'early-election-false-alarm.txt' },
+  },
 ]

@@ -347,4 +347,55 @@ export const repairMutants: readonly Mutant[] = [
       name: 'two that were both found rotten at their start mend each other by turns, though neither has all that the other lacks when they begin',
     },
   },
+  {
+    id: 'U116',
+    what: 'a mended node goes on with the time of what stood before the hole',
+    file: 'raft/core/recovering.ts',
+    find: '  restartClusterTime(node.clusterTime, lastWallMs, node.nowMs)\n',
+    replace: '',
+    also: [
+      { file: 'raft/core/recovering.ts', find: 'import { changeElectorate, restartClusterTime }', replace: 'import { changeElectorate }' },
+    ],
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'a node that was mended goes on in time where its log ends, not where the part before the hole did',
+    },
+  },
+  {
+    id: 'U134',
+    what: 'the torn end of a log that is found when it has been mended is cut off without a record of it',
+    file: 'src/storage/open-log.ts',
+    find: 'const hasTornTail = record.hasTornTail || whole.tornAt !== undefined\n',
+    replace: 'const hasTornTail = record.hasTornTail\n',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'a torn end that is met when the rot before it is mended is on record before it is cut off',
+    },
+  },
+  {
+    id: 'U135',
+    what: 'a segment whose head has rotted says nothing of the one before it',
+    file: 'src/storage/recovery.ts',
+    find: 'const options = { ...given, mark: Math.max(given.mark, named) }',
+    replace: 'void named\n  const options = { ...given, mark: given.mark }',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'a last segment whose head has rotted leaves in doubt what it held (seed 30009036) when the mark does not reach it, and alone is not begun with',
+    },
+  },
+  {
+    id: 'U138',
+    what: 'a log with a hole that is replaced counts as going to its mark, whatever was written behind it',
+    file: 'src/storage/log-repair.ts',
+    find: '    return Math.max(\n      told,\n      withFile(disk, path, file => lastWholeRecord(file, from)),\n    )\n',
+    replace: '    void [path, from, lastWholeRecord]\n    return told\n',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'what a rotten log held is known: to its mark, to its last segment, and to the last whole record in there, behind any hole',
+    },
+  },
 ]

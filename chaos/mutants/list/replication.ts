@@ -325,4 +325,53 @@ export const replicationMutants: readonly Mutant[] = [
       '  stampNow(node.clusterTime, node.nowMs)\n  const wallMs = Math.floor((node.clusterTime.offsets[node.ownSlot] ?? 0) + node.nowMs)\n',
     expected: ['rule4', 'A26'],
   },
+  {
+    id: 'U106',
+    what: 'a follower whose entries are rewritten keeps the time of those that are gone',
+    file: 'raft/core/following.ts',
+    find: '  if (isRewritten) restartClusterTime(node.clusterTime, slice.lastWallMs, node.nowMs)\n  else hearStamp(',
+    replace: '  if (isRewritten) hearStamp(node.clusterTime, slice.lastWallMs, node.nowMs)\n  else hearStamp(',
+    also: [
+      {
+        file: 'raft/core/following.ts',
+        find: 'hearClusterTime, hearStamp, restartClusterTime }',
+        replace: 'hearClusterTime, hearStamp }',
+      },
+    ],
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'cluster-time-leap-undone.txt' },
+  },
+  {
+    id: 'U109',
+    what: 'a new session begins with what had matched in the one before',
+    file: 'raft/core/progress.ts',
+    find: '  progress.matchedIndex = 0 as LogIndex\n',
+    replace: '',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'peer-restart-opens-session.txt' },
+  },
+  {
+    id: 'U114',
+    what: 'where the ring of marks grows it begins in the middle',
+    file: 'raft/core/durability.ts',
+    find: '  durability.ends = ends\n  durability.start = 0\n',
+    replace: '  durability.ends = ends\n',
+    expected: [],
+    test: {
+      file: 'raft/core/durability.test.ts',
+      name: 'where the ring of marks has wrapped before it grows, each sync still vouches for its own entries alone',
+    },
+  },
+  {
+    id: 'U115',
+    what: 'between two clocks the one that moves the time more is followed',
+    file: 'raft/core/cluster-time.ts',
+    find: 'return Math.abs(upper - here) < Math.abs(lower - here) ? upper : lower',
+    replace: 'return Math.abs(upper - here) > Math.abs(lower - here) ? upper : lower',
+    expected: [],
+    test: {
+      file: 'raft/core/cluster-time.test.ts',
+      name: 'also when only two of three clocks are known and one of them is -31536000000 ms off',
+    },
+  },
 ]

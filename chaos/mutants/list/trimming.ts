@@ -102,4 +102,40 @@ export const trimMutants: readonly Mutant[] = [
       name: 'a config entry that has rotted, and that nobody else could give, does not hold up what retention deletes',
     },
   },
+  {
+    id: 'U132',
+    what: 'of several config entries in what is given up the oldest is kept for the record',
+    file: 'src/storage/log-beginning.ts',
+    find: '      ?.configs.at(-1)\n',
+    replace: '      ?.configs.at(0)\n',
+    expected: [],
+    test: {
+      file: 'test/storage/trim.test.ts',
+      name: 'a start on a trimmed log knows the newest of several memberships that stood in one segment',
+    },
+  },
+  {
+    id: 'U136',
+    what: 'the memberships in what a sidecar spares from reading are forgotten at a start',
+    file: 'src/storage/recovery.ts',
+    find: '  segment.configs.push(...sidecar.configs)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/trim.test.ts',
+      name: 'a start on a trimmed log keeps a segment whose config entry has rotted, until that is mended',
+    },
+  },
+  {
+    id: 'U145',
+    what: 'a chunk of the queue index goes though its last row is still needed',
+    file: 'src/storage/sealed-rows.ts',
+    find: 'first !== undefined && first.mark.throughIndex < index; first',
+    replace: 'first !== undefined && first.mark.throughIndex <= index; first',
+    expected: [],
+    test: {
+      file: 'test/storage/queue-index.test.ts',
+      name: 'retention removes the oldest chunks for good, and what is left is read as before',
+    },
+  },
 ]
