@@ -4,7 +4,10 @@ import { Checkpointer, type SavedCheckpoint } from './checkpointer.ts'
 
 const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
 
-function aCheckpointer(savedIndex: number): {
+function aCheckpointer(
+  savedIndex: number,
+  retained: { readonly logFirst: () => number; readonly mayDelete: (belowIndex: number) => void } = notAsked,
+): {
   checkpointer: Checkpointer
   machine: { appliedIndex: number }
   saves: ((error: undefined) => void)[]
@@ -18,6 +21,7 @@ function aCheckpointer(savedIndex: number): {
   }
   const checkpointer = new Checkpointer({
     ...notAsked,
+    ...retained,
     machine,
     savedIndex,
     index: { persist: (_progress, done) => done(undefined) },
@@ -62,6 +66,20 @@ test('without any checkpoint waits for the first', () => {
   checkpointer.onApplied()
   saves[0]?.(undefined)
   expect(told).toEqual([{ appliedIndex: 3, digest }])
+})
+
+test('lets go of nothing that a checkpoint before the one just saved still needed, whatever is needed by now', () => {
+  let logFirst = 10
+  const deleted: number[] = []
+  const { checkpointer, machine, saves } = aCheckpointer(40, { logFirst: () => logFirst, mayDelete: below => deleted.push(below) })
+  for (const [n, needed] of [20, 30].entries()) {
+    machine.appliedIndex += 10
+    logFirst = needed
+    checkpointer.onApplied()
+    logFirst = needed + 5
+    saves[n]?.(undefined)
+  }
+  expect(deleted).toEqual([10, 20])
 })
 
 test('that fails while it is asked to stop says so, and the stop ends (seed 31000564)', () => {

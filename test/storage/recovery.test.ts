@@ -201,6 +201,13 @@ describe('recovery finds', () => {
     return refusal
   })
 
+  it('that what the state has applied was on this disk, whatever the mark says', () => {
+    const rig = rigWith(20, 10)
+    const path = rig.disk.files().find(name => name.endsWith('.log'))
+    rig.disk.flipBit(mustExist(path, 'segment'), positionOf(20) + 60)
+    expect(rig.open({ appliedIndex: 20, hasPeers: () => true }).repair.wanted).toEqual({ fromIndex: 20, lastIndex: 20 })
+  })
+
   it('every row of the table, each shown by a test of its own', () => {
     expect([...shown].sort()).toEqual(recoveryTable.map(({ name }) => name).sort())
   })

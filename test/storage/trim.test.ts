@@ -300,6 +300,17 @@ describe('a start on a trimmed log', () => {
     expect(rig.open().recovered.memberships).toEqual([{ index: 5, membership: twoMembers }])
   })
 
+  it('knows nothing of a membership whose entry was cut off, whatever stands in its place', () => {
+    const { rig, opened } = rigWithMemberships('cut off')
+    opened.log.truncateFrom(31 as LogIndex)
+    expect(opened.log.memberships()).toEqual([{ index: 1, membership: oneMember }])
+    append(opened, 2, 70, bodyBytes)
+    rig.flush(opened)
+    rig.settle()
+    rig.kill()
+    expect(rig.open().recovered.memberships).toEqual([{ index: 1, membership: oneMember }])
+  })
+
   it('tells a start that finds rot who the members are, by what stands before it and by what was deleted', () => {
     for (const trimmedTo of [1, 70]) {
       const { rig, opened } = rigWithMemberships(`who has it ${trimmedTo}`)

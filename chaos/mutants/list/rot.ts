@@ -216,4 +216,16 @@ export const rotMutants: readonly Mutant[] = [
       name: 'a chunk whose file has rotted and that has ended since is sealed without another checkpoint (seed 30004487)',
     },
   },
+  {
+    id: 'U133',
+    what: 'that the state has applied an entry does not say that it was on this disk',
+    file: 'src/storage/open-log.ts',
+    find: 'const mark = Math.max(before.mark, options.appliedIndex ?? 0)',
+    replace: 'const mark = before.mark',
+    expected: [],
+    test: {
+      file: 'test/storage/recovery.test.ts',
+      name: 'recovery finds that what the state has applied was on this disk, whatever the mark says',
+    },
+  },
 ]

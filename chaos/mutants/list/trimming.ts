@@ -138,4 +138,28 @@ export const trimMutants: readonly Mutant[] = [
       name: 'retention removes the oldest chunks for good, and what is left is read as before',
     },
   },
+  {
+    id: 'U141',
+    what: 'a config entry that was cut off is still listed in its segment',
+    file: 'src/storage/segment.ts',
+    find: '    while ((this.configs.at(-1) ?? 0) >= index) this.configs.pop()\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/trim.test.ts',
+      name: 'a start on a trimmed log knows nothing of a membership whose entry was cut off, whatever stands in its place',
+    },
+  },
+  {
+    id: 'U146',
+    what: 'what the state needs by now, not what the saved checkpoint needs, bounds what is deleted',
+    file: 'src/node/checkpointer.ts',
+    find: 'if (!this.#isStopped) this.#options.mayDelete(olderLogFirst)',
+    replace: 'if (!this.#isStopped) this.#options.mayDelete(Math.max(olderLogFirst, this.#options.logFirst()))',
+    expected: [],
+    test: {
+      file: 'src/node/checkpointer.test.ts',
+      name: 'lets go of nothing that a checkpoint before the one just saved still needed, whatever is needed by now',
+    },
+  },
 ]
