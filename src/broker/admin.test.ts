@@ -4,7 +4,9 @@ import { changeInvisible } from './change-invisible.ts'
 import { clusterStatus } from './cluster-status.ts'
 import { forwardToDeadLetterQueue } from './forward-to-dlq.ts'
 import { FakeWorld, batchOf, codeOf } from './testing/fake-world.ts'
+import type { GroupSettings } from '../state/command.ts'
 import type {
+  EnsureGroupRequest,
   GroupAnswer,
   GroupEnsuredAnswer,
   GroupsAnswer,
@@ -123,6 +125,33 @@ function settled<Answer>(world: FakeWorld, heard: Answer): Answer {
   world.clock.advance(20)
   return heard
 }
+
+test('a group that an operator makes is FIFO when it has topics and all are, and what it was made with stays unless settings are given', () => {
+  const world = new FakeWorld()
+  world.createTopic('f', 'fifo')
+  const own = { isFifo: false, maxAttempts: 3, retry: { kind: 'customized', stepsMs: [1_000] } } as const
+  const ensure = (consumerGroup: string, topics: readonly string[], more: Partial<EnsureGroupRequest> = {}): GroupSettings | undefined => {
+    const request = {
+      ...world.asked(),
+      consumerGroup,
+      settings: undefined,
+      start: { kind: 'last' },
+      topics,
+      replaceSettings: false,
+      ...more,
+    } as const
+    const heard = settled(
+      world,
+      world.ask<GroupEnsuredAnswer>(reply => ensureGroup(world.broker(2), request, reply)),
+    )
+    return heard.answer?.kind === 'groupEnsured' ? heard.answer.group.settings : undefined
+  }
+  expect(ensure('ordered', ['f'])?.isFifo).toBe(true)
+  expect(ensure('empty', [])?.isFifo).toBe(false)
+  expect(ensure('own', ['f'], { settings: own })).toEqual(own)
+  expect(ensure('own', ['f'], { replaceSettings: true })).toEqual(own)
+  expect(ensure('own', ['f'], { settings: { ...own, maxAttempts: 5 }, replaceSettings: true })?.maxAttempts).toBe(5)
+})
 
 test('the cluster’s status comes without a leader, with what the nodes said of themselves', () => {
   const world = new FakeWorld()

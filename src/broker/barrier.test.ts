@@ -69,6 +69,19 @@ test('a read that was refused is made anew, and each asker is refused at his own
   expect(patient.length).toBe(1)
 })
 
+test('a read that does not end keeps nobody beyond his own deadline', () => {
+  const { clock, raft, ask, answer } = aBarrier()
+  const [patient, hasty] = [ask(500), ask(100)]
+  clock.advance(1)
+  expect(raft.open.length).toBe(1)
+  clock.advance(120)
+  expect(hasty[0]).toMatchObject({ kind: 'refused', code: 'proxyTimeout' })
+  expect(patient).toEqual([])
+  answer(true)
+  expect(patient).toEqual([undefined])
+  expect(hasty.length).toBe(1)
+})
+
 test('without a leader nothing is asked; the next one is asked at once', () => {
   const { clock, raft, barrier, ask, answer } = aBarrier()
   raft.leaderId = undefined

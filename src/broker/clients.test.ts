@@ -371,3 +371,17 @@ test('the end of a connection is told again when the clock leapt on its way into
   expect(world.entries(clientsChangedKind)).toBe(3)
   expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([])
 })
+
+test('a client that came while there was no room for a word on it is told of when there is', () => {
+  const world = new FakeWorld()
+  world.group.elect(undefined)
+  const { clients, proposer } = world.broker(2)
+  const deadlineMs = world.clock.nowMs() + 1_000
+  while (proposer.propose({ kind: 'barrier' }, deadlineMs, () => undefined));
+  clients.connected('c')
+  clients.heardConsumer('c')
+  world.clock.advance(2_000)
+  world.group.elect(3)
+  world.clock.advance(5_000)
+  expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([2])
+})

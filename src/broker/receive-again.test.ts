@@ -52,6 +52,24 @@ test('an attempt that two pops served stays with the stream that has it', () => 
   expect(world.at(1).machine.deliveriesOf(hash64('c'))).toMatchObject([{ isConfirmed: true, attempt: 1 }])
 })
 
+test('what a second pop brings for a receive that the first one has answered is for others', () => {
+  const world = worldWithGroup()
+  world.send(1, 't', 'x')
+  world.send(1, 't', 'y')
+  world.clock.advance(20)
+  world.group.isCommitHeld = true
+  const heard = world.receive(2, 't', { max: 1, pollMs: 10_000 })
+  world.clock.advance(2_600)
+  world.group.releaseCommit()
+  world.clock.advance(5)
+  expect(textsOf(heard)).toEqual(['x'])
+  expect(world.entries(popKind)).toBe(3)
+  const other = world.receive(3, 't')
+  world.clock.advance(50)
+  expect(textsOf(other)).toEqual(['y'])
+  expect(batchOf(other).read(0).attempt).toBe(1)
+})
+
 test('a receive repeated at a node that lags gets its messages when the node has caught up', () => {
   const world = worldWithLaggingNode()
   const asked = { attemptId: 'attempt', clientId: 'c' }

@@ -358,3 +358,16 @@ test('a receive that waits because its group is full elsewhere is woken when the
   world.clock.advance(20)
   expect(textsOf(second)).toEqual(['y'])
 })
+
+test('consumers that wait by turns, so that somebody always does, are woken after minutes as at first', () => {
+  const world = worldWithGroup()
+  const heard = [world.receive(2, 't', { max: 1, invisibleMs: 3_600_000 }), world.receive(2, 't', { max: 1, invisibleMs: 3_600_000 })]
+  for (let i = 0; i < 30; i++) {
+    heard.push(world.receive(2, 't', { max: 1, invisibleMs: 3_600_000 }))
+    world.clock.advance(5_000)
+    world.send(3, 't', `m${i}`)
+    world.clock.advance(50)
+    const oldest = heard[i]
+    expect(oldest === undefined ? undefined : textsOf(oldest)).toEqual([`m${i}`])
+  }
+})

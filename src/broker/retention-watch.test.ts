@@ -270,6 +270,59 @@ test('on a filling disk goes what every group is done with, and no more', () => 
   sound(replica)
 })
 
+test('on a filling disk a topic that nobody reads yet keeps its messages for their time', () => {
+  const leader = new Leader()
+  const { replica } = leader
+  const topicId = leader.topic('orders')
+  for (let i = 1; i <= 40; i++) replica.run(send('orders', [i]))
+  leader.level = 'clean'
+  leader.rounds(5)
+  expect(replica.machine.queues(topicId)).toEqual([{ firstOffset: 0, nextOffset: 40 }])
+})
+
+test('more than one round remembers is carried all the same, and nothing of it is lost meanwhile', () => {
+  const leader = new Leader()
+  const { replica } = leader
+  const topicId = leader.topic('orders')
+  replica.run(group('readers', ['orders']))
+  const count = 2_100
+  for (let i = 0; i < count; i += 700) replica.run(send('orders', new Array<undefined>(700).fill(undefined)))
+  for (let i = 0; i < count; i += 32) replica.take('readers', 'orders', { invisibleMs: 3_600_000 })
+  leader.trim(topicId, count)
+  leader.fill()
+  for (const from of [0, 1_000]) {
+    const items = Array.from({ length: 1_000 }, (_, i) => ({ topicId, queueId, offset: (from + i) as QueueOffset, message: message(i) }))
+    replica.run({ kind: 'carry', items })
+  }
+  const carriedAt = replica.machine.appliedIndex
+  leader.fill()
+  leader.rounds(4)
+  for (const offset of [0, 1_999, 2_000, count - 1]) expect(leader.standsAt(topicId, offset)).toBeGreaterThanOrEqual(leader.logFirst)
+  // What was not carried yet pinned the log behind two thousand that were.
+  expect(leader.standsAt(topicId, count - 1)).toBeGreaterThan(carriedAt)
+  expect(leader.logFirst).toBeGreaterThan(50)
+  sound(replica)
+})
+
+test('a log over its size keeps a young dead letter of an old message: it is carried', () => {
+  const leader = new Leader({ sizeBytes: 3_000 })
+  const { replica } = leader
+  leader.topic('orders')
+  replica.run(group('readers', ['orders']))
+  replica.run(send('orders', [1]))
+  const deliveries = replica.take('readers', 'orders', { invisibleMs: 3_600_000 })
+  for (let i = 0; i < 6; i++) {
+    leader.fill(perSegment)
+    replica.wallMs += 10_000
+  }
+  replica.settle(deliveries.map(({ ref }) => ({ kind: 'deadLetter', ref })))
+  const deadLetters = replica.machine.topic('%DLQ%readers')?.topicId as TopicId
+  leader.rounds(4)
+  expect(replica.machine.queues(deadLetters)).toEqual([{ firstOffset: 0, nextOffset: 1 }])
+  expect(leader.logFirst).toBeGreaterThan(20)
+  expect(leader.standsAt(deadLetters, 0)).toBeGreaterThanOrEqual(leader.logFirst)
+})
+
 test('a topic goes by its own age; an unfinished message has twice that', () => {
   const leader = new Leader({ ageMs: 1_000_000 })
   const { replica } = leader

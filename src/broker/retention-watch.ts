@@ -10,7 +10,7 @@
  * A round rests on the state at its end, although it took time: positions of queues only rise, and dead letters that came meanwhile are looked at last.
  */
 import { UnreadableEntry } from '../../raft/index.ts'
-import { sendMessageAt } from '../state/command-codec.ts'
+import { bounds, sendMessageAt } from '../state/command-codec.ts'
 import type { CarriedMessage, Command, QueueTrim } from '../state/command.ts'
 import type { QueueId, QueueOffset, TopicId } from '../state/ids.ts'
 import type { KeptMessage, RetainedQueue, RetainedTopic, RetentionView } from '../state/retention-view.ts'
@@ -65,6 +65,7 @@ const pieceMs = 1
 const carryBytesMax = 4 * 1024 * 1024
 const carriedBodiesMax = 1024 * 1024
 const keptPerPiece = 256
+/** Of what could be carried a round remembers so many, those that stand lowest: they hold the log. */
 const candidatesMax = 1_024
 const trimsMax = 256
 const patienceMs = 2_500
@@ -252,7 +253,8 @@ export class RetentionWatch {
 
   #noteKept(round: Round, candidate: Candidate): void {
     round.keptIndex = Math.min(round.keptIndex, candidate.logIndex)
-    if (round.candidates.length < candidatesMax) round.candidates.push(candidate)
+    round.candidates.push(candidate)
+    if (round.candidates.length >= 2 * candidatesMax) round.candidates = byIndex(round.candidates).slice(0, candidatesMax)
   }
 
   #finish(round: Round): void {
@@ -294,9 +296,9 @@ export class RetentionWatch {
   /** Repeats what stands below `goal` at the end of the log, oldest first, as far as the budget goes. */
   #carry(round: Round, goal: number): void {
     const logFirst = this.#options.log.segments()[0]?.firstIndex ?? 0
-    const wanted = round.candidates
-      .filter(({ logIndex }) => logIndex >= logFirst && logIndex < goal)
-      .sort((a, b) => a.logIndex - b.logIndex)
+    const wanted = byIndex(round.candidates).filter(({ logIndex }) => logIndex >= logFirst && logIndex < goal)
+    // No more than one command may hold.
+    wanted.length = Math.min(wanted.length, bounds.carriedMax)
     let items: CarriedMessage[] = []
     let total = 0
     let bytes = 0
@@ -330,6 +332,10 @@ export class RetentionWatch {
     const isTaken = proposer.propose(command, clock.nowMs() + patienceMs, done, raft.term)
     if (isTaken) this.#open++
   }
+}
+
+function byIndex(candidates: readonly Candidate[]): Candidate[] {
+  return [...candidates].sort((a, b) => a.logIndex - b.logIndex)
 }
 
 /** First entry of the newest segments that together have at most so many bytes; the one being written is always among them. */

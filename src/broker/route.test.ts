@@ -117,6 +117,47 @@ test('an assignment keeps a dead node for a minute', () => {
   expect(names(dropped)).toEqual(['n1', 'n2'])
 })
 
+test('an assignment keeps a node that goes down again for a minute again', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.setSilent(3, true)
+  world.clock.advance(10_000)
+  world.group.setSilent(3, false)
+  world.clock.advance(60_000)
+  expect(world.at(2).machine.isNodeUp(3)).toBe(true)
+  world.group.setSilent(3, true)
+  world.clock.advance(10_000)
+  expect(world.at(2).machine.isNodeUp(3)).toBe(false)
+  const kept = assignment(world, 2)
+  world.clock.advance(1)
+  expect(names(kept)).toEqual(['n1', 'n2', 'n3'])
+})
+
+test('a node that was called down is up as soon as it leads', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.group.setSilent(3, true)
+  world.clock.advance(3_000)
+  expect(world.at(2).machine.isNodeUp(3)).toBe(false)
+  world.group.setSilent(3, false)
+  world.group.elect(3)
+  world.clock.advance(300)
+  for (const { machine } of world.gateways) expect(machine.isNodeUp(3)).toBe(true)
+})
+
+test('the leader has the replicas compared at each thousandth entry, once', () => {
+  const world = new FakeWorld()
+  const digestCheckKind = 11
+  world.createTopic('t')
+  for (let i = 0; i < 1_000; i++) world.send(1, 't', `m${i}`)
+  world.clock.advance(20)
+  expect(world.at(1).machine.appliedIndex).toBeGreaterThan(1_000)
+  world.clock.advance(11_000)
+  expect(world.entries(digestCheckKind)).toBe(1)
+  world.clock.advance(30_000)
+  expect(world.entries(digestCheckKind)).toBe(1)
+})
+
 test('an unknown topic is unknown only after a barrier, also for a node that lags', () => {
   const world = new FakeWorld()
   world.at(3).node.isHeld = true

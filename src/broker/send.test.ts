@@ -182,3 +182,17 @@ test('more bytes than the node may have on their way are refused as tooManyReque
   world.clock.advance(5_000)
   expect(world.broker(2).admission.bytes).toBe(0)
 })
+
+test('a send that comes to nothing gives back the room that it took', () => {
+  const world = new FakeWorld()
+  const unknown = world.send(2, 'nowhere', 'x')
+  expect(world.broker(2).admission.bytes).toBeGreaterThan(0)
+  world.clock.advance(20)
+  expect(codeOf(unknown)).toBe('topicNotFound')
+  expect(world.broker(2).admission.bytes).toBe(0)
+  world.group.elect(undefined)
+  const hopeless = world.send(2, 'nowhere', 'x')
+  world.clock.advance(3_000)
+  expect(codeOf(hopeless)).toBe('haNotAvailable')
+  expect(world.broker(2).admission.bytes).toBe(0)
+})

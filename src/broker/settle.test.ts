@@ -167,6 +167,30 @@ test('without a handle the message is found by client and id; an unknown one is 
   expect(world.at(1).machine.place('group', 't')).toMatchObject({ dead: 1, inFlight: 2 })
 })
 
+test('without a handle a node that lags looks again when it is as new as the question', () => {
+  const world = new FakeWorld()
+  world.createTopic('t')
+  world.receive(1, 't', { pollMs: 0 })
+  world.clock.advance(50)
+  world.at(3).node.isHeld = true
+  world.send(1, 't', 'm0')
+  world.clock.advance(20)
+  batchOf(settled(world, world.receive(2, 't'))).confirm()
+  world.clock.advance(20)
+  const heard = forward(world, '', 'id-m0')
+  world.clock.advance(50)
+  expect(heard.answer).toBeUndefined()
+  world.group.release(3)
+  world.clock.advance(20)
+  expect(codeOf(heard)).toBe('forwarded')
+  expect(world.at(1).machine.topic('%DLQ%group')?.appended).toBe(1)
+})
+
+function settled<Answer>(world: FakeWorld, heard: Answer): Answer {
+  world.clock.advance(20)
+  return heard
+}
+
 test('an expired handle is fine for the dead letters: clients would repeat it for ever', () => {
   const { world, handles } = received(1, { invisibleMs: 10_000 })
   world.clock.advance(11_000)

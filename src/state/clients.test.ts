@@ -167,3 +167,47 @@ test('a client of a node that went down and appears nowhere is gone after ten se
   replica.pass(1)
   expect(replica.pop('readers', 'orders', { client: hash(2) })).toHaveLength(1)
 })
+
+test('what a lost gateway had not confirmed is free in bounded pieces without anything else going on, also when it is lost twice meanwhile', () => {
+  const replica = withTopic()
+  for (let i = 0; i < 20; i++) replica.run(send('orders', new Array<undefined>(32).fill(undefined)))
+  for (let i = 0; i < 20; i++) replica.pop('readers', 'orders', { client: { low: 0, high: 0 } })
+  replica.run({ kind: 'nodeChanged', node: 1, isUp: false }, 9)
+  expect(replica.machine.nextDeadlineMs).toBe(replica.machine.wallMs)
+  replica.incarnations.set(1, 2)
+  replica.run({ kind: 'barrier' }, 1)
+  const left: (number | undefined)[] = []
+  while (replica.machine.nextDeadlineMs !== undefined && left.length < 5) {
+    expect(replica.machine.nextDeadlineMs).toBe(replica.machine.wallMs)
+    replica.pass(0)
+    sound(replica)
+    left.push(replica.machine.place('readers', 'orders')?.inFlight)
+  }
+  expect(left).toEqual([128, 0])
+})
+
+test('clients have a bound; whoever is over it is served, but not as long as it lives', () => {
+  const replica = withTopic(1, { clientsMax: 2 })
+  replica.run(send('orders', [1, 2, 3]))
+  for (const client of [1, 2, 3])
+    expect(replica.take('readers', 'orders', { client: hash(client), max: 1, autoRenew: true })).toHaveLength(1)
+  expect(replica.machine.sizes().clients).toBe(2)
+  replica.pass(30_000)
+  expect(replica.machine.place('readers', 'orders')).toMatchObject({ inFlight: 2, retrying: 1 })
+  sound(replica)
+})
+
+test('a client that said goodbye at one node and speaks again at another, where it never ceased to be, has its ten seconds there', () => {
+  const replica = withTopic()
+  const change = (how: 'connected' | 'disconnected' | 'terminated', node: number) =>
+    replica.run({ kind: 'clientsChanged', changes: [{ client: hash(1), change: how }] }, node)
+  change('connected', 1)
+  change('connected', 2)
+  change('terminated', 1)
+  change('connected', 2)
+  change('disconnected', 2)
+  replica.pass(9_000)
+  expect(replica.machine.client(hash(1))).toMatchObject({ nodes: [] })
+  replica.pass(1_500)
+  expect(replica.machine.client(hash(1))).toBeUndefined()
+})

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { digestText } from './digest.ts'
 import { StateHalt } from './machine.ts'
-import { bodyOf, MemoryCheckpoints, Replica, send, sound, withTopic } from './testing/replica.ts'
+import { bodyOf, hash, MemoryCheckpoints, Replica, send, sound, withTopic } from './testing/replica.ts'
 
 test('a message is sent, delivered, acked, and nothing is left of it but the counters', () => {
   const replica = withTopic()
@@ -112,4 +112,27 @@ test('a checkpoint whose rows were tampered with is refused with a sentence', ()
   expect(fresh.machine.restore(loaded)).toBeUndefined()
   expect(fresh.machine.appliedIndex).toBe(replica.machine.appliedIndex)
   expect(digestText(fresh.machine.digest())).toBe(digestText(replica.machine.digest()))
+})
+
+test('the next deadline is told in calendar time, leaps and all', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1]))
+  replica.take('readers', 'orders')
+  replica.leap(3_600_000)
+  expect(replica.machine.nextDeadlineMs).toBe(replica.wallMs + 30_000)
+})
+
+test('a client that went and came again between two checkpoints is in the next one', () => {
+  const replica = withTopic()
+  const checkpoints = new MemoryCheckpoints()
+  replica.pop('readers', 'orders')
+  checkpoints.save(replica.machine.takeCheckpoint())
+  replica.run({ kind: 'clientsChanged', changes: [{ client: hash(1), change: 'terminated' }] })
+  replica.pass(1_000)
+  expect(replica.machine.sizes().clients).toBe(0)
+  replica.pop('readers', 'orders')
+  replica.restart(checkpoints)
+  replica.restart(checkpoints)
+  expect(replica.machine.client(hash(1))?.nodes).toEqual([1])
+  sound(replica)
 })

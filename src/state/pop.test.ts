@@ -123,3 +123,43 @@ test('a group over its bound gets nothing new, still gets what is visible again,
   expect(offsets(replica.pop('readers', 'orders'))).toEqual([4])
   sound(replica)
 })
+
+test('a pop that stops among messages that come again says that there are more', () => {
+  const replica = withTopic()
+  for (let i = 0; i < 6; i++) replica.run(send('orders', new Array<undefined>(100).fill(undefined)))
+  for (let i = 0; i < 19; i++) replica.take('readers', 'orders')
+  for (let i = 0; i < 3; i++) replica.pass(30_000)
+  expect(replica.machine.place('readers', 'orders')).toMatchObject({ retrying: 600, waiting: 0 })
+  const filter = { kind: 'tags', hashes: [1] } as const
+  const pop = { kind: 'pop', consumerGroup: 'readers', topic: 'orders', requests: [receive({ filter })] } as const
+  expect(replica.run(pop)).toMatchObject({ deliveries: [[]], hasMore: true })
+  expect(replica.run(pop)).toMatchObject({ deliveries: [[]], hasMore: false })
+  expect(replica.machine.place('readers', 'orders')).toMatchObject({ filtered: 600 })
+})
+
+test('over the bound of all groups nobody gets anything new, and who waited for room is woken, though another group is still full', () => {
+  const replica = withTopic(1, { groupRowsMax: 3, rowsMax: 4 })
+  replica.run(group('others', ['orders']))
+  replica.run(send('orders', [1, 2, 3, 4, 5, 6]))
+  const three = replica.take('readers', 'orders')
+  expect(offsets(three)).toEqual([0, 1, 2])
+  const one = replica.take('others', 'orders')
+  expect(offsets(one)).toEqual([0])
+  for (const name of ['readers', 'others']) expect(replica.pop(name, 'orders')).toEqual([])
+  expect(replica.machine.isFull('others')).toBe(true)
+  replica.machine.takeWakes()
+  // There is room in the table, and the readers have none of their own.
+  replica.ack(...one.map(({ ref }) => ref))
+  expect(replica.machine.takeWakes()).toEqual([{ kind: 'place', consumerGroup: 'others', topic: 'orders' }])
+  expect(offsets(replica.pop('others', 'orders'))).toEqual([1])
+  sound(replica)
+})
+
+test('at the bound of places who has one goes on, and nobody gets a new one', () => {
+  const replica = withTopic(1, { placesMax: 1 })
+  replica.run(send('orders', [1]))
+  const pop = (consumerGroup: string) => replica.run({ kind: 'pop', consumerGroup, topic: 'orders', requests: [receive()] })
+  expect(pop('strangers')).toEqual({ kind: 'refused', reason: 'tooManyGroups' })
+  expect(replica.machine.group('strangers')).toBeUndefined()
+  expect(pop('readers')).toMatchObject({ kind: 'popped', deliveries: [[{ attempt: 1 }]] })
+})

@@ -214,6 +214,25 @@ describe('a carried message', () => {
     sound(replica)
   })
 
+  it('goes with its topic: nothing of it is left in a checkpoint', () => {
+    const replica = withMessages(2)
+    const [first] = replica.take('readers', 'orders', { max: 2 })
+    replica.settle(first === undefined ? [] : [{ kind: 'deadLetter', ref: first.ref }])
+    const deadLetters = replica.machine.topic('%DLQ%readers')?.topicId as TopicId
+    trim(replica, 2)
+    carry(replica, 1)
+    replica.run({ kind: 'carry', items: [{ topicId: deadLetters, queueId, offset: at(0), message: message(1) }] })
+    const checkpoints = new MemoryCheckpoints()
+    checkpoints.save(replica.machine.takeCheckpoint())
+    for (const topic of ['orders', '%DLQ%readers']) replica.run({ kind: 'deleteTopic', topic })
+    sound(replica)
+    replica.pass(0)
+    replica.pass(0)
+    expect(replica.machine.sizes()).toMatchObject({ topics: 0, places: 0, rows: 0 })
+    replica.restart(checkpoints)
+    sound(replica)
+  })
+
   it('is where it was after a restart, and so is everything else that retention decided', () => {
     const replica = withMessages(6)
     replica.take('readers', 'orders', { max: 2 })

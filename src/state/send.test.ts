@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fifoSend, hash, message, offsets, Replica, send, sound, withTopic } from './testing/replica.ts'
+import { fifoSend, hash, MemoryCheckpoints, message, offsets, Replica, send, sound, withTopic } from './testing/replica.ts'
 
 test('a message that comes again within the window is answered with its first place', () => {
   const replica = withTopic(4)
@@ -178,4 +178,29 @@ test('ids that differ in their last bits alone are two messages', () => {
   const key = (high: number) => ({ a: { low: 1, high: 2 }, b: { low: 3, high } })
   const told = [4, 5].map(high => replica.run(send('orders', [], { messages: [message(7, { dedupeKey: key(high) })] })))
   expect(told).toMatchObject([{ messages: [{ isDuplicate: false }] }, { messages: [{ isDuplicate: false }] }])
+})
+
+test('dead-letter topics are counted apart after a restart too, and no longer than they are there', () => {
+  const replica = withTopic(1, { topicsMax: 2 })
+  replica.run(send('orders', [1]))
+  for (const { ref } of replica.take('readers', 'orders')) replica.settle([{ kind: 'deadLetter', ref }])
+  replica.restart(new MemoryCheckpoints())
+  sound(replica)
+  expect(replica.run({ kind: 'createTopic', topic: 'b', type: 'normal', queueCount: 1 })).toMatchObject({ kind: 'topicCreated' })
+  replica.run({ kind: 'deleteTopic', topic: '%DLQ%readers' })
+  replica.pass(0)
+  sound(replica)
+  expect(replica.run({ kind: 'createTopic', topic: 'c', type: 'normal', queueCount: 1 })).toMatchObject({ reason: 'tooManyTopics' })
+})
+
+test('room is made of ids that are old enough, each of them, or the send is refused whole', () => {
+  const replica = withTopic(1, { dedupeRowsMax: 2 })
+  replica.run(send('orders', [1]))
+  replica.pass(29_000)
+  replica.run(send('orders', [2]))
+  replica.pass(2_000)
+  expect(replica.run(send('orders', [3, 4]))).toEqual({ kind: 'refused', reason: 'dedupeTableFull' })
+  expect(replica.run(send('orders', [3]))).toMatchObject({ messages: [{ offset: 2, isDuplicate: false }] })
+  expect(replica.run(send('orders', [2]))).toMatchObject({ messages: [{ offset: 1, isDuplicate: true }] })
+  sound(replica)
 })

@@ -308,6 +308,60 @@ export const deliveryMutants: readonly Mutant[] = [
     expected: [],
     test: { file: 'src/state/retention.test.ts', name: 'a carried message goes to the dead letters from where it stands now' },
   },
+  {
+    id: 'U201',
+    what: 'a pop that ran out of steps among messages that come again does not say that there are more',
+    file: 'src/state/pop.ts',
+    find: '  const hasMore = scan.left === 0 && hasWork(state, place)\n',
+    replace: '  const hasMore = scan.left === 0 && place.visited < topic.appended && hasWork(state, place)\n',
+    expected: [],
+    test: { file: 'src/state/pop.test.ts', name: 'a pop that stops among messages that come again says that there are more' },
+  },
+  {
+    id: 'U202',
+    what: 'one group that is still full keeps the others from being woken when there is room again',
+    file: 'src/state/deliveries.ts',
+    find: '    if (isFull(state, place.group)) continue\n',
+    replace: '    if (isFull(state, place.group)) return\n',
+    expected: [],
+    test: {
+      file: 'src/state/pop.test.ts',
+      name: 'over the bound of all groups nobody gets anything new, and who waited for room is woken, though another group is still full',
+    },
+  },
+  {
+    id: 'U217',
+    what: 'a FIFO group that was held at its bound is not woken when its first unfinished message is done',
+    file: 'src/state/deliveries.ts',
+    find: '    if (wasFirst && visitable(state, cursor) > 0) state.wakes.places.add(place)\n',
+    replace: '    void (wasFirst && visitable(state, cursor))\n',
+    expected: [],
+    test: {
+      file: 'src/state/fifo.test.ts',
+      name: 'a group that was held at its bound is woken when its first unfinished message is done, though no message group is freed by that',
+    },
+  },
+  {
+    id: 'U243',
+    what: 'only the bound of its own group is looked at: over the one of all groups the node ends',
+    file: 'src/state/cursors.ts',
+    find: '  return group.rowCount >= state.limits.groupRowsMax || state.inFlight.rows.count >= state.limits.rowsMax\n',
+    replace: '  return group.rowCount >= state.limits.groupRowsMax\n',
+    expected: [],
+    test: {
+      file: 'src/state/pop.test.ts',
+      name: 'over the bound of all groups nobody gets anything new, and who waited for room is woken, though another group is still full',
+    },
+  },
+  {
+    id: 'U246',
+    what: 'at the bound of places also groups that have theirs are refused',
+    file: 'src/state/pop.ts',
+    find: '  if (!hasPlace && state.places.table.count >= state.limits.placesMax)',
+    replace: '  void hasPlace\n  if (state.places.table.count >= state.limits.placesMax)',
+    expected: [],
+    test: { file: 'src/state/pop.test.ts', name: 'at the bound of places who has one goes on, and nobody gets a new one' },
+  },
 ]
 
 export const levelMutants: readonly Mutant[] = [

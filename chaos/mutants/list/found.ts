@@ -213,4 +213,28 @@ export const foundMutants: readonly Mutant[] = [
       name: 'a hard state that the mended log shows to be an old one withholds the vote, and at later starts too',
     },
   },
+  {
+    id: 'B61',
+    what: 'of what could be carried the first is remembered, whether it holds the log or not',
+    file: 'src/broker/retention-watch.ts',
+    find: 'round.candidates = byIndex(round.candidates).slice(0, candidatesMax)',
+    replace: 'round.candidates.length = candidatesMax',
+    expected: [],
+    test: {
+      file: 'src/broker/retention-watch.test.ts',
+      name: 'more than one round remembers is carried all the same, and nothing of it is lost meanwhile',
+    },
+  },
+  {
+    id: 'B62',
+    what: 'a refusal is held back beyond its caller’s deadline',
+    file: 'src/rpc/messaging/receive-message.ts',
+    find: 'Math.min(context.clock.nowMs() + refusedHoldMs, answerByMs)',
+    replace: 'Math.min(context.clock.nowMs() + refusedHoldMs, answerByMs + refusedHoldMs)',
+    expected: [],
+    test: {
+      file: 'src/rpc/messaging/receive-message.test.ts',
+      name: 'ReceiveMessage that is refused late is answered before its caller gives up',
+    },
+  },
 ]

@@ -112,8 +112,8 @@ export const retentionMutants: readonly Mutant[] = [
     id: 'N262',
     what: 'a carried message that was already carried is carried again and again',
     file: 'src/broker/retention-watch.ts',
-    find: '      .filter(({ logIndex }) => logIndex >= logFirst && logIndex < goal)\n',
-    replace: '      .filter(({ logIndex }) => logIndex >= logFirst || logIndex < goal)\n',
+    find: '.filter(({ logIndex }) => logIndex >= logFirst && logIndex < goal)\n',
+    replace: '.filter(({ logIndex }) => logIndex >= logFirst || logIndex < goal)\n',
     expected: [],
     test: {
       file: 'src/broker/retention-watch.test.ts',
@@ -311,6 +311,52 @@ export const retentionMutants: readonly Mutant[] = [
     test: {
       file: 'src/broker/disk-watch.test.ts',
       name: 'the alarm refuses sends while the leader’s disk is full, with the code that makes clients wait, and lifts by itself',
+    },
+  },
+  {
+    id: 'U222',
+    what: 'on a filling disk a topic that nobody reads yet is taken for one that everybody is done with',
+    file: 'src/state/retention-view.ts',
+    find: '    if (places.length === 0) return undefined\n',
+    replace: '    if (places.length === 0) return queue.next\n',
+    expected: [],
+    test: {
+      file: 'src/broker/retention-watch.test.ts',
+      name: 'on a filling disk a topic that nobody reads yet keeps its messages for their time',
+    },
+  },
+  {
+    id: 'U239',
+    what: 'a deleted topic leaves its carried messages in the checkpoint, which no start can read any more',
+    file: 'src/state/topics.ts',
+    find: '    forgetCarried(state, queue, Infinity)\n',
+    replace: '    if (queue.next < 0) forgetCarried(state, queue, Infinity)\n',
+    expected: [],
+    test: { file: 'src/state/retention.test.ts', name: 'a carried message goes with its topic: nothing of it is left in a checkpoint' },
+  },
+  {
+    id: 'U291',
+    what: 'what is found beyond the candidates that a round remembers holds the log no more',
+    file: 'src/broker/retention-watch.ts',
+    find: '    round.keptIndex = Math.min(round.keptIndex, candidate.logIndex)\n    round.candidates.push(candidate)\n',
+    replace:
+      '    if (round.candidates.length >= candidatesMax) return\n    round.keptIndex = Math.min(round.keptIndex, candidate.logIndex)\n    round.candidates.push(candidate)\n',
+    expected: [],
+    test: {
+      file: 'src/broker/retention-watch.test.ts',
+      name: 'more than one round remembers is carried all the same, and nothing of it is lost meanwhile',
+    },
+  },
+  {
+    id: 'U295',
+    what: 'young dead letters go with the segments that their messages stood in',
+    file: 'src/broker/retention-watch.ts',
+    find: 'const offset = topic.isDeadLetter ? offsetAtTime(retention, queue, round.sizeWallMs) : offsetAtIndex(retention, queue, round.sizeIndex)\n',
+    replace: 'const offset = offsetAtIndex(retention, queue, round.sizeIndex)\n',
+    expected: [],
+    test: {
+      file: 'src/broker/retention-watch.test.ts',
+      name: 'a log over its size keeps a young dead letter of an old message: it is carried',
     },
   },
 ]

@@ -228,4 +228,16 @@ export const rotMutants: readonly Mutant[] = [
       name: 'recovery finds that what the state has applied was on this disk, whatever the mark says',
     },
   },
+  {
+    id: 'U310',
+    what: 'what a stream could not send because it rotted on the way is confirmed with the rest',
+    file: 'src/rpc/messaging/receive-message.ts',
+    find: '      if (written === batch.count) batch.confirm()\n      else batch.release(written)\n',
+    replace: '      void written\n      batch.confirm()\n',
+    expected: [],
+    test: {
+      file: 'src/rpc/messaging/receive-message.test.ts',
+      name: 'ReceiveMessage ends before a message that has rotted since it was popped: what was told is confirmed, the rest is given back',
+    },
+  },
 ]

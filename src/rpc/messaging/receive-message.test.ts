@@ -2,12 +2,16 @@ import { createHash } from 'node:crypto'
 import { status, type ServiceError } from '@grpc/grpc-js'
 import { describe, expect, test } from 'vitest'
 import { apache } from '#proto/rocketmq-v2.js'
-import { refuse } from '../../broker/refusal.ts'
-import type { ReceivedMessage } from '../../broker/requests.ts'
+import { Deadlines } from '../../broker/deadlines.ts'
+import { refuse, type Refusal } from '../../broker/refusal.ts'
+import type { ReceivedMessage, ReceiveRequest } from '../../broker/requests.ts'
+import { FakeClock } from '../../broker/testing/fake-clock.ts'
 import { queueOffset, type QueueId } from '../../state/ids.ts'
 import { door, client, asIs, headers, bytesOf, goodMessage } from '../../../test/support/rpc-harness.ts'
 import { never, stubBatch } from '../../../test/support/stub-door.ts'
+import type { BrokerDoor } from '../broker-door.ts'
 import { scanMessage } from '../wire/scan.ts'
+import { receiveMessage } from './receive-message.ts'
 
 const v2 = apache.rocketmq.v2
 
@@ -91,6 +95,35 @@ describe('ReceiveMessage', () => {
     expect(items.map(item => item.content)).toEqual(['status', 'message', 'deliveryTimestamp'])
     await until(() => door.fates.length > 0)
     expect(door.fates).toEqual(['release from 1'])
+  })
+
+  test('that is refused late is answered before its caller gives up', () => {
+    const clock = new FakeClock()
+    let refuseIt: (refusal: Refusal) => void = () => undefined
+    const broker = {
+      receive(_request: ReceiveRequest, reply: (refusal: Refusal) => void) {
+        refuseIt = reply
+        return { cancel: () => undefined }
+      },
+    } as unknown as BrokerDoor
+    const endedMs: number[] = []
+    const stream = { write: () => undefined, end: () => void endedMs.push(clock.nowMs()) }
+    const startMs = clock.nowMs()
+    const caller = { clientId: 'client-1', isNodeClient: false, peer: '', leftMs: 3_000 }
+    const context = { broker, clock, deadlines: new Deadlines(clock), storeHost: '' }
+    receiveMessage(context, caller, bytesOf(v2.ReceiveMessageRequest, request), stream)
+    clock.advance(2_400)
+    refuseIt(refuse('haNotAvailable', 'no leader'))
+    clock.advance(5_000)
+    expect(endedMs).toEqual([startMs + 2_700])
+  })
+
+  test('is told in the namespace that the consumer gives its topic', async () => {
+    door.answers = { receive: () => stubBatch(door, [receivedMessage(Buffer.from('a'), 0)]) }
+    for (const resourceNamespace of ['ns', '']) {
+      const items = await receive({ ...request, messageQueue: { topic: { name: 'T', resourceNamespace }, id: 0 } }).ended
+      expect(items[1]?.message?.topic).toMatchObject({ name: 'T', resourceNamespace })
+    }
   })
 
   test('that found nothing says 40401 and the delivery timestamp at once', async () => {

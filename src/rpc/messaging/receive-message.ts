@@ -24,12 +24,13 @@ const unflushedBytesMax = 1024 * 1024
 
 export const receiveMessage: ServerStreamHandler = (context, caller, bytes, stream) => {
   const asked = receiveRequest(context, caller, bytes)
-  if (asked.kind === 'refused') return hold(context, caller, asked, stream)
+  const answerByMs = context.clock.nowMs() + answerTimeMs(caller.leftMs)
+  if (asked.kind === 'refused') return hold(context, answerByMs, asked, stream)
   const delivery: DeliveryContext = { topic: asked.request.topic, namespace: asked.namespace, storeHost: context.storeHost }
   let whenGone: () => void
   const handle: ReceiveHandle = context.broker.receive(asked.request, answer => {
     if (answer.kind === 'refused') {
-      whenGone = answer.code === 'messageNotFound' ? endEmpty(context, answer, stream) : hold(context, caller, answer, stream)
+      whenGone = answer.code === 'messageNotFound' ? endEmpty(context, answer, stream) : hold(context, answerByMs, answer, stream)
     } else whenGone = deliver(answer, delivery, stream)
   })
   whenGone = () => handle.cancel()
@@ -123,8 +124,11 @@ function endEmpty(context: RpcContext, refusal: Refusal, stream: ItemStream): ()
 }
 
 /** Answers after a while, unless the client goes first. */
-function hold(context: RpcContext, caller: Caller, refusal: Refusal, stream: ItemStream): () => void {
-  const held = context.deadlines.after(Math.min(refusedHoldMs, answerTimeMs(caller.leftMs)), () => void endEmpty(context, refusal, stream))
+function hold(context: RpcContext, answerByMs: number, refusal: Refusal, stream: ItemStream): () => void {
+  const held = context.deadlines.at(
+    Math.min(context.clock.nowMs() + refusedHoldMs, answerByMs),
+    () => void endEmpty(context, refusal, stream),
+  )
   return () => held.cancel()
 }
 

@@ -113,13 +113,16 @@ describe('Telemetry', () => {
     expect(await ended).toMatchObject({ code: status.OK })
   })
 
-  test('answers from defaults while there is no leader', async () => {
-    door.answers = { settings: refuse('haNotAvailable', 'no leader') }
-    const { call, next, say } = open()
-    say(consumer)
-    expect((await next()).settings?.subscription?.receiveBatchSize).toBe(32)
-    call.cancel()
-  })
+  test.each(['haNotAvailable', 'proxyTimeout', 'tooManyRequests'] as const)(
+    'answers from defaults while the group can not (%s)',
+    async code => {
+      door.answers = { settings: refuse(code, 'not now') }
+      const { call, next, say } = open()
+      say(consumer)
+      expect((await next()).settings?.subscription?.receiveBatchSize).toBe(32)
+      call.cancel()
+    },
+  )
 
   test('ignores results that nobody asked for', async () => {
     door.answers = { settings: { kind: 'settings', group } }

@@ -77,8 +77,8 @@ export class MemoryCheckpoints {
   last: CheckpointBatch | undefined
 
   save(batch: CheckpointBatch): void {
-    for (const key of batch.deletes) this.#rows.delete(keyText(key))
     for (const row of batch.puts) this.#rows.set(keyText(row.key), { key: row.key.slice(), value: row.value.slice() })
+    for (const key of batch.deletes) this.#rows.delete(keyText(key))
     this.last = batch
   }
 
