@@ -9,6 +9,7 @@ import type { Proposer } from './proposer.ts'
 import type { BrokerRaft, FollowerHealth } from './raft-view.ts'
 import { RetentionWatch, type RetentionSettings } from './retention-watch.ts'
 import { FakeClock } from './testing/fake-clock.ts'
+import { FakeWorld } from './testing/fake-world.ts'
 
 const intervalMs = 1_000
 const perSegment = 10
@@ -368,4 +369,32 @@ test('no round begins while a proposal of the last one is open, though an earlie
   leader.fate = 'lost'
   expect(leader.round()).toEqual(['trimLog'])
   expect(leader.roundsWithin(5 * intervalMs)).toBe(0)
+})
+
+test('whoever leads gives up what nobody needs any more, and the next leader goes on with it', () => {
+  const world = new FakeWorld({
+    retention: machine => ({
+      view: machine,
+      disk: { state: { level: 'ok' } } as unknown as DiskWatch,
+      log: {
+        segments: () =>
+          Array.from({ length: Math.ceil(machine.appliedIndex / perSegment) }, (_, i) => ({
+            firstIndex: i * perSegment + 1,
+            lastIndex: (i + 1) * perSegment,
+            bytes: 1_000,
+          })),
+        wallMsAt: () => 0,
+      },
+      settings: { ageMs: 0, sizeBytes: 0, intervalMs, followerGraceMs: 5_000 },
+    }),
+  })
+  const firstAt = (node: number): number => world.at(node).machine.retention.logFirst
+  for (const leader of [1, 2]) {
+    world.group.elect(leader)
+    const before = firstAt(3)
+    for (let i = 0; i < 3 * perSegment; i++)
+      world.broker(3).proposer.propose({ kind: 'barrier' }, world.clock.nowMs() + 1_000, () => undefined)
+    world.clock.advance(2 * intervalMs)
+    expect(firstAt(3)).toBeGreaterThan(before)
+  }
 })

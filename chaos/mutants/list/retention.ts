@@ -359,4 +359,16 @@ export const retentionMutants: readonly Mutant[] = [
       name: 'a log over its size keeps a young dead letter of an old message: it is carried',
     },
   },
+  {
+    id: 'U287',
+    what: 'retention never hears who leads: nothing is ever given up',
+    file: 'src/broker/create-broker.ts',
+    find: '      retention?.onLeadershipChanged()\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/broker/retention-watch.test.ts',
+      name: 'whoever leads gives up what nobody needs any more, and the next leader goes on with it',
+    },
+  },
 ]

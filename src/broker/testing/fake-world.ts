@@ -4,7 +4,7 @@ import { MessageType } from '../../state/command.ts'
 import { StateMachine } from '../../state/machine.ts'
 import type { StateLimits } from '../../state/limits.ts'
 import { mustExist } from '../../platform/assert.ts'
-import { createBroker, type BrokerHooks } from '../create-broker.ts'
+import { createBroker, type BrokerHooks, type BrokerOptions } from '../create-broker.ts'
 import type { Broker, DigestLarge } from '../broker.ts'
 import { createTopic } from '../admin.ts'
 import { FakeClock } from './fake-clock.ts'
@@ -32,6 +32,8 @@ export interface FakeWorldOptions {
   readonly priorities?: Readonly<Record<number, number>>
   readonly preferLeaderAfterMs?: number
   readonly finalizesUpgrades?: boolean
+  /** Of each node, over its state. */
+  readonly retention?: (machine: StateMachine) => NonNullable<BrokerOptions['retention']>
 }
 
 /** What became of a request. */
@@ -142,6 +144,7 @@ export class FakeWorld {
       finalizesUpgrades: options.finalizesUpgrades ?? false,
       digestLarge: options.digestLarge ?? ((bytes, done) => this.clock.soon(() => done(md5(bytes)))),
       ownReport: () => ({ node: node.id, sync: { latelyMs: this.syncMs.get(node.id) ?? 1 } }) as NodeReport,
+      ...(options.retention === undefined ? {} : { retention: options.retention(machine) }),
       ...(options.preferLeaderAfterMs === undefined ? {} : { preferLeaderAfterMs: options.preferLeaderAfterMs }),
     })
     node.app = {
