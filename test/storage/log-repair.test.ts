@@ -294,8 +294,9 @@ describe('a last segment whose head has rotted leaves in doubt what it held (see
     expect([repair.wanted, repair.hasTornTail, repair.heldThrough]).toEqual([{ fromIndex: 1, lastIndex: marked }, true, written])
   })
 
-  it('when the mark does not reach it, and alone is not begun with', () => {
-    const rig = new StorageRig('repair/beyond')
+  /** A second segment that has just begun, and whose head has rotted; the mark lies in the first. */
+  const justBegun = (seed: string): { rig: StorageRig; segments: OpenedLog['log']['segments']; lastIndex: number; bytes: number } => {
+    const rig = new StorageRig(`repair/${seed}`)
     const first = rig.open()
     first.hardState.trustRestored('tail')
     append(first, 1, 30, bodyBytes)
@@ -306,20 +307,26 @@ describe('a last segment whose head has rotted leaves in doubt what it held (see
       append(first, 1, 1, bodyBytes)
       rig.flush(first)
     }
-    const [before, last] = first.log.segmentSpans()
     rig.kill()
-    const path = `${rigDirectory}/log/${mustExist(first.log.segments[1], 'segment').name}`
-    expect(mustExist(last, 'span').lastIndex).toBeGreaterThan(30)
+    const [before, begun] = first.log.segmentSpans()
+    expect(mustExist(begun, 'span').lastIndex).toBeGreaterThan(30)
+    const { segments } = first.log
+    const path = `${rigDirectory}/log/${mustExist(segments[1], 'segment').name}`
     expect(rig.disk.harm(path, 0, new Uint8Array(512).fill(7), false)).toBe(true)
-    expect(() => rig.open()).toThrow(
-      `${path}: its head can't be read, and entries behind ${before?.lastIndex} may have been acknowledged in it`,
-    )
+    return { rig, segments, ...mustExist(before, 'span') }
+  }
+
+  it('when the mark does not reach it, and alone is not begun with', () => {
+    const { rig, segments, lastIndex } = justBegun('beyond')
+    const path = `${rigDirectory}/log/${mustExist(segments[1], 'segment').name}`
+    expect(() => rig.open()).toThrow(`${path}: its head can't be read, and entries behind ${lastIndex} may have been acknowledged in it`)
     const { recovered } = rig.open({ hasPeers: () => true })
-    expect(recovered).toMatchObject({ last: { index: before?.lastIndex }, isRecovering: false, hasTornTail: true })
-    // That it was begun says that the one before was on the disk to its end.
-    rig.kill()
-    const { lastIndex, bytes } = mustExist(before, 'span')
-    rig.disk.flipBit(`${rigDirectory}/log/${mustExist(first.log.segments[0], 'segment').name}`, bytes - 10, 3)
+    expect(recovered).toMatchObject({ last: { index: lastIndex }, isRecovering: false, hasTornTail: true })
+  })
+
+  it('and none that the one before it was on the disk to its end', () => {
+    const { rig, segments, lastIndex, bytes } = justBegun('before')
+    rig.disk.flipBit(`${rigDirectory}/log/${mustExist(segments[0], 'segment').name}`, bytes - 10, 3)
     const { repair } = rig.open({ hasPeers: () => true })
     expect([repair.isRecovering, repair.wanted]).toEqual([true, { fromIndex: lastIndex, lastIndex }])
   })

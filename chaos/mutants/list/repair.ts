@@ -383,7 +383,7 @@ export const repairMutants: readonly Mutant[] = [
     expected: [],
     test: {
       file: 'test/storage/log-repair.test.ts',
-      name: 'a last segment whose head has rotted leaves in doubt what it held (seed 30009036) when the mark does not reach it, and alone is not begun with',
+      name: 'a last segment whose head has rotted leaves in doubt what it held (seed 30009036) and none that the one before it was on the disk to its end',
     },
   },
   {
