@@ -15,7 +15,7 @@ import { trust } from './trust.ts'
 const glance: Glance = { role: 'follower', term: 0, lastIndex: 0, lastTerm: 0, commitIndex: 0, appliedIndex: 0, rewroteFrom: 0 }
 
 interface Facts {
-  readonly role?: 'leader' | 'follower'
+  readonly role?: 'leader' | 'follower' | 'recovering'
   readonly term?: number
   readonly votedFor?: number
   /** Of each entry. */
@@ -158,6 +158,17 @@ describe('trust', () => {
     }
     expect(regain([1, 1, 1, 1])).toBe('none')
     expect(regain([1, 1, 1])).toBe('I17')
+  })
+
+  it('lets a log that had rotted before its torn end be trusted when it is mended beyond all that its node acknowledged (seed 36005345)', () => {
+    const mended = (role: 'recovering' | 'follower', terms: readonly number[]): string => {
+      const checker = trust(reference)
+      checker.said(aView(1, aNode({})), say({ kind: 'appendAccepted', matchedIndex: 3, durableIndex: 2 } as never))
+      checker.nodeStarted?.(aView(1, aNode({ role, logTrust: 'torn' }), torn))
+      const node = aNode({ terms })
+      return idOf(() => checker.nodeChanged?.(aView(1, node), node, glance, glance))
+    }
+    expect([mended('recovering', [1, 1]), mended('recovering', [1]), mended('follower', [1, 1])]).toEqual(['none', 'I17', 'I17'])
   })
 
   it('refuses a full vote on a torn log, and a leader by conditional votes', () => {

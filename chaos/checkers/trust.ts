@@ -17,6 +17,11 @@ export interface Trust extends Checker {
 interface Doubt {
   /** All that may count on what it has forgotten. */
   readonly committedBefore: number
+  /**
+   * Of a log that had rotted before its torn end, and is mended at the start: all that this node ever acknowledged. What was torn comes from others
+   * then, too, up to a record of its own that proves it.
+   */
+  readonly acknowledgedBefore: number | undefined
 }
 
 export function trust(reference: ReferenceReplica): Trust {
@@ -24,6 +29,8 @@ export function trust(reference: ReferenceReplica): Trust {
   const doubts = new Map<number, Doubt>()
   /** By node and term: whether its grant was a full one. */
   const grants = new Map<string, boolean>()
+  /** By node: up to where it has said that its log is on its disk. */
+  const acknowledged = new Map<number, number>()
 
   const check = (view: NodeView, node: LiveNode): void => {
     const doubt = doubts.get(view.id)
@@ -31,7 +38,7 @@ export function trust(reference: ReferenceReplica): Trust {
     if (doubt === undefined || logTrust === 'torn' || role.kind === 'recovering') return
     doubts.delete(view.id)
     const { lastId } = node.log
-    if (lastId.index >= doubt.committedBefore) return
+    if (lastId.index >= Math.min(doubt.committedBefore, doubt.acknowledgedBefore ?? Infinity)) return
     throw new Violation(
       'I17',
       `node ${view.id} trusts its torn log again, which ends at ${lastId.index}; ${doubt.committedBefore} entries were committed before its start`,
@@ -43,6 +50,7 @@ export function trust(reference: ReferenceReplica): Trust {
     diskLost({ id }) {
       // Nothing is left to be doubted: an empty directory is not believed either, by the log that it has not got.
       doubts.delete(id)
+      acknowledged.delete(id)
     },
     nodeStarted(view) {
       const { node } = view
@@ -51,7 +59,8 @@ export function trust(reference: ReferenceReplica): Trust {
       const { logTrust, role } = node.raft.core.inspect()
       if (hasInstalled) doubts.delete(view.id)
       else if (hasTornLog) {
-        doubts.set(view.id, { committedBefore: reference.commitIndex })
+        const acknowledgedBefore = role.kind === 'recovering' ? (acknowledged.get(view.id) ?? 0) : undefined
+        doubts.set(view.id, { committedBefore: reference.commitIndex, acknowledgedBefore })
         if (logTrust === 'whole' && role.kind !== 'recovering')
           throw new Violation('I17', `node ${view.id} found the end of its log torn, and votes as if nothing had been there`)
         // A doubt of an earlier life may have been lifted just before that ended.
@@ -76,6 +85,7 @@ export function trust(reference: ReferenceReplica): Trust {
     },
     said(view, message) {
       const { node } = view
+      if (message.kind === 'appendAccepted') acknowledged.set(view.id, Math.max(acknowledged.get(view.id) ?? 0, message.durableIndex))
       if (node === undefined || (message.kind !== 'vote' && !(message.kind === 'voteReply' && message.granted))) return
       check(view, node)
       const { logTrust } = node.raft.core.inspect()

@@ -208,10 +208,10 @@ export class DiskImage {
     const lengthBefore = this.#syncedBytes
     if (this.#lengths.length > 0 && random.next() < keep) this.#resizeSynced(random.pick(this.#lengths).bytes)
     for (const sector of sectors) {
-      // What it would hold honestly, and what it held before, can't be told any more; unless nothing new was on its way there.
-      if (this.#honestWrites.some(write => write.sector === sector)) this.#honest.delete(sector)
       this.#beforeSync?.delete(sector)
       if (random.next() >= keep && sector !== torn) continue
+      // What it would hold honestly can't be told any more, unless nothing new was on its way there.
+      if (this.#honestWrites.some(write => write.sector === sector)) this.#honest.delete(sector)
       const content = sector === torn ? this.#tornSector(sector, random) : this.#anyVersion(sector, random)
       const end = Math.min((sector + 1) * sectorBytes, Math.max(this.#seenBytes, lengthBefore))
       // A kept sector behind the old end makes the file that long; what lies between reads as zeros.

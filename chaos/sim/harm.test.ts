@@ -72,6 +72,15 @@ describe('a harmed sector', () => {
     expect([at(disk.honestBytes('/data/file'), 600), disk.harmedSectors('/data/file')]).toEqual([7, 1])
   })
 
+  it('is known as it was when a write to it is lost with the power (seed 36005345)', () => {
+    const disk = withFiles('/data/file')
+    disk.harm('/data/file', 600, Uint8Array.of(9), true)
+    disk.openProcess().open('/data/file', { create: false }).writeSync(Uint8Array.of(5), 601)
+    disk.cutPower()
+    expect([at(disk.durableBytes('/data/file'), 600), at(disk.durableBytes('/data/file'), 601)]).toEqual([9, 7])
+    expect([at(disk.honestBytes('/data/file'), 600), at(disk.honestBytes('/data/file'), 601)]).toEqual([7, 7])
+  })
+
   it('is none where a write has not been synced, or nothing was written', () => {
     const disk = withFiles('/data/file')
     disk.openProcess().open('/data/file', { create: false }).writeSync(Uint8Array.of(1), 600)
