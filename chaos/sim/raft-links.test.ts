@@ -86,6 +86,21 @@ describe('the links of a Raft node', () => {
     expect(deathsTold(group, sinceMs)).toEqual([])
   })
 
+  it('are both there when one is: who is greeted by a peer does not wait with a try of its own (seed 36006675)', () => {
+    for (const seed of ['one', 'two', 'three', 'four']) {
+      const { group, leader, followers } = settled(`both ${seed}`)
+      const [away] = followers.map(({ id }) => id)
+      if (away === undefined) throw new Error('no follower')
+      group.kill(away)
+      group.run(10_000)
+      group.start(away)
+      const links = (): string[] => leader.node.status().links.flatMap(({ peer, control, data }) => (peer === away ? [control, data] : []))
+      expect(group.run(2_000, () => links().includes('open'))).toBe(true)
+      group.run(20)
+      expect(links()).toEqual(['open', 'open'])
+    }
+  })
+
   it('are back within two seconds after a partition of half a minute', () => {
     const { group, leader, followers } = settled('healed')
     group.network.partition(

@@ -8,7 +8,8 @@
  * nothing, the ordinary timeouts decide.
  *
  * Bounds: what waits for a peer stays under `dataBytesMax`; an append that finds no room closes the link (the peer does not read), an application frame is
- * refused to its sender. Strangers: at most a few, a kilobyte each, for two seconds. Redials: at once after a link that lived, then 20, 50, 100 … 500 ms.
+ * refused to its sender. Strangers: at most a few, a kilobyte each, for two seconds. Redials: at once after a link that lived or when the peer has dialled us,
+ * else after 20, 50, 100 … 500 ms.
  */
 import type { Clock } from '../../src/platform/clock.ts'
 import type { Connection, ConnectionHandlers, Listener, Network, NetworkAddress } from '../../src/platform/network.ts'
@@ -398,6 +399,7 @@ export class Transport implements LinkOwner {
     if (peer === undefined || slot?.link !== link) return
     slot.wasRefused = false
     this.#events.linkChanged(peer.id, slot.channel, 'open')
+    if (!slot.isOurs) this.#dialWhatWaits(peer)
     if (slot.channel !== 'data') return
     peer.isUpTold = true
     this.#events.peerUp(peer.id, mustExist(peer.incarnation, 'open-without-hello'))
@@ -496,6 +498,11 @@ export class Transport implements LinkOwner {
       slot.redial = undefined
       if (slot.link === undefined) this.#dial(peer, slot)
     })
+  }
+
+  /** It is there, and takes us for a member: that our last dials came to nothing says nothing of the next one. */
+  #dialWhatWaits(peer: Peer): void {
+    for (const slot of [peer.control, peer.data]) if (slot.redial !== undefined && slot.link === undefined) this.#dial(peer, slot)
   }
 
   #dial(peer: Peer, slot: Slot): void {

@@ -237,4 +237,16 @@ export const foundMutants: readonly Mutant[] = [
       name: 'ReceiveMessage that is refused late is answered before its caller gives up',
     },
   },
+  {
+    id: 'B63',
+    what: 'a peer that is there again is dialled when the next try is due, and not before',
+    file: 'raft/driver/transport.ts',
+    find: '    if (!slot.isOurs) this.#dialWhatWaits(peer)\n',
+    replace: '    if (slot.isOurs) this.#dialWhatWaits(peer)\n',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-links.test.ts',
+      name: 'are both there when one is: who is greeted by a peer does not wait with a try of its own (seed 36006675)',
+    },
+  },
 ]
