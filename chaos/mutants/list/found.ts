@@ -246,7 +246,7 @@ export const foundMutants: readonly Mutant[] = [
     expected: [],
     test: {
       file: 'chaos/sim/raft-links.test.ts',
-      name: 'are both there when one is: who is greeted by a peer does not wait with a try of its own (seed 36006675)',
+      name: 'the links of a Raft node are both there when one is: who is greeted by a peer does not wait with a try of its own (seed 36006675)',
     },
   },
 ]
