@@ -80,6 +80,8 @@ export interface Member {
   applied: string[]
   appliedIndex: number
   frames: { from: NodeId; text: string }[]
+  /** What its user heard of the links to others, in order. */
+  links: string[]
   fatal: Error | undefined
   /** Up to here nobody has what it lacks. */
   unobtainable: number | undefined
@@ -226,6 +228,7 @@ export class RaftGroup {
       applied: [],
       appliedIndex: 0,
       frames: [],
+      links: [],
       fatal: undefined,
       unobtainable: undefined,
       view: undefined,
@@ -278,8 +281,8 @@ export class RaftGroup {
       leadershipChanged: () => undefined,
       membershipChanged: view => (member.view = view),
       peerFrame: (from, bytes) => member.frames.push({ from, text: Buffer.from(bytes).toString() }),
-      peerConnected: () => undefined,
-      peerDisconnected: () => undefined,
+      peerConnected: peer => member.links.push(`${peer} is there`),
+      peerDisconnected: peer => member.links.push(`${peer} is gone`),
       unobtainable: lastIndex => (member.unobtainable = lastIndex),
       fatal: error => (member.fatal = error),
     }

@@ -171,6 +171,16 @@ describe('the links of a Raft node', () => {
     expect(dialler.node.status().links.every(({ control, data }) => control === 'open' && data === 'open')).toBe(true)
   })
 
+  it('tell their user that the old one is gone when another takes its place: what was on it may be lost', () => {
+    const { group, leader } = settled('replaced')
+    const taker = group.members.find(member => member.id === 1) ?? leader
+    const { incarnation = 0 } = taker.node.status().links.find(link => link.peer === 2) ?? {}
+    const before = taker.links.length
+    stranger(group, taker, helloForTest({ clusterName: 'test', node: 2, incarnation, channel: 'data', targetNode: 1 }))
+    group.run(100)
+    expect(taker.links.slice(before, before + 2)).toEqual(['2 is gone', '2 is there'])
+  })
+
   it('stay few, however many strangers knock', () => {
     const { group, leader } = settled('crowd')
     const crowd = Array.from({ length: 100 }, () => stranger(group, leader, undefined))

@@ -71,4 +71,16 @@ export const linkMutants: readonly Mutant[] = [
       name: 'members on simulated seams a member that comes back at another address is found under its number, and the log learns the address',
     },
   },
+  {
+    id: 'U124',
+    what: 'a link whose place another one takes is not told to be down: what was on it counts as under way',
+    file: 'raft/driver/transport.ts',
+    find: "    link.close(reason)\n    if (slot.channel === 'data') this.#tellDown(peer)\n  }\n\n  #tellDown",
+    replace: '    link.close(reason)\n  }\n\n  #tellDown',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-links.test.ts',
+      name: 'the links of a Raft node tell their user that the old one is gone when another takes its place: what was on it may be lost',
+    },
+  },
 ]
