@@ -351,4 +351,28 @@ describe('a group with one rotten disk', () => {
     expect(victim.unobtainable).toBeGreaterThanOrEqual(early)
     expect(disks[0]?.opened?.repair.heldThrough).toBeGreaterThanOrEqual(wentTo)
   })
+
+  it('believes in full again, once a leader has verified it, a log whose torn end came to light while it was mended', () => {
+    const random = new SimRandom('torn behind rot')
+    const { disks, make } = rottenDisks(100_000)
+    const group = new RaftGroup({ seed: 'torn behind rot', disk: make })
+    write(group, textsOf('before', 30, random))
+    group.run(3_000)
+    const victim = mustExist(group.members[0], 'victim')
+    const { disk, opened } = mustExist(disks[0], 'victim-disk')
+    const { name, endPosition } = mustExist(opened?.log.segments.at(-1), 'segment')
+    group.kill(victim.id)
+    const path = `/data/log/${name}`
+    disk.flipBit(path, segmentHeaderBytes + 60, 1)
+    const file = disk.openProcess().open(path, { create: false })
+    file.writeSync(new Uint8Array(30).fill(7), endPosition)
+    file.syncSync()
+    group.start(victim.id)
+    expect(victim.node.role).toBe('recovering')
+    const hasTornTail = (): boolean => mustExist(disks[0]?.opened, 'opened').repair.hasTornTail
+    expect(group.run(5_000, () => victim.node.role !== 'recovering' && hasTornTail())).toBe(true)
+    write(group, textsOf('after', 5, random))
+    group.run(3_000)
+    expect([hasTornTail(), victim.node.status().isVoteConditional]).toEqual([false, false])
+  })
 })
