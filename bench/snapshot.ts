@@ -26,6 +26,7 @@ const checkpointEveryMs = 300
 const warmMs = 5_000
 const longMs = 10
 const schedule = '/proc/self/schedstat'
+const tellsRunTime = existsSync(schedule)
 const valueBytes = 100
 const keyBytes = 12
 const rowsPerSave = 20_000
@@ -62,9 +63,9 @@ const message: SendMessage = {
 
 const noPauses: Pauses = { longestMs: 0, longestOwnMs: 0, long: 0 }
 
-/** How long this thread has held a processor; the time of day where the system does not tell. */
+/** How long this thread has held a processor; the monotonic time where the system does not tell. */
 function ranMs(): number {
-  return existsSync(schedule) ? Number(readFileSync(schedule, 'utf8').split(' ')[0]) / 1e6 : performance.now()
+  return tellsRunTime ? Number(readFileSync(schedule, 'utf8').split(' ')[0]) / 1e6 : performance.now()
 }
 
 /** Applies sends at a rate, saves what they changed, and remembers the longest time that it was kept from it. */

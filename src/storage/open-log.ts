@@ -84,12 +84,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const recovery = { disk, directory, directoryId, mark, flushBytesMax }
   const found = findReadable(recovery, limits)
   const { tornAt, rot, lostEnd } = found
-  const loss =
-    rot !== undefined
-      ? lossByRot(directory, rot)
-      : lostEnd !== undefined
-        ? new StorageError(lossAtEnd(lostEnd, found.last.index), lostEnd)
-        : undefined
+  const loss = lossIn(directory, found)
   if (loss !== undefined && options.hasPeers?.(readMemberships(recovery, limits, found)) !== true) throw loss
   // The hard state is synced before any entry of its term: one that is older than the log has been lost, and perhaps a vote with it.
   const isBehindLog = before.term < found.last.term
@@ -182,6 +177,11 @@ function readMemberships({ disk, directory }: RecoverLogOptions, limits: LogLimi
   } finally {
     files.closeAll()
   }
+}
+
+function lossIn(directory: string, { rot, lostEnd, last }: FoundLog): StorageError | undefined {
+  if (rot !== undefined) return lossByRot(directory, rot)
+  return lostEnd === undefined ? undefined : new StorageError(lossAtEnd(lostEnd, last.index), lostEnd)
 }
 
 function lossByRot(directory: string, { sentence, segment }: RottenPlace): StorageError {

@@ -39,7 +39,7 @@ const rowsPerSlice = 1_000
 /** Stores moved aside are kept for the curious, up to so many. */
 const asideMax = 3
 const rowsPerRead = 1_000
-/** While the node serves: a millisecond of work in one turn, with what is made of them. */
+/** While the node serves: fewer, for what is made of them is work of the same turn. */
 const rowsPerReadServing = 250
 
 /** Opens the store in `directory`, which it creates. Throws a StorageError with one sentence when another process has it. */
