@@ -7,7 +7,7 @@ import type { Host } from './host.ts'
 import type { SimNetwork } from './sim/network.ts'
 import type { SimRandom } from './sim/random.ts'
 import type { Scheduler } from './sim/scheduler.ts'
-import type { Said } from './wire-tap.ts'
+import type { Mending, Said } from './wire-tap.ts'
 
 /** What all machines share. */
 export interface HostWorld {
@@ -33,6 +33,7 @@ export interface HostWorld {
   fate(host: Host, proposal: ProposalName, outcome: ProposeOutcome): void
   /** A message leaves for a peer. */
   said(host: Host, message: Said): void
+  mends(host: Host, answer: Mending): void
   /** The calendar clock of a machine is about to jump, or has jumped. */
   clockMoves(): void
   /** The group could bear the loss of this machine's disk. */

@@ -87,7 +87,10 @@ export function startNode(world: HostWorld, host: Host, seams: ProcessSeams, res
       clock,
       random,
       disk,
-      network: tapped(network.forProcess(process, host.name), message => world.said(host, message)),
+      network: tapped(network.forProcess(process, host.name), {
+        said: message => world.said(host, message),
+        mends: answer => world.mends(host, answer),
+      }),
     },
     checkpoint,
     digestLarge: (bytes, done) => {

@@ -40,7 +40,7 @@ import { prepare } from './workloads/admin.ts'
 import { Clients } from './workloads/clients.ts'
 import type { ClientWorld, ReceivedValue } from './workloads/client-world.ts'
 import { startReader } from './workloads/reader.ts'
-import type { Said } from './wire-tap.ts'
+import type { Mending, Said } from './wire-tap.ts'
 
 export interface RunOptions {
   readonly profile?: Profile
@@ -241,6 +241,10 @@ class World implements ClientWorld {
     if (message.kind !== 'vote' && message.kind !== 'preVote') return
     if (this.gateways.some(other => other !== host && other.node?.raft.role === 'recovering'))
       this.#marks.hit('a node was asked for its vote while its log was rotten')
+  }
+
+  mends(host: Host, answer: Mending): void {
+    this.#judges.spoken.mends(host, answer)
   }
 
   clockMoves(): void {

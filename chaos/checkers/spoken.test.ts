@@ -1,5 +1,6 @@
 /** What a node says is held against its disk: each rule is broken once, and once kept. */
 import { expect, it } from 'vitest'
+import { logIndex } from '../../raft/index.ts'
 import type { Said } from '../wire-tap.ts'
 import type { NodeView, TermAndVote } from './checker.ts'
 import { membersOf } from './group-of.ts'
@@ -37,6 +38,13 @@ it('refuses a leader whose heartbeats nobody has answered for two election timeo
   expect(say([9_000, 9_399])).toThrow('no majority has answered')
   expect(say([9_000, 9_399], 10_000)).not.toThrow()
   expect(say([9_000, 9_399], 0, 9_000), 'awake, and no tick has told it so').not.toThrow()
+})
+
+it('refuses an answer that mends a log and says of more that it is committed than its node knows', () => {
+  const view = { id: 1, node: { raft: { core: { inspect: () => ({ commitIndex: 9 }) } } } } as unknown as NodeView
+  const mends = (commitIndex: number): string =>
+    idOf(() => spoken().mends(view, { fromIndex: logIndex(4), commitIndex: logIndex(commitIndex) }))
+  expect([mends(8), mends(9), mends(10)]).toEqual(['none', 'none', 'I17'])
 })
 
 it('gives a leader two election timeouts from the moment when another set of voters counts (seed 30006375)', () => {

@@ -1,16 +1,19 @@
 /**
  * What a node says rests on its disk (I12): the term of every message, the vote that it tells, the vote for itself that it asks others to join, at the
- * moment when the message leaves. And who speaks as a leader is answered by a majority (I18).
+ * moment when the message leaves. What it says is committed, to prove records that mend another's log, it knows to be (I17). And who speaks as a leader
+ * is answered by a majority (I18).
  */
 import type { Membership } from '../../raft/index.ts'
 import { Violation } from '../violation.ts'
-import type { Said } from '../wire-tap.ts'
+import type { Mending, Said } from '../wire-tap.ts'
 import type { Checker, NodeView } from './checker.ts'
 import { halvesOf } from './membership.ts'
 
 export interface Spoken extends Checker {
   /** This leaves the node now. */
   said(view: NodeView, message: Said): void
+  /** This answer leaves the node now. */
+  mends(view: NodeView, answer: Mending): void
 }
 
 /** `isLite`: disks are not read, so nothing is held against them. */
@@ -40,6 +43,14 @@ export function spoken(isLite = false): Spoken {
       const isGrant = kind === 'voteReply' && message.granted
       if (isGrant && onDisk.votedFor === undefined) throw new Violation('I12', `${where}: a grant, and its disk knows of no vote`)
       if (kind === 'vote' && onDisk.votedFor !== view.id) throw new Violation('I12', `${where}, and its disk does not know its own vote`)
+    },
+    mends(view, { fromIndex, commitIndex }) {
+      const known = view.node?.raft.core.inspect().commitIndex ?? 0
+      if (commitIndex <= known) return
+      throw new Violation(
+        'I17',
+        `node ${view.id} mends a log from ${fromIndex} on, as committed up to ${commitIndex}, and knows it of ${known}`,
+      )
     },
   }
 }

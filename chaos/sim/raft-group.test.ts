@@ -74,6 +74,27 @@ describe('three Raft nodes on simulated seams', () => {
     group.checkLogs()
   })
 
+  it('apply a long batch in slices, and tell of none that it is applied before its last entry is', () => {
+    const group = new RaftGroup({ seed: 'slices', applyMs: 0.5 })
+    const leader = group.awaitLeader(1_000)
+    group.run(100)
+    const before = leader.applied.length
+    const seen = new Set<number>()
+    const appliedWhenTold: number[] = []
+    for (let i = 0; i < 100; i++) {
+      expect(group.propose(leader, `entry ${i}`, () => appliedWhenTold.push(leader.applied.length - before))).toBeUndefined()
+    }
+    // Less than a heartbeat: no turn comes by itself.
+    const isTold = group.run(20, () => {
+      seen.add(leader.applied.length - before)
+      return appliedWhenTold.length === 100
+    })
+    expect(isTold).toBe(true)
+    expect(new Set(appliedWhenTold)).toEqual(new Set([100]))
+    // Two milliseconds are four entries, and the clock is looked at once for eight.
+    expect([...seen].sort((a, b) => a - b)).toEqual([...Array.from({ length: 13 }, (_, i) => 8 * i), 100])
+  })
+
   it('have a new leader within 250 ms after the leader was killed, and go on after its return', () => {
     const tookMs: number[] = []
     for (let seed = 0; seed < 100; seed++) {

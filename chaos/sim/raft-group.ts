@@ -39,6 +39,8 @@ export interface GroupOptions {
   /** A MemoryDisk of half a millisecond, when not given. */
   readonly disk?: (maker: DiskMaker) => GroupDisk
   readonly config?: Partial<RaftConfig>
+  /** What it costs a process to apply an entry. Its own clock shows it at once; the others go on as if it had taken no time. */
+  readonly applyMs?: number
 }
 
 /** What a process finds on its disk. */
@@ -247,7 +249,7 @@ export class RaftGroup {
   #boot(member: Member): void {
     const { id, host, machine, process } = member
     const draws = this.random.stream('node', id, process.id)
-    const clock = machine.forProcess(process)
+    const { clock, work } = busyClock(machine.forProcess(process))
     const { recovered, log, hardState, repair } = member.disk.open(process, clock, draws)
     member.log = log
     member.applied = []
@@ -269,14 +271,17 @@ export class RaftGroup {
       log,
       hardState,
       ...(repair === undefined ? {} : { repair }),
-      app: this.#app(member),
+      app: this.#app(member, work),
       trace: event => this.trace.push({ atMs: this.scheduler.nowMs, who: id, event }),
     })
   }
 
-  #app(member: Member): RaftApp {
+  #app(member: Member, work: (ms: number) => void): RaftApp {
     return {
-      apply: entry => this.#applied(member, entry),
+      apply: entry => {
+        this.#applied(member, entry)
+        work(this.#options.applyMs ?? 0)
+      },
       appliedBatch: lastIndex => assert(lastIndex === member.appliedIndex, 'batch-end', lastIndex),
       leadershipChanged: () => undefined,
       membershipChanged: view => (member.view = view),
@@ -315,6 +320,13 @@ export class RaftGroup {
     const first = logBytes(mustExist(alive[0], 'nobody-alive').log, upTo)
     for (const { log, id } of alive) assert(logBytes(log, upTo).equals(first), 'logs-differ', id, upTo)
   }
+}
+
+/** A clock that runs ahead by what its process has worked, until the world's time has caught up. */
+function busyClock(clock: Clock): { readonly clock: Clock; readonly work: (ms: number) => void } {
+  let busyUntilMs = -Infinity
+  const nowMs = (): number => Math.max(clock.nowMs(), busyUntilMs)
+  return { clock: { ...clock, nowMs }, work: ms => (busyUntilMs = nowMs() + ms) }
 }
 
 function logBytes(log: LogStorage, lastIndex: number): Buffer {

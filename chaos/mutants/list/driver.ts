@@ -119,4 +119,28 @@ export const driverMutants: readonly Mutant[] = [
       name: 'persistence saves the newest of several terms that wait, for it speaks for all of them',
     },
   },
+  {
+    id: 'U118',
+    what: 'what is committed is told as applied, though this turn’s slice ended before it',
+    file: 'raft/driver/loop.ts',
+    find: '    this.submissions.onApplied(appliedIndex)\n',
+    replace: '    this.submissions.onApplied(applyTo)\n',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-group.test.ts',
+      name: 'three Raft nodes on simulated seams apply a long batch in slices, and tell of none that it is applied before its last entry is',
+    },
+  },
+  {
+    id: 'X102',
+    what: 'what a slice left over is not applied until something else happens',
+    file: 'raft/driver/loop.ts',
+    find: '    if (appliedIndex < applyTo && !this.applier.isStuck) this.requestTurn()\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-group.test.ts',
+      name: 'three Raft nodes on simulated seams apply a long batch in slices, and tell of none that it is applied before its last entry is',
+    },
+  },
 ]

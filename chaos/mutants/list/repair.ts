@@ -398,4 +398,13 @@ export const repairMutants: readonly Mutant[] = [
       name: 'what a rotten log held is known: to its mark, to its last segment, and to the last whole record in there, behind any hole',
     },
   },
+  {
+    id: 'U123',
+    what: 'a peer says of all that it holds that it is committed, and so proves what nobody knows',
+    file: 'raft/driver/loop.ts',
+    find: 'commitIndex: () => core.inspect().commitIndex,',
+    replace: 'commitIndex: () => core.inspect().log.lastIndex,',
+    expected: ['I17'],
+    profile: 'rot',
+  },
 ]

@@ -371,4 +371,16 @@ export const retentionMutants: readonly Mutant[] = [
       name: 'whoever leads gives up what nobody needs any more, and the next leader goes on with it',
     },
   },
+  {
+    id: 'U153',
+    what: 'the log is deleted under an answer that is being read from it',
+    file: 'src/node/broker-node.ts',
+    find: 'const index = Math.min(belowIndex, this.#hooks.oldestLogIndexInUse())',
+    replace: 'const index = Math.max(belowIndex, Math.min(belowIndex, this.#hooks.oldestLogIndexInUse()))',
+    expected: [],
+    test: {
+      file: 'test/answer-under-way.test.ts',
+      name: 'a segment that an answer is read from stays, though nothing else needs it, until the answer is over',
+    },
+  },
 ]
