@@ -1,6 +1,6 @@
 /** Marks that the committed log tells of: what was appended, and by whom it was committed. Judges nothing. */
 import { EntryKind, type NodeId } from '../raft/index.ts'
-import type { Checker } from './checkers/checker.ts'
+import { carriedOut, type Checker } from './checkers/checker.ts'
 import type { Marks } from './marks.ts'
 import type { ReferenceReplica } from './reference.ts'
 
@@ -9,7 +9,8 @@ export function logMarks(reference: ReferenceReplica, marks: Marks): Checker {
   const removed = new Set<NodeId>()
   return {
     name: 'log marks',
-    committed({ index, term, command, result, membership }) {
+    committed(record) {
+      const { index, term, membership } = record
       const entry = reference.entry(index)
       if (term < entry.committedInTerm) marks.hit('an entry of an earlier term was committed by a later leader')
       if (entry.kind === EntryKind.timeLeap) marks.hit('the cluster time leapt')
@@ -20,7 +21,8 @@ export function logMarks(reference: ReferenceReplica, marks: Marks): Checker {
         for (const id of voters) if (removed.delete(id)) marks.hit('a removed node came back')
         for (const id of membership.leaving) removed.add(id)
       }
-      if (result === undefined || command === undefined) return
+      const command = carriedOut(record)
+      if (command === undefined) return
       if (command.kind === 'digestCheck') marks.hit('a digest check was applied')
       if (command.kind !== 'nodeChanged') return
       if (!command.isUp) {

@@ -161,6 +161,21 @@ describe('deliveries', () => {
     expect(idOf(() => checker.committed?.(aPop(6, [aDelivery(0, 2, 1)], 10_001)))).toBe('A26')
   })
 
+  it('take no gateway for down, and no client for gone, by a command that came too late to count (seed 40002556)', () => {
+    const late = { kind: 'refused', reason: 'late' }
+    const isDown = { kind: 'nodeChanged', node: 1, isUp: false }
+    const isGone = { kind: 'clientsChanged', changes: [{ client: { low: 1, high: 1 }, change: 'terminated' }] }
+    const again = (command: unknown, result: unknown): string => {
+      const checker = aChecker()
+      checker.committed?.(record(3, isDown, late, 8_000))
+      checker.committed?.(aPop(4, [aDelivery(0, 1)], 10_000))
+      checker.committed?.(record(5, command, result, 10_000))
+      return idOf(() => checker.committed?.(aPop(6, [aDelivery(0, 2, 1)], 10_001)))
+    }
+    expect([again(isDown, late), again(isGone, late)]).toEqual(['A26', 'A26'])
+    expect([again(isDown, { kind: 'done' }), again(isGone, { kind: 'done' })]).toEqual(['none', 'none'])
+  })
+
   it('want to hear what became of one, and wait longer when it was left to another leader to commit it (seed 22001321)', () => {
     const settledIn = (term: number): string => {
       const checker = aChecker()

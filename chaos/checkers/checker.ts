@@ -113,6 +113,11 @@ export interface CommittedRecord {
   readonly result: CommandResult | undefined
 }
 
+/** What the entry had the state do; undefined when apply ignored or refused it. */
+export function carriedOut({ command, result }: Pick<CommittedRecord, 'command' | 'result'>): Command | undefined {
+  return result === undefined || result.kind === 'refused' ? undefined : command
+}
+
 export interface Checker {
   readonly name: string
   /** The machine of the node has another disk, with nothing on it: what the node held, and was held to, is gone. Its process is dead. */

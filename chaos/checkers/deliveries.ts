@@ -12,7 +12,7 @@ import type { Delivery, SettleOutcome } from '../../src/state/result.ts'
 import { autoRenewMs } from '../../src/state/limits.ts'
 import type { Marks } from '../marks.ts'
 import { expectThat, Violation } from '../violation.ts'
-import type { Checker, CommittedRecord } from './checker.ts'
+import { carriedOut, type Checker, type CommittedRecord } from './checker.ts'
 import { MessageGroupOrder } from './message-group-order.ts'
 import { seats } from './seats.ts'
 
@@ -310,8 +310,8 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
   return {
     name: 'deliveries',
     committed(record) {
-      const { command, membership } = record
-      if (record.term > term.number && command !== undefined) term = { number: record.term, sinceMs: record.wallMs }
+      const { membership } = record
+      if (record.term > term.number && record.command !== undefined) term = { number: record.term, sinceMs: record.wallMs }
       if (membership !== undefined) {
         const { isGone } = turn(membership)
         for (const node of incarnations.keys()) {
@@ -328,6 +328,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
         if (known !== undefined && known !== incarnation) gatewayGone(record, node)
       }
       for (const [groupId, name] of groupNames) takeDeadLetters(record, name, groupId)
+      const command = carriedOut(record)
       if (command?.kind === 'send' && record.result?.kind === 'sent') {
         topicIds.set(command.topic, record.result.topicId)
         for (const [ordinal, message] of record.result.messages.entries()) {
@@ -335,7 +336,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
             order.append(record.result.topicId, message.queueId, message.offset, command.messageGroup, record.index, ordinal)
           }
         }
-      } else if (command?.kind === 'trim' && record.result?.kind === 'done') {
+      } else if (command?.kind === 'trim') {
         for (const trim of command.queues) trimmed(trim)
       } else if (command?.kind === 'carry') {
         for (const [ordinal, { topicId, queueId, offset }] of command.items.entries())

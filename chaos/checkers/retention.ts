@@ -6,7 +6,7 @@ import type { QueueOffset } from '../../src/state/ids.ts'
 import type { Marks } from '../marks.ts'
 import type { ReferenceReplica } from '../reference.ts'
 import { expectThat } from '../violation.ts'
-import type { Checker } from './checker.ts'
+import { carriedOut, type Checker } from './checker.ts'
 
 export function retention(reference: ReferenceReplica, marks: Marks): Checker {
   const firsts = new Map<number, number>()
@@ -24,7 +24,8 @@ export function retention(reference: ReferenceReplica, marks: Marks): Checker {
         () => `node ${view.id} has deleted what is below entry ${firstIndex}, but ${needed.what} needs ${needed.index}`,
       )
     },
-    committed({ command }) {
+    committed(record) {
+      const command = carriedOut(record)
       if (command?.kind === 'trim') marks.hit('messages were given up by retention')
       if (command?.kind === 'carry') marks.hit('a message was carried forward')
     },
