@@ -70,7 +70,7 @@ export function fates(): Fates {
       if (proposer === undefined || result === undefined) return
       const name = nameOf(proposer)
       expectThat(!rejected.has(name), 'A45', () => `entry ${index} applies proposal ${name}, which was told to be rejected for certain`)
-      // A late copy from before its node was removed: refused, and told to nobody.
+      // A late copy out of an earlier life, from before its node was removed: refused, and told to nobody.
       if (takenAt.has(name) && result.kind === 'refused' && result.reason === 'notMember') return
       takenAt.set(name, index)
     },

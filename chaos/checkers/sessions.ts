@@ -1,8 +1,8 @@
 /**
  * Proposals and their sessions. A command is taken if it is above the last one taken of its node, by incarnation and sequence, and at no other time
  * (rule 6); it is refused as late if it comes more than 15 s after it was first forwarded, and at no other time (rule 7). A node begins a session each time
- * it becomes a member, with lower numbers too if it is another life; what it sent before that, or what comes when it has been removed, is refused without
- * counting.
+ * it becomes a member, with lower numbers too if it is another life; what it sent before that, or what comes when it has been removed, is refused, once: a
+ * copy of it is ignored.
  */
 import { expectThat } from '../violation.ts'
 import type { Checker } from './checker.ts'
@@ -46,7 +46,11 @@ export function sessions(): Checker {
         'rule6',
         () => `${name()} was ${wasStranger ? 'refused as from no member' : 'taken from no member'}`,
       )
-      if (isStranger) return
+      if (isStranger) {
+        const isNoted = known?.isOver === false ? incarnation === known.incarnation : incarnation >= (known?.incarnation ?? 0)
+        if (isNoted) last.set(node, { incarnation, sequence, isOver: !isMember || known?.isOver === true })
+        return
+      }
       last.set(node, { incarnation, sequence, isOver: false })
       const isLate = wallMs - sentAtMs > lateMs
       const wasRefused = result?.kind === 'refused' && result.reason === 'late'

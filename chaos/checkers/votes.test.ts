@@ -106,4 +106,17 @@ describe('sessions', () => {
     expect(take(after(...removed, config(99_000, 1, 2)), 1_000, done)).toBe('none')
     expect(take(after(config(1_000, 1, 2)), 0, notMember)).toBe('rule6')
   })
+
+  it('refuse a copy that is taken, or refused again, of what was refused of a removed node (seed 40004998)', () => {
+    const config = (wallMs: number, ...ids: number[]): CommittedRecord =>
+      ({ index: 1, term: 1, wallMs, membership: { members: ids.map(id => ({ id })), idMax: 2 } }) as unknown as CommittedRecord
+    const copied = (result: unknown): string => {
+      const checker = sessions()
+      for (const one of [config(1_000, 1, 2), config(2_000, 2)]) checker.committed?.(one)
+      checker.committed?.(record(4, 0, { kind: 'refused', reason: 'notMember' }))
+      checker.committed?.(config(50_000, 1, 2))
+      return idOf(() => checker.committed?.(record(4, 0, result)))
+    }
+    expect([copied(done), copied({ kind: 'refused', reason: 'notMember' }), copied(undefined)]).toEqual(['rule6', 'rule6', 'none'])
+  })
 })

@@ -74,6 +74,24 @@ describe('three Raft nodes on simulated seams', () => {
     group.checkLogs()
   })
 
+  it('tell after a pause what the calendar shows now, and not what it showed before (seed 40005108)', () => {
+    const group = new RaftGroup({ seed: 'woken' })
+    const leader = group.awaitLeader(1_000)
+    const [wrong, paused] = others(group, leader) as [Member, Member]
+    const yearMs = 365 * 24 * 3_600_000
+    paused.machine.jumpWall(yearMs)
+    group.run(500)
+    paused.process.pause()
+    group.run(2_000)
+    paused.machine.jumpWall(-yearMs)
+    wrong.machine.jumpWall(3_600_000)
+    group.run(500)
+    group.scheduler.resume(paused.process)
+    group.run(1_000)
+    expect(group.awaitLeader(1_000)).toBe(leader)
+    expect(Math.abs(leader.node.clusterTimeMs() - leader.machine.wallMs)).toBeLessThan(1_000)
+  })
+
   it('apply a long batch in slices, and tell of none that it is applied before its last entry is', () => {
     const group = new RaftGroup({ seed: 'slices', applyMs: 0.5 })
     const leader = group.awaitLeader(1_000)

@@ -117,6 +117,8 @@ function dispatch(node: NodeState, event: Event): void {
   switch (event.kind) {
     case 'tick':
       return onTick(node, event)
+    case 'woke':
+      return seeCalendar(node, event.wallMs)
     case 'receive':
       return onReceive(node, event)
     case 'propose':
@@ -167,9 +169,7 @@ function onTick(node: NodeState, event: Tick): void {
   const { config } = node
   assert(event.jitter >= 0 && event.jitter < 1, 'jitter', event.jitter)
   node.jitter = event.jitter
-  node.wallOffsetMs = event.wallMs - node.nowMs
-  const { ownSlot } = node.members
-  if (ownSlot !== undefined) noteClock(node.clusterTime, ownSlot, event.wallMs, node.nowMs)
+  seeCalendar(node, event.wallMs)
   // We ask for a tick each heartbeat interval. If none came for much longer, our process stood still, and the leader's or the followers' words may
   // wait in our sockets: they are read first. Once only, or a node that is always late would never act.
   const isStalled = node.nowMs - node.lastTickMs > config.electionTimeoutMs / 2
@@ -179,6 +179,12 @@ function onTick(node: NodeState, event: Tick): void {
   if (node.role.kind === 'leader') onLeaderTick(node, node.role)
   else if (node.role.kind !== 'recovering') onElectionTick(node, node.role)
   onReadTick(node)
+}
+
+function seeCalendar(node: NodeState, wallMs: number): void {
+  node.wallOffsetMs = wallMs - node.nowMs
+  const { ownSlot } = node.members
+  if (ownSlot !== undefined) noteClock(node.clusterTime, ownSlot, wallMs, node.nowMs)
 }
 
 function onDurable(node: NodeState, event: Durable): void {

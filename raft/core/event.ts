@@ -15,6 +15,16 @@ export interface Tick {
   readonly jitter: number
 }
 
+/**
+ * Our process stood still for a while. Comes before what waited for it meanwhile: our calendar clock may have been put right since, and what we answer before
+ * our next tick would tell the old one (seed 40005108).
+ */
+export interface Woke {
+  readonly kind: 'woke'
+  readonly nowMs: number
+  readonly wallMs: number
+}
+
 export interface Receive {
   readonly kind: 'receive'
   readonly nowMs: number
@@ -152,6 +162,7 @@ export type Event =
   | ReadIndexWish
   | Transfer
   | Tick
+  | Woke
   | Receive
   | Propose
   | Durable

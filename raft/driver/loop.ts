@@ -7,8 +7,8 @@
  *
  * So one flush carries everything that waited for the disk, and one write per peer everything the turn had to say. The leader's records leave before the
  * flush that makes them durable here has begun.
- * Stalls: if the process was away for longer than two heartbeats, what waits in the sockets is read before the core hears what time it is; after more
- * than ten seconds the connections are dropped unread, and proposals that waited are refused (DESIGN rule 7).
+ * Stalls: if the process was away for longer than two heartbeats, the core hears what the calendar shows now, then what waits in the sockets, and only then
+ * that time has passed; after more than ten seconds the connections are dropped unread, and proposals that waited are refused (DESIGN rule 7).
  * After the first error of the disk the node is silent: no vote, no acknowledgement, no heartbeat leaves it any more.
  */
 import type { Clock, Timer } from '../../src/platform/clock.ts'
@@ -251,8 +251,9 @@ export class Loop {
   }
 
   #carryOutTurn(): void {
-    const { metrics, transport } = this.#options
+    const { metrics, transport, core, clock } = this.#options
     metrics.turns++
+    if (this.#isTickHeld) core.step({ kind: 'woke', nowMs: clock.nowMs(), wallMs: clock.wallMs() })
     for (const item of this.inbox.takeControl()) this.#receiver.take(item)
     this.#takeData()
     this.#stepDurable()

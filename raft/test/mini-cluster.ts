@@ -187,6 +187,14 @@ export class MiniCluster {
     this.step(node, { kind: 'tick', nowMs: this.nowMs, wallMs: this.#wallMs(node), jitter: node.jitter })
   }
 
+  /** As the driver does it after a stall: what the calendar shows comes before what waits in the sockets. */
+  resume(id: number): void {
+    const node = this.node(id)
+    if (!node.isPaused) return
+    node.isPaused = false
+    if (node.core !== undefined) this.step(node, { kind: 'woke', nowMs: this.nowMs, wallMs: this.#wallMs(node) })
+  }
+
   #wallMs(node: TestNode): number {
     return firstWallMs + Math.floor(this.nowMs) + node.wallOffsetMs
   }

@@ -115,9 +115,12 @@ function stun(cluster: MiniCluster, chance: Chance): void {
 
 /** Who wakes reads before it hears what has become of the world. */
 function pauseOrResume(cluster: MiniCluster, chance: Chance, node: TestNode): void {
-  const wasPaused = node.isPaused
-  node.isPaused = node.core !== undefined && !node.isPaused && chance.is(0.6)
-  if (wasPaused && node.core !== undefined) cluster.read(node.id, chance.below(400))
+  if (!node.isPaused) {
+    node.isPaused = node.core !== undefined && chance.is(0.6)
+    return
+  }
+  cluster.resume(node.id)
+  if (node.core !== undefined) cluster.read(node.id, chance.below(400))
 }
 
 /** Whoever leads, or believes to, is asked as often as all others together. */
@@ -176,7 +179,7 @@ function reconnect(cluster: MiniCluster, chance: Chance, node: TestNode): void {
 function healAll(cluster: MiniCluster): void {
   for (const node of cluster.nodes) {
     node.isSlow = false
-    node.isPaused = false
+    cluster.resume(node.id)
     if (node.core === undefined) cluster.start(node.id)
   }
   cluster.heal()

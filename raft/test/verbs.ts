@@ -117,7 +117,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   fast: (stage, words) => eachNode(stage, words, node => (node.isSlow = false)),
   sync: (stage, words) => eachNode(stage, words, node => stage.cluster.sync(node.id, words.number('count', Infinity))),
   pause: (stage, words) => eachNode(stage, words, node => (node.isPaused = true)),
-  resume: (stage, words) => eachNode(stage, words, node => (node.isPaused = false)),
+  resume: (stage, words) => eachNode(stage, words, node => stage.cluster.resume(node.id)),
   /** `cut 1`: from everybody. `cut 1 2`: the link between them. */
   cut(stage, words) {
     const [a = 1, ...others] = words.numbers

@@ -23,7 +23,7 @@ import { newGroups } from './groups.ts'
 import { newInFlight } from './in-flight.ts'
 import { defaultLimits, lateMs, milestoneEntries, milestonesKept, type StateLimits } from './limits.ts'
 import { applyMembership, isOfStranger, newMembership } from './membership.ts'
-import { advanceSession, isCopy, newNodes } from './nodes.ts'
+import { advanceSession, isCopy, newNodes, noteRefusal } from './nodes.ts'
 import { advanceTime, newRegisters } from './registers.ts'
 import type { CommandResult } from './result.ts'
 import type { State } from './state.ts'
@@ -161,8 +161,10 @@ export class StateMachine extends StateViews {
     if (isCopy(this.#state, envelope)) return undefined
     this.#advance(entry)
     const { node, incarnation, sequence } = envelope
-    // Without a session: whoever has that number now may begin one with lower numbers.
-    if (isOfStranger(this.#state, envelope)) return { node, incarnation, sequence, result: { kind: 'refused', reason: 'notMember' } }
+    if (isOfStranger(this.#state, envelope)) {
+      noteRefusal(this.#state, envelope, this.#state.membership.memberIds.has(node))
+      return { node, incarnation, sequence, result: { kind: 'refused', reason: 'notMember' } }
+    }
     advanceSession(this.#state, envelope)
     return { node, incarnation, sequence, result: this.#run(entry, envelope, command) }
   }

@@ -99,6 +99,44 @@ test('what was taken of a node before its removal is not taken again when it is 
   }
 })
 
+test('what was refused of a node while it was no member is not taken when it is back, however far its clock is ahead (seed 40004998)', () => {
+  const aheadMs = 900_000
+  const machine = new StateMachine({ index: new MemoryQueueIndex() })
+  configured(machine, 1, 1, 2, 3, 4)
+  expect(proposed(machine, 2, 3, 7, 85)).toBe('done')
+  configured(machine, 3, 1, 2)
+  expect(proposed(machine, 4, 3, 7, 86, aheadMs)).toBe('notMember')
+  // Another life of it, and one that was never heard as a member.
+  expect(proposed(machine, 5, 3, 8, 1, aheadMs)).toBe('notMember')
+  expect(proposed(machine, 6, 4, 2, 1, aheadMs)).toBe('notMember')
+  const { puts, ...rest } = machine.takeCheckpoint()
+  const again = new StateMachine({ index: new MemoryQueueIndex() })
+  expect(again.restore({ ...rest, rows: puts })).toBeUndefined()
+  for (const one of [machine, again]) {
+    expect(proposed(one, 7, 3, 8, 1, aheadMs)).toBe('copy')
+    configured(one, 8, 1, 2, 3, 4)
+    expect(proposed(one, 9, 3, 8, 1, aheadMs)).toBe('copy')
+    expect(proposed(one, 10, 4, 2, 1, aheadMs)).toBe('copy')
+    expect(proposed(one, 11, 3, 8, 2, aheadMs)).toBe('done')
+    // From an empty directory.
+    expect(proposed(one, 12, 4, 1, 1, aheadMs)).toBe('done')
+    expect(one.digest()).toEqual(one.recomputeDigest())
+  }
+})
+
+test('what comes late of a former life does not end the session of who has its number now', () => {
+  const machine = new StateMachine({ index: new MemoryQueueIndex() })
+  configured(machine, 1, 1, 2, 3)
+  expect(proposed(machine, 2, 3, 7, 85)).toBe('done')
+  configured(machine, 3, 1, 2)
+  configured(machine, 4, 1, 2, 3)
+  expect(proposed(machine, 5, 3, 1, 1)).toBe('done')
+  expect(proposed(machine, 6, 3, 7, 86, 1_000)).toBe('notMember')
+  expect(proposed(machine, 7, 3, 1, 2)).toBe('done')
+  expect(proposed(machine, 8, 3, 1, 3, 1_000)).toBe('notMember')
+  expect(proposed(machine, 9, 3, 1, 3, 1_000)).toBe('copy')
+})
+
 test('since when a node is a member survives a checkpoint', () => {
   const machine = new StateMachine({ index: new MemoryQueueIndex() })
   configured(machine, 1, 1, 2)
@@ -107,7 +145,7 @@ test('since when a node is a member survives a checkpoint', () => {
   const again = new StateMachine({ index: new MemoryQueueIndex() })
   expect(again.restore({ ...rest, rows: puts })).toBeUndefined()
   expect(proposed(again, 3, 3, 1, 1, 1_001)).toBe('notMember')
-  expect(proposed(again, 4, 3, 1, 1, 1_002)).toBe('done')
+  expect(proposed(again, 4, 3, 1, 2, 1_002)).toBe('done')
   expect(proposed(again, 5, 4, 1, 1)).toBe('notMember')
 })
 

@@ -13,14 +13,14 @@ import { disconnectNode } from './clients.ts'
 export interface Node extends Cell {
   readonly node: number
   incarnation: number
-  /** The last one taken. */
+  /** The last one taken, or refused while it was no member. */
   sequence: number
   isUp: boolean
   /** Its unconfirmed deliveries with an order number below this are to be released; 0 = none. */
   drainBelow: number
   /** When it became a member after the group had begun, as the entry's clock says; 0 = with the group, or by an older build. */
   joinedAtMs: number
-  /** It was removed, and nothing was taken from it since: what it began is over, but what was taken from that life of it is not taken again. */
+  /** It was removed, and nothing was taken from it since: what it began is over, but what was taken or refused of that life of it is not taken again. */
   isRetired: boolean
   /** Derived: its unconfirmed deliveries, by order number. */
   readonly unconfirmed: RowList
@@ -104,6 +104,20 @@ export function advanceSession(state: State, envelope: Envelope): void {
   node.sequence = envelope.sequence
   state.nodes.table.changed(node)
   if (isRestart) forgetGateway(state, node)
+}
+
+/**
+ * The proposal is refused, for its node was no member when it was sent: no copy of it is taken later, when the node is back and its clock was ahead
+ * (seed 40004998). The session of who has that number now is not touched by what comes of another life: it may count its lives from below.
+ */
+export function noteRefusal(state: State, envelope: Envelope, isMember: boolean): void {
+  const node = ensureNode(state, envelope.node)
+  const hasSession = node.sequence > 0 && !node.isRetired
+  if (hasSession ? envelope.incarnation !== node.incarnation : envelope.incarnation < node.incarnation) return
+  node.incarnation = envelope.incarnation
+  node.sequence = envelope.sequence
+  if (!isMember) node.isRetired = true
+  state.nodes.table.changed(node)
 }
 
 export function changeNode(state: State, number: number, isUp: boolean): void {

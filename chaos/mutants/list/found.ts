@@ -249,4 +249,40 @@ export const foundMutants: readonly Mutant[] = [
       name: 'the links of a Raft node are both there when one is: who is greeted by a peer does not wait with a try of its own (seed 36006675)',
     },
   },
+  {
+    id: 'B64',
+    what: 'what is refused of a node that is no member is forgotten, and a copy of it taken when the node is back',
+    file: 'src/state/machine.ts',
+    find: '      noteRefusal(this.#state, envelope, this.#state.membership.memberIds.has(node))\n',
+    replace: '      void noteRefusal\n',
+    expected: [],
+    test: {
+      file: 'src/state/membership.test.ts',
+      name: 'what was refused of a node while it was no member is not taken when it is back, however far its clock is ahead (seed 40004998)',
+    },
+  },
+  {
+    id: 'X103',
+    what: 'what comes late of a former life ends the session of who has its number now',
+    file: 'src/state/nodes.ts',
+    find: '  if (hasSession ? envelope.incarnation !== node.incarnation : envelope.incarnation < node.incarnation) return\n',
+    replace: '  if (!hasSession && envelope.incarnation < node.incarnation) return\n',
+    expected: [],
+    test: {
+      file: 'src/state/membership.test.ts',
+      name: 'what comes late of a former life does not end the session of who has its number now',
+    },
+  },
+  {
+    id: 'B65',
+    what: 'what waits in the sockets after a pause is answered with the calendar of before it',
+    file: 'raft/driver/loop.ts',
+    find: "    if (this.#isTickHeld) core.step({ kind: 'woke'",
+    replace: "    if (this.#isTickHeld && this.#isStopped) core.step({ kind: 'woke'",
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-group.test.ts',
+      name: 'three Raft nodes on simulated seams tell after a pause what the calendar shows now, and not what it showed before (seed 40005108)',
+    },
+  },
 ]
