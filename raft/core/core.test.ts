@@ -424,3 +424,28 @@ test.each<[string, Partial<RaftConfig>, string]>([
 test('the configuration that those differ from is fit for use', () => {
   expect(validateConfig(aConfig())).toEqual([])
 })
+
+test('a vote that is withheld stays so when only the mended part of the log tells that others vote too, and is free when nobody does', () => {
+  const alone = { index: 1 as LogIndex, membership: groupOf(1) }
+  const joined = { index: 5 as LogIndex, membership: groupOf(1, 2, 3) }
+  const disk = {
+    hardState: { term: 1 as Term, votedFor: undefined },
+    last: { term: 1 as Term, index: 2 as LogIndex },
+    runs: [{ firstIndex: 1 as LogIndex, term: 1 as Term }],
+    memberships: [alone],
+    isVoteWithheld: true,
+    isRecovering: true,
+  }
+  const core = aCore({ id: 1 as NodeId }, disk)
+  const last = { term: 1 as Term, index: 9 as LogIndex }
+  const whole = { last, runs: disk.runs, lastWallMs: 0, hasTornTail: false, isHardStateOld: false, memberships: [alone, joined] }
+  core.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, ...whole })
+  expect(core.inspect().members.current).toEqual(joined)
+  expect(core.status(10).isVoteWithheld).toBe(true)
+  receive(core, 2, { kind: 'vote', term: 2 as Term, last: { term: 1 as Term, index: 9 as LogIndex }, isTransfer: false })
+  sync(core)
+  expect(core.output.messages.filter(({ kind }) => kind === 'message')).toEqual([])
+  const lone = aCore({ id: 1 as NodeId }, disk)
+  lone.step({ kind: 'repaired', nowMs: 10, jitter: 0.5, ...whole, memberships: [alone] })
+  expect(lone.status(10).isVoteWithheld).toBe(false)
+})

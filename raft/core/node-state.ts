@@ -122,8 +122,8 @@ export function createNodeState(config: RaftConfig, recovered: RecoveredState, s
   const isBehindLog = hardState.term < log.lastTerm
   const term = isBehindLog ? log.lastTerm : hardState.term
   const members = createMembers(config.id, recovered.memberships, config.first)
-  // Alone, nobody else can have had our vote, and no term of ours can have left a trace outside our own log.
-  const isWithheld = (recovered.isVoteWithheld || isBehindLog) && !isAlone(members)
+  // Alone, nobody else can have had our vote, and no term of ours can have left a trace outside our own log. Rot may hide who came later.
+  const isWithheld = (recovered.isVoteWithheld || isBehindLog) && (isRecovering || !isAlone(members))
   const clusterTime = createClusterTime(members.electorate, config.timeLeapMs, recovered.lastWallMs, start.nowMs)
   if (members.ownSlot !== undefined) clusterTime.offsets[members.ownSlot] = start.wallMs - start.nowMs
   const firstDeadlineMs = isAlone(members) ? start.nowMs : start.nowMs + config.electionTimeoutMs * (1 + start.jitter)

@@ -7,7 +7,7 @@ import { assert } from '../../src/platform/assert.ts'
 import { changeElectorate, restartClusterTime } from './cluster-time.ts'
 import type { Event, Repaired } from './event.ts'
 import { appendSliceToLog, lastId } from './log.ts'
-import { addMembership, knowPeer } from './members.ts'
+import { addMembership, isAlone, knowPeer } from './members.ts'
 import { adoptTerm, becomeFollower, refuse } from './node-state.ts'
 import type { NodeState } from './node-state.ts'
 import type { LogIndex } from './ids.ts'
@@ -67,8 +67,10 @@ function onRepaired(node: NodeState, event: Repaired): void {
   node.output.applyTo = node.commitIndex
   node.logTrust = event.hasTornTail ? 'torn' : last.index === 0 ? 'empty' : 'whole'
   becomeFollower(node, undefined, `the log is whole again, up to entry ${last.index}`)
-  if (last.term <= node.term) return
-  adoptTerm(node, last.term, `the mended log is of term ${last.term}`)
-  // As at a start: our own log of a later term than ours proves that a hard state was lost, and with it perhaps a vote. What came from a peer proves nothing.
-  if (event.isHardStateOld) node.voteWithheldAt = node.term
+  if (last.term > node.term) {
+    adoptTerm(node, last.term, `the mended log is of term ${last.term}`)
+    // As at a start: our own log of a later term than ours proves that a hard state was lost, and with it perhaps a vote. What came from a peer proves nothing.
+    if (event.isHardStateOld) node.voteWithheldAt = node.term
+  }
+  if (isAlone(node.members)) node.voteWithheldAt = undefined
 }

@@ -55,7 +55,8 @@ export function moveTransfer(node: NodeState, leader: LeaderRole): void {
   const { transfer } = leader
   if (transfer === undefined || transfer.phase === 'told') return
   const progress = progressOf(leader, transfer.to)
-  if (progress === undefined) return endTransfer(node, leader, 'targetLost')
+  // Who is told of its removal is fed still, and would refuse to campaign.
+  if (progress === undefined || slotIn(node.members.electorate, transfer.to) === undefined) return endTransfer(node, leader, 'targetLost')
   const { lastIndex } = node.log
   if (transfer.phase === 'catchingUp') {
     if (progress.flow.kind !== 'replicate' || progress.nextIndex <= lastIndex) return

@@ -391,7 +391,7 @@ export class Loop {
       log,
       repair,
       transport,
-      peers: () => core.inspect().members.peers.map(peer => peer.id),
+      peers: () => transport.neighbours,
       answerBytesMax: config.sliceBytesMax,
       commitIndex: () => core.inspect().commitIndex,
       nobodyHas: ({ fromIndex, lastIndex }) => {

@@ -266,6 +266,11 @@ export class RaftNode {
       .map(({ id }) => ({ node: id, level: id === this.id ? featureLevel : this.#transport.featureLevelOf(id) }))
   }
 
+  /** The others that are dialled, and those that came by themselves and are no members by what we know. */
+  get neighbours(): readonly NodeId[] {
+    return this.#transport.neighbours
+  }
+
   isConnectedTo(peer: NodeId): boolean {
     return this.#transport.isUp(peer)
   }

@@ -17,7 +17,7 @@ export interface RepairerOptions {
   readonly log: LogStorage
   readonly repair: RepairStorage
   readonly transport: Pick<Transport, 'sendData' | 'isUp'>
-  /** The other members, as far as they are known. */
+  /** The others: a log that has rotted may know only who were members long ago. */
   readonly peers: () => readonly NodeId[]
   readonly answerBytesMax: number
   commitIndex(): LogIndex

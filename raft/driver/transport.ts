@@ -200,6 +200,11 @@ export class Transport implements LinkOwner {
     return this.#listener?.port ?? this.#options.listen.port
   }
 
+  /** Who is dialled, and who came by itself: our membership may be an old one, and theirs the one in force. */
+  get neighbours(): readonly NodeId[] {
+    return this.#peers.map(({ id }) => id)
+  }
+
   isUp(peer: NodeId): boolean {
     return this.#byId.get(peer)?.data.link?.isOpen === true
   }

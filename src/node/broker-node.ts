@@ -284,12 +284,11 @@ export class BrokerNode {
 
   #makeRescue(): StateRescue {
     const { seams, checkpoint } = this.#options
-    const { members } = this.#raft.core.inspect()
     const { log, recovered, repair } = this.#opened
     const rescue = new StateRescue({
       clock: seams.clock,
       random: seams.random,
-      peers: () => members.peers.map(({ id }) => id),
+      peers: () => this.#raft.neighbours,
       isConnectedTo: peer => this.#raft.isConnectedTo(peer),
       fetchFrom: peer => this.#catchUp.fetchFrom(peer),
       appliedIndex: () => this.#state.machine.appliedIndex,

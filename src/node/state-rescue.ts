@@ -26,7 +26,7 @@ import type { Random } from '../platform/random.ts'
 export interface StateRescueOptions {
   readonly clock: Clock
   readonly random: Pick<Random, 'next'>
-  /** The other members, as far as they are known. */
+  /** The others: a log that is not whole may know only who were members long ago. */
   readonly peers: () => readonly NodeId[]
   readonly isConnectedTo: (peer: NodeId) => boolean
   /** As if it were a leader that offers a snapshot; without effect while another is being fetched. */

@@ -285,4 +285,37 @@ export const foundMutants: readonly Mutant[] = [
       name: 'three Raft nodes on simulated seams tell after a pause what the calendar shows now, and not what it showed before (seed 40005108)',
     },
   },
+  {
+    id: 'B66',
+    what: 'a log that has rotted asks only the members that it knows of',
+    file: 'raft/driver/loop.ts',
+    find: '      peers: () => transport.neighbours,\n',
+    replace: '      peers: () => core.inspect().members.peers.map(({ id }) => id),\n',
+    expected: [],
+    test: {
+      file: 'chaos/sim/mending-members.test.ts',
+      name: 'two serve, of whom one came while the other was away, though the log of that one has rotted',
+    },
+  },
+  {
+    id: 'B73',
+    what: 'whether a vote may be withheld is asked of the readable beginning of a rotten log',
+    file: 'raft/core/node-state.ts',
+    find: '(isRecovering || !isAlone(members))',
+    replace: '!isAlone(members)',
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'a vote that is withheld stays so when only the mended part of the log tells that others vote too, and is free when nobody does',
+    },
+  },
+  {
+    id: 'B74',
+    what: 'a hand-over goes on to who was removed meanwhile',
+    file: 'raft/core/transfer.ts',
+    find: ' || slotIn(node.members.electorate, transfer.to) === undefined)',
+    replace: ')',
+    expected: [],
+    test: { file: 'raft/test/scenario.test.ts', name: 'transfer-to-a-removed-one.txt' },
+  },
 ]

@@ -183,8 +183,8 @@ export const repairMutants: readonly Mutant[] = [
     id: 'N552',
     what: 'a log that was mended with entries of a later term withholds the vote',
     file: 'raft/core/recovering.ts',
-    find: '  if (event.isHardStateOld) node.voteWithheldAt = node.term\n}',
-    replace: '  node.voteWithheldAt = node.term\n}',
+    find: '    if (event.isHardStateOld) node.voteWithheldAt = node.term\n  }',
+    replace: '    node.voteWithheldAt = node.term\n  }',
     expected: [],
     test: {
       file: 'raft/core/core.test.ts',
@@ -255,8 +255,8 @@ export const repairMutants: readonly Mutant[] = [
     id: 'N332',
     what: 'a mended log of a later term than the hard state gives the vote free',
     file: 'raft/core/recovering.ts',
-    find: '  if (event.isHardStateOld) node.voteWithheldAt = node.term\n}',
-    replace: '}',
+    find: '    if (event.isHardStateOld) node.voteWithheldAt = node.term\n  }',
+    replace: '  }',
     expected: [],
     test: {
       file: 'raft/core/core.test.ts',

@@ -119,8 +119,8 @@ export const rotMutants: readonly Mutant[] = [
     also: [
       {
         file: 'raft/core/node-state.ts',
-        find: '(recovered.isVoteWithheld || isBehindLog) && !isAlone(members)',
-        replace: 'recovered.isVoteWithheld && !isAlone(members)',
+        find: '(recovered.isVoteWithheld || isBehindLog) && (isRecovering',
+        replace: 'recovered.isVoteWithheld && (isRecovering',
       },
     ],
     expected: [],
