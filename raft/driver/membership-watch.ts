@@ -5,6 +5,7 @@
  */
 import { assert } from '../../src/platform/assert.ts'
 import type { RaftCore } from '../core/core.ts'
+import { applyChange } from '../core/changing.ts'
 import type { MembershipChange } from '../core/event.ts'
 import type { NodeId } from '../core/ids.ts'
 import { memberOf } from '../core/membership.ts'
@@ -73,7 +74,9 @@ export class MembershipWatch {
     for (const known of membership.members) {
       const said = this.#asItSaid(known)
       if (said === undefined || isSame(known, said) || parseAddress(said.address) === undefined) continue
-      return this.#options.wish({ kind: 'update', member: said })
+      const change = { kind: 'update', member: said } as const
+      // What can't be, as a name that another member still has, keeps nobody else waiting.
+      if (typeof applyChange(membership, change) !== 'string') return this.#options.wish(change)
     }
   }
 

@@ -318,4 +318,16 @@ export const foundMutants: readonly Mutant[] = [
     expected: [],
     test: { file: 'raft/test/scenario.test.ts', name: 'transfer-to-a-removed-one.txt' },
   },
+  {
+    id: 'B75',
+    what: 'a correction that the log can not take is wished again and again, and none behind it',
+    file: 'raft/driver/membership-watch.ts',
+    find: "      if (typeof applyChange(membership, change) !== 'string') return this.#options.wish(change)\n",
+    replace: '      void applyChange\n      return this.#options.wish(change)\n',
+    expected: [],
+    test: {
+      file: 'raft/driver/membership-watch.test.ts',
+      name: 'a member whose new name is still that of another keeps nobody else from being recorded',
+    },
+  },
 ]

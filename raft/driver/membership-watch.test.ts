@@ -1,0 +1,36 @@
+/** What members say of themselves, and what of it the leader wants in the log. */
+import { expect, test } from 'vitest'
+import type { RaftCore } from '../core/core.ts'
+import type { MembershipChange } from '../core/event.ts'
+import type { NodeId } from '../core/ids.ts'
+import { firstMembership, type Member } from '../core/membership.ts'
+import { MembershipWatch } from './membership-watch.ts'
+
+const member = (id: number, name: string): Member => ({ id: id as NodeId, name, address: `${name}:1`, clientAddress: `${name}:2` })
+
+test('a member whose new name is still that of another keeps nobody else from being recorded', () => {
+  const members = [member(1, 'a'), member(2, 'b'), member(3, 'c'), member(4, 'd')]
+  const [self] = members as [Member]
+  const wishes: MembershipChange[] = []
+  const core = {
+    inspect: () => ({
+      role: { kind: 'leader', firstOwnIndex: 1 },
+      commitIndex: 1,
+      members: { current: { index: 1, membership: firstMembership(members) } },
+    }),
+  } as unknown as RaftCore
+  const watch = new MembershipWatch({
+    core,
+    transport: { follow: () => undefined, isUp: () => true },
+    app: {},
+    self,
+    join: [],
+    wish: change => wishes.push(change),
+  })
+  watch.introduced({ ...member(2, 'c'), address: 'elsewhere:1' })
+  watch.maybeRecordMoves()
+  expect(wishes).toEqual([])
+  watch.introduced(member(4, 'e'))
+  watch.maybeRecordMoves()
+  expect(wishes).toEqual([{ kind: 'update', member: member(4, 'e') }])
+})
