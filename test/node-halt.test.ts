@@ -4,9 +4,12 @@ import { EntryKind, logIndex, UnreadableEntry } from '../raft/index.ts'
 import type { BrokerNode } from '../src/node/broker-node.ts'
 import { mustExist } from '../src/platform/assert.ts'
 import { crc32c, viewOf } from '../src/platform/bytes.ts'
-import { noteParted } from '../src/storage/parted.ts'
+import type { Disk } from '../src/platform/disk.ts'
+import { noteParted, partedName, readParted } from '../src/storage/parted.ts'
 import { recordBodyBytes, recordHeaderBytes, recordIndex } from '../src/storage/record.ts'
 import { preparedName, segmentHeaderBytes } from '../src/storage/segment.ts'
+import type { SnapshotManifest } from '../src/storage/snapshot/manifest.ts'
+import { findSnapshot, takeSnapshot } from '../src/storage/snapshot/take-snapshot.ts'
 import { IndexRot } from '../src/storage/storage-error.ts'
 import { Alone, barriers } from './support/alone.ts'
 
@@ -21,6 +24,17 @@ function rotAt({ disk }: Alone, { log }: BrokerNode, index: number): void {
   let position = segmentHeaderBytes
   while (recordIndex(view, position) < index) position += recordHeaderBytes + recordBodyBytes(view, position)
   disk.flipBit(path, position + recordHeaderBytes + 3)
+}
+
+/** What SnapshotSource leaves behind when somebody has asked for a snapshot. */
+function leaveSnapshot({ scheduler }: Alone, disk: Disk, at: Pick<SnapshotManifest, 'index' | 'digest'>): void {
+  const nothing = (done: (error: undefined, rows: undefined) => void): void => void scheduler.schedule(1, () => done(undefined, undefined))
+  const files = [{ kind: 'state' as const, name: 'state', bytes: 0, tag: '1-1' }]
+  const manifest: SnapshotManifest = { format: 1, term: 1, lastWallMs: 1, membership: '', files, ...at }
+  let isTaken = false
+  const parts = { manifest, rows: { next: nothing, close: () => undefined }, copies: [] }
+  takeSnapshot(disk, '/data/snapshots', parts, (_error, taken) => (isTaken = taken !== undefined))
+  scheduler.runUntilTrue(() => isTaken, 1_000)
 }
 
 const wrongDigest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
@@ -57,7 +71,7 @@ test('a state that has parted from the others stays out after a restart, too: it
 
 test('a state that has parted is rebuilt from the log, and trusted again when what was rebuilt is saved', () => {
   const alone = new Alone()
-  const rebuilt = "this node's state has parted from the others' by entry 50; it is rebuilt from the log"
+  const rebuilt = "this node's state has parted from the others' by entry 50; the state is rebuilt from the log"
   alone.propose(alone.start(), barriers(100))
   alone.kill()
   noteParted(alone.disk.openProcess(alone.scheduler.newProcess('somebody')), '/data', 50)
@@ -76,6 +90,41 @@ test('a state that has parted is rebuilt from the log, and trusted again when wh
   alone.start()
   expect(alone.notes.join()).not.toContain('parted')
   expect(alone.fatal).toEqual([])
+})
+
+test('a snapshot that was made of a state that has parted is gone as soon as the next life begins, and is not there when all is well again', () => {
+  const alone = new Alone()
+  const node = alone.start()
+  alone.propose(node, barriers(100))
+  const { appliedIndex: index } = node.machine
+  const digest = node.machine.digest()
+  alone.kill()
+  const disk = alone.disk.openProcess(alone.scheduler.newProcess('somebody'))
+  leaveSnapshot(alone, disk, { index, digest })
+  noteParted(disk, '/data', index - 10)
+  expect(findSnapshot(disk, '/data/snapshots')?.manifest.index).toBe(index)
+  const snapshotFiles = (): string[] => alone.disk.files().filter(path => path.startsWith('/data/snapshots/'))
+  alone.start(() => true)
+  expect(snapshotFiles()).toEqual([])
+  alone.kill()
+  alone.disk.cutPower()
+  alone.start()
+  alone.scheduler.runFor(2_000)
+  expect(alone.disk.files()).not.toContain(`/data/${partedName}`)
+  expect(snapshotFiles()).toEqual([])
+})
+
+test('a state that parts again behind the place where it was found first is not trusted for a save that passes only that place', () => {
+  const alone = new Alone()
+  alone.propose(alone.start(), barriers(1_200))
+  alone.kill()
+  noteParted(alone.disk.openProcess(alone.scheduler.newProcess('somebody')), '/data', 50)
+  // It is being saved then, and the note still stands.
+  const again = alone.start(({ machine }) => machine.appliedIndex > 1_200 && machine.unsavedRows === 0)
+  alone.propose(again, [{ kind: 'digestCheck', atIndex: 1_000, digest: wrongDigest }])
+  expect(alone.fatal).toEqual([expect.stringContaining('its data must be rebuilt from a peer')])
+  const life = alone.scheduler.newProcess('look')
+  expect(readParted(alone.disk.openProcess(life), '/data')).toBe(again.machine.appliedIndex + 1)
 })
 
 test('an idle leader whose disk fails in the background stops at once, and not with its next entry', () => {

@@ -32,7 +32,7 @@ import { IndexRot } from '../storage/storage-error.ts'
 import { CatchUp, defaultCatchUp, type CatchUpSettings } from './catch-up.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { Scrubber } from '../storage/scrubber.ts'
-import { forgetParted, noteParted, readParted } from '../storage/parted.ts'
+import { distrustParted, forgetParted, noteParted, partedSentence } from '../storage/parted.ts'
 import { openDoor } from './door.ts'
 import { membershipNews, nodesOf } from './members.ts'
 import { NodeReporter } from './node-report.ts'
@@ -75,7 +75,7 @@ export class BrokerNode {
     this.#options = options
     const { config, seams, checkpoint } = options
     const self = mustFindSelf(config)
-    this.#partedAt = readParted(seams.disk, config.dataDirectory)
+    this.#partedAt = distrustParted(seams.disk, config.dataDirectory)
     const loaded = this.#partedAt === undefined ? checkpoint.loaded : undefined
     const hasPeers = peersKnownBy(config, checkpoint.loaded)
     this.#opened = openLog({
@@ -95,7 +95,7 @@ export class BrokerNode {
       hasPeers: () => hasPeers(this.#opened.recovered.memberships),
       rotFound: error => this.#indexHasRotted(error),
       loaded,
-      whyNotLoaded: this.#partedAt === undefined ? undefined : `this node's state has parted from the others' by entry ${this.#partedAt}`,
+      whyNotLoaded: this.#partedAt === undefined ? undefined : partedSentence(this.#partedAt),
       firstIndex: this.#opened.log.firstIndex,
       // A log that is not whole yet will reach at least to the checkpoint.
       lastIndex: this.#opened.recovered.isRecovering ? Infinity : this.#opened.log.lastId.index,
@@ -238,6 +238,7 @@ export class BrokerNode {
       store: checkpoint.store,
       checkpointer: this.#checkpointer,
       appliedIndex: () => this.#state.machine.appliedIndex,
+      isStateTrusted: () => this.#partedAt === undefined,
       origin: `${config.number}-${incarnation}`,
       staleEntries: Math.floor(lagEntries / 2),
       note: sentence => this.#options.note?.(sentence),
@@ -405,9 +406,15 @@ export class BrokerNode {
       if (error instanceof IndexRot) return this.#indexHasRotted(error)
       if (!(error instanceof StateHalt)) throw error
       // Before anything else: a start that did not know of it would take the last checkpoint, and pass the entry that has just found it.
-      if (error.reason === 'digestMismatch') noteParted(this.#options.seams.disk, this.#options.config.dataDirectory, entry.index)
+      if (error.reason === 'digestMismatch') this.#noteParted(entry.index)
       this.#fatal(error)
     }
+  }
+
+  #noteParted(index: number): void {
+    noteParted(this.#options.seams.disk, this.#options.config.dataDirectory, index)
+    // A save that is under way may end behind an older note's place, and must not take this one for passed.
+    this.#partedAt = index
   }
 
   /** The next start makes index and state anew. Now we are in the middle of something: what is half applied goes into no checkpoint. */

@@ -29,10 +29,12 @@ import type { LoadedCheckpoint } from '../state/store.ts'
 import type { DataIdentity } from '../storage/data-directory.ts'
 import type { LogLimits } from '../storage/log-limits.ts'
 import { openLog } from '../storage/open-log.ts'
+import { partedSentence, readParted } from '../storage/parted.ts'
 import { readRecoveryRecords, writeRecoveryRecords, type RecoveryRecord } from '../storage/recovery-record.ts'
 import { StorageError } from '../storage/storage-error.ts'
 import { surveyDirectory } from '../storage/survey.ts'
 import { membershipInState } from './known-peers.ts'
+import { whyStateIsLost } from './open-state.ts'
 
 /** More elections than the lost nodes can have held without this one hearing of a term. */
 export const termLeap = 1_000
@@ -87,9 +89,18 @@ export function planRecovery(options: RecoverOptions): RecoveryOutlook {
   if (survey.kind === 'unfit') return refused(survey.problem)
   const { hardState, firstIndex, last, memberships, appliedWallMs, doubts } = survey.directory
   if (last.index === 0) return refused(`${identity.nodeName} holds no entry of any group: there is nothing to recover from`)
-  if (firstIndex > 1 && checkpoint === undefined)
+  const partedAt = readParted(disk, dataDirectory)
+  const lost = whyStateIsLost({
+    disk,
+    directory: `${dataDirectory}/queue-index`,
+    loaded: partedAt === undefined ? checkpoint : undefined,
+    whyNotLoaded: partedAt === undefined ? undefined : partedSentence(partedAt),
+    firstIndex,
+    lastIndex: last.index,
+  })
+  if (lost !== undefined)
     return refused(
-      `${dataDirectory}: there is no usable state, and the log begins with entry ${firstIndex}: this node can't serve what it holds`,
+      `${lost}: alone, ${identity.nodeName} could not start; recover another survivor, or restore this directory from a backup`,
     )
   const membership = memberships.at(-1) ?? membershipInState(checkpoint)
   if (membership === undefined) return refused(`${dataDirectory}: neither log nor state say who belongs to the group`)
@@ -115,9 +126,14 @@ export function planRecovery(options: RecoverOptions): RecoveryOutlook {
     self,
     electors: members.members.filter(member => member.id !== id && isElector(members, member.id)),
     isVoter: isElector(members, id),
-    remarks: doubts,
+    remarks: partedAt === undefined ? doubts : [...doubts, rebuildsParted(partedAt)],
     records,
   }
+}
+
+/** With its whole log it may start, and what it finds then nobody can tell from here. */
+function rebuildsParted(partedAt: number): string {
+  return `${partedSentence(partedAt)}; its next start rebuilds it from the log, and stops if that parts too: another survivor is the better choice`
 }
 
 function refused(problem: string): RecoveryOutlook {

@@ -19,7 +19,7 @@ import { FileCheck, type BlockFormat } from '../storage/snapshot/file-check.ts'
 import { sealedFormat, segmentFormat } from '../storage/snapshot/given-formats.ts'
 import { encodeBaseMembership, type SnapshotFile } from '../storage/snapshot/manifest.ts'
 import { stateFileFormat } from '../storage/snapshot/state-file.ts'
-import { findSnapshot, readWhole, removeTree, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
+import { findSnapshot, readWhole, removeTree, snapshotsName, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
 import { IndexRot, isDiskError, isNoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
 import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 
@@ -34,6 +34,8 @@ export interface SnapshotSourceOptions {
   readonly store: CheckpointStore
   readonly checkpointer: Pick<Checkpointer, 'whenSaved'>
   readonly appliedIndex: () => number
+  /** False while our state is being rebuilt because it had parted from the others': it has still to pass the place where that was found. */
+  readonly isStateTrusted: () => boolean
   /** Tells the state files of one process from those of another. */
   readonly origin: string
   /** A snapshot that lacks more applied entries than this is taken anew. */
@@ -77,6 +79,7 @@ export class SnapshotSource {
 
   /** A fresh one, at this entry or a later one; undefined while it is being taken, or our state has not come so far: ask again. */
   present(atLeast = 0): TakenSnapshot | undefined {
+    if (!this.#options.isStateTrusted()) return undefined
     if (this.#taken !== undefined && this.#taken.manifest.index >= atLeast && this.#isFresh(this.#taken)) return this.#taken
     if (!this.#isTaking && !this.#isStopped && this.#options.appliedIndex() >= atLeast) {
       this.#isTaking = true
@@ -104,13 +107,14 @@ export class SnapshotSource {
   }
 
   get #directory(): string {
-    return `${this.#options.dataDirectory}/snapshots`
+    return `${this.#options.dataDirectory}/${snapshotsName}`
   }
 
-  /** Its log is still there, and it is not too old. */
+  /** Its log is still there, and it is not too old. Nor ahead of us: then it was made of a state that was given up here, and we can't speak for it. */
   #isFresh({ manifest }: TakenSnapshot): boolean {
     const { log, appliedIndex, staleEntries } = this.#options
-    return manifest.index >= log.firstIndex && appliedIndex() - manifest.index <= staleEntries && this.#isThere(manifest)
+    const missing = appliedIndex() - manifest.index
+    return manifest.index >= log.firstIndex && missing >= 0 && missing <= staleEntries && this.#isThere(manifest)
   }
 
   #isThere(manifest: TakenSnapshot['manifest']): boolean {

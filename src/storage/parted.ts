@@ -2,9 +2,10 @@
  * The note that this node's state has parted from the others' (DESIGN rule 11): `PARTED`, a small text with the entry whose digest check found it. It
  * outlives the process: a checkpoint taken since the parting is whole in itself, and the digests it would have to be compared with are gone after a restart.
  * While it is there no checkpoint is trusted; it goes when the state, rebuilt from the log, has passed that entry and is saved, or when a snapshot
- * of another node takes its place.
+ * of another node takes its place. A snapshot that was made of the parted state would outlive the note, and agrees with itself: it goes first.
  */
 import type { Disk } from '../platform/disk.ts'
+import { dropSnapshots, snapshotsName } from './snapshot/take-snapshot.ts'
 
 export const partedName = 'PARTED'
 
@@ -30,9 +31,22 @@ export function readParted(disk: Disk, dataDirectory: string): number | undefine
   return /^\d{1,16}$/.test(text) ? Number(text) : 0
 }
 
+/** For a start: what `readParted` reads. Nothing that was made of the parted state is found any more when it returns. */
+export function distrustParted(disk: Disk, dataDirectory: string): number | undefined {
+  const partedAt = readParted(disk, dataDirectory)
+  if (partedAt !== undefined) dropSnapshots(disk, `${dataDirectory}/${snapshotsName}`)
+  return partedAt
+}
+
+export function partedSentence(index: number): string {
+  return `this node's state has parted from the others' by entry ${index}`
+}
+
 /** The state is what the others have: rebuilt and saved, or a snapshot of theirs. */
 export function forgetParted(disk: Disk, dataDirectory: string): void {
   if (!disk.exists(`${dataDirectory}/${partedName}`)) return
+  // Before the note: nothing would say afterwards which state they were made of.
+  dropSnapshots(disk, `${dataDirectory}/${snapshotsName}`)
   disk.remove(`${dataDirectory}/${partedName}`)
   disk.syncDirectory(dataDirectory)
 }

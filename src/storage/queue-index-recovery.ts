@@ -21,21 +21,33 @@ import { readSealedHead } from './sealed-chunk.ts'
 import type { SealedChunk } from './sealed-chunk.ts'
 import { IndexRot } from './storage-error.ts'
 
-export type IndexFound =
-  | {
-      readonly kind: 'usable'
-      readonly sealed: readonly SealedChunk[]
-      /** At most two: one to be sealed, one to go on with. */ readonly open: readonly OpenChunkContent[]
-    }
-  | { readonly kind: 'damaged'; readonly reason: string }
+interface UsableIndex {
+  readonly kind: 'usable'
+  readonly sealed: readonly SealedChunk[]
+  /** At most two: one to be sealed, one to go on with. */
+  readonly open: readonly OpenChunkContent[]
+  /** Files that nothing is lost with. */
+  readonly useless: readonly string[]
+}
+
+export type IndexFound = UsableIndex | { readonly kind: 'damaged'; readonly reason: string }
 
 /** Judges the directory and removes what is of no use. Changes nothing when it finds damage. */
 export function recoverQueueIndex(disk: Disk, directory: string, appliedIndex: number): IndexFound {
+  const found = judgeQueueIndex(disk, directory, appliedIndex)
+  if (found.kind === 'usable') removeAll(disk, directory, found.useless)
+  return found
+}
+
+/** Behind which entry it begins: what is before is in no chunk any more. */
+export function beginsAfter({ sealed, open }: Pick<UsableIndex, 'sealed' | 'open'>): number {
+  return (sealed[0] ?? open[0])?.afterIndex ?? 0
+}
+
+/** What `recoverQueueIndex` would find. Changes nothing. */
+export function judgeQueueIndex(disk: Disk, directory: string, appliedIndex: number): IndexFound {
   const names = disk.list(directory).filter(name => /^\d{12}\.(open|sealed|sealed\.new)$/.test(name))
-  if (appliedIndex === 0) {
-    removeAll(disk, directory, names)
-    return { kind: 'usable', sealed: [], open: [] }
-  }
+  if (appliedIndex === 0) return { kind: 'usable', sealed: [], open: [], useless: names }
   const useless = names.filter(name => name.endsWith('.new'))
   const sealed: SealedChunk[] = []
   const open: OpenChunkContent[] = []
@@ -55,8 +67,7 @@ export function recoverQueueIndex(disk: Disk, directory: string, appliedIndex: n
   }
   const reason = problemOf(sealed, open, appliedIndex)
   if (reason !== undefined) return { kind: 'damaged', reason: `queue index ${directory}: ${reason}` }
-  removeAll(disk, directory, useless)
-  return { kind: 'usable', sealed, open }
+  return { kind: 'usable', sealed, open, useless }
 }
 
 function problemOf(sealed: readonly SealedChunk[], open: readonly OpenChunkContent[], appliedIndex: number): string | undefined {

@@ -3,88 +3,15 @@
  * (test/e2e/recover.test.ts) does it to real nodes.
  */
 import { describe, expect, it } from 'vitest'
-import { crc32c } from '../../src/platform/bytes.ts'
-import {
-  encodeMembership,
-  firstMembership,
-  type EntryKind,
-  type LogIndex,
-  type Membership,
-  type NodeId,
-  type Term,
-} from '../../raft/index.ts'
-import {
-  carryOutRecovery,
-  couldDecide,
-  finishRecord,
-  planRecovery,
-  termLeap,
-  type RecoverOptions,
-  type RecoveryPlan,
-} from '../../src/node/recover.ts'
-import type { LoadedCheckpoint } from '../../src/state/store.ts'
-import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { firstMembership, type LogIndex, type Membership, type NodeId } from '../../raft/index.ts'
+import { carryOutRecovery, couldDecide, finishRecord, planRecovery, termLeap } from '../../src/node/recover.ts'
 import { readRecoveryRecords, recoveryRecordName, type RecoveryRecord } from '../../src/storage/recovery-record.ts'
 import { encodeManifest } from '../../src/storage/snapshot/manifest.ts'
 import { completeName, incomingName } from '../../src/storage/snapshot/staging.ts'
+import { checkpointAt, close, member, mustPlan, optionsOf, refusalOf, stoppedNode, three } from './recover-rig.ts'
 import { append, rigDirectory, rigIdentity, StorageRig } from './rig.ts'
 
-const member = (id: number) => ({
-  id: id as NodeId,
-  name: `n${id}`,
-  address: `127.0.0.1:${9870 + id}`,
-  clientAddress: `127.0.0.1:${8080 + id}`,
-})
-const three = firstMembership([member(1), member(2), member(3)])
 const word = { at: '2026-11-21T10:00:00.000Z', how: 'typed the name', forced: [] }
-
-function appendMembership(opened: OpenedLog, membership: Membership): void {
-  const body = encodeMembership(membership)
-  const { term, index } = opened.log.lastId
-  const stamp = { term: Math.max(1, term) as Term, firstIndex: (index + 1) as LogIndex, kind: 3 as EntryKind, wallMs: 1_000 + index + 1 }
-  opened.log.appendOwn(stamp, [{ parts: [body], bytes: body.length, crc: crc32c(body) }])
-}
-
-/** A node that has stopped: entry 1 is this membership, entries of term 1 behind it. */
-function stoppedNode(seed: string, membership: Membership = three, entries = 9): StorageRig {
-  const rig = new StorageRig(seed)
-  const opened = rig.open()
-  appendMembership(opened, membership)
-  append(opened, 1, entries)
-  rig.flush(opened)
-  close(rig, opened)
-  return rig
-}
-
-function close(rig: StorageRig, opened: OpenedLog): void {
-  let isClosed = false
-  opened.log.close(() => opened.hardState.close(() => (isClosed = true)))
-  rig.scheduler.runUntilTrue(() => isClosed, 10_000)
-}
-
-const optionsOf = (rig: StorageRig, checkpoint?: LoadedCheckpoint): RecoverOptions => ({
-  ...rig.openOptions(),
-  limits: rig.limits,
-  checkpoint,
-})
-
-const checkpointAt = (appliedIndex: number): LoadedCheckpoint => ({
-  number: 1,
-  appliedIndex,
-  digest: { high: 0, low: 0 } as never,
-  rows: [],
-})
-
-function mustPlan(options: RecoverOptions): RecoveryPlan {
-  const outlook = planRecovery(options)
-  if (outlook.kind !== 'possible') throw new Error(`not possible: ${JSON.stringify(outlook)}`)
-  return outlook
-}
-
-function refusalOf(options: RecoverOptions): string {
-  const outlook = planRecovery(options)
-  return outlook.kind === 'refused' ? outlook.problem : `not refused but ${outlook.kind}`
-}
 
 function recover(rig: StorageRig, options = optionsOf(rig)): RecoveryRecord {
   let result: { error: Error | undefined; record: RecoveryRecord } | undefined
@@ -218,15 +145,6 @@ describe('what is refused', () => {
     )
     file.close()
     expect(refusalOf(options)).toMatch(/a snapshot at entry 40 was fetched and waits to be installed; start n1 once/)
-  })
-
-  it('a log that was cut, without the state that its beginning had become', () => {
-    const rig = stoppedNode('cut', three, 600)
-    const opened = rig.open()
-    opened.log.trimTo(400 as LogIndex)
-    rig.settle()
-    close(rig, opened)
-    expect(refusalOf(optionsOf(rig))).toMatch(/there is no usable state, and the log begins with entry \d+/)
   })
 
   it('a directory whose term and vote are lost', () => {

@@ -52,6 +52,7 @@ function aSource(
     store: { save: () => undefined, rows: () => reader(rig) },
     checkpointer: { whenSaved: found => found({ appliedIndex: 90, digest }) },
     appliedIndex: () => 95,
+    isStateTrusted: () => true,
     origin: '1-1',
     staleEntries: 1_000,
     note: sentence => notes.push(sentence),

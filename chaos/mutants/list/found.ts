@@ -298,6 +298,30 @@ export const foundMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'B69',
+    what: 'a snapshot of a state that has parted is found again by the next start, and outlives the note',
+    file: 'src/storage/snapshot/take-snapshot.ts',
+    find: '  for (const name of disk.list(snapshots)) {\n    removeTree(disk, `${snapshots}/${name}`)\n    disk.syncDirectory(',
+    replace: '  for (const name of disk.list(snapshots)) {\n    disk.syncDirectory(',
+    expected: [],
+    test: {
+      file: 'test/node-halt.test.ts',
+      name: 'a snapshot that was made of a state that has parted is gone as soon as the next life begins, and is not there when all is well again',
+    },
+  },
+  {
+    id: 'B70',
+    what: 'recover looks for a checkpoint, and not whether a start would take it',
+    file: 'src/node/recover.ts',
+    find: '  if (lost !== undefined)\n',
+    replace: '  if (lost !== undefined && checkpoint === undefined)\n',
+    expected: [],
+    test: {
+      file: 'test/storage/recover-lost-state.test.ts',
+      name: 'recover of a node whose log was cut is refused when its state has parted from the others: no start takes it, however whole it is in itself',
+    },
+  },
+  {
     id: 'B73',
     what: 'whether a vote may be withheld is asked of the readable beginning of a rotten log',
     file: 'raft/core/node-state.ts',

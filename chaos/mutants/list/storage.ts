@@ -91,8 +91,8 @@ export const storageMutants: readonly Mutant[] = [
     id: 'M37',
     what: 'a checkpoint that is ahead of the log is used',
     file: 'src/node/open-state.ts',
-    find: '  if (loaded.appliedIndex > lastIndex) {\n',
-    replace: '  if (loaded.appliedIndex > lastIndex + 1_000_000) {\n',
+    find: '  if (appliedIndex > lastIndex) return ',
+    replace: '  if (appliedIndex > lastIndex + 1_000_000) return ',
     also: [
       {
         file: 'raft/core/node-state.ts',

@@ -37,6 +37,8 @@ export interface TakenSnapshot {
 
 export type SnapshotDone = (error: Error | undefined, taken: TakenSnapshot | undefined) => void
 
+/** Where they are, in the data directory. */
+export const snapshotsName = 'snapshots'
 const pieceBytes = 256 * 1024
 const manifestName = 'manifest'
 
@@ -90,6 +92,14 @@ export function findSnapshot(disk: Disk, snapshots: string): TakenSnapshot | und
     else found = { manifest, directory }
   }
   return found
+}
+
+/** No later process finds one of them, whatever crash comes: durable when it returns. */
+export function dropSnapshots(disk: Disk, snapshots: string): void {
+  for (const name of disk.list(snapshots)) {
+    removeTree(disk, `${snapshots}/${name}`)
+    disk.syncDirectory(`${snapshots}/${name}`)
+  }
 }
 
 export function readWhole(disk: Disk, path: string): Uint8Array {
