@@ -8,7 +8,7 @@ import { mustExist } from '../../src/platform/assert.ts'
 import { viewOf } from '../../src/platform/bytes.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
 import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
-import { recordBytes, recordHeaderBytes } from '../../src/storage/record.ts'
+import { recordBytes, recordHeaderBytes, recordIndex } from '../../src/storage/record.ts'
 import { segmentHeaderBytes } from '../../src/storage/segment.ts'
 import { SimulatedDisk, calmLatency } from './disk.ts'
 import type { DiskMaker, GroupDisk, Member } from './raft-group.ts'
@@ -259,6 +259,44 @@ describe('a group with one rotten disk', () => {
       expectWhole(group, mustExist(group.leader, 'leader').applied)
     }
     expect(cuts).toBeGreaterThan(3)
+  })
+
+  it('is served by a deposed leader and one more when rot lies over the place where the leader went its own way, further than the others are now', () => {
+    const random = new SimRandom('rot over the parting')
+    const { disks, make } = rottenDisks(100_000)
+    const group = new RaftGroup({ seed: 'rot over the parting', disk: make })
+    write(group, textsOf('common', 20, random))
+    const old = mustExist(group.leader, 'leader')
+    const { disk } = mustExist(disks[old.id - 1], 'old-disk')
+    const others = group.members.filter(member => member !== old)
+    group.network.partition(
+      [old.host],
+      others.map(({ host }) => host),
+    )
+    const parting = old.node.status().last.index
+    for (const text of textsOf('never committed', 40, random)) group.propose(old, text)
+    // Long enough for the durable mark.
+    group.run(1_750)
+    expect(old.node.status().durableIndex).toBeGreaterThan(parting + 30)
+    group.kill(old.id)
+    group.network.heal()
+    group.awaitLeader(10_000, old)
+    write(group, textsOf('kept', 10, random))
+    group.run(2_000)
+    group.kill(mustExist(others[0], 'other').id)
+    const path = mustExist(
+      disk.files().find(name => name.endsWith('.log')),
+      'segment',
+    )
+    const content = mustExist(disk.contentOf(path), 'content').slice()
+    for (const start of recordStarts(content))
+      if (Math.abs(recordIndex(viewOf(content), start) - parting) < 4) disk.flipBit(path, start + recordHeaderBytes - 20, 3)
+    for (const name of disk.files()) if (name.endsWith('.idx')) disk.openProcess().remove(name)
+    group.start(old.id)
+    expect(old.node.role).toBe('recovering')
+    write(group, textsOf('after', 5, random))
+    group.start(mustExist(others[0], 'other').id)
+    expectWhole(group, mustExist(group.leader, 'leader').applied)
   })
 
   it('is mended by one whose disk has rotted too, in other records of the same block, and mends that one, while the third is down', () => {

@@ -11,6 +11,7 @@
  *   commit        the peer knows it to be committed; if ours was another one, ours can never have been
  * Until one of these holds it waits in memory. So a peer that has other, uncommitted entries here can't make us take them.
  * A committed record that does not follow what we have before the hole proves that ours is superseded from there on: then the log ends there.
+ * So does one that fits, but whose term is above that of a record that we know to have stood behind it: then the log ends with what is committed.
  * Nothing is removed before its successor is proven; a crash in the middle leaves a hole that is found again.
  */
 import type { SupplyOutcome } from '../../raft/index.ts'
@@ -32,7 +33,7 @@ import {
 import { findLog, type FoundLog, type RecoverLogOptions, type RottenPlace } from './recovery.ts'
 import { ReadWindow } from './segment-scan.ts'
 import { encodeSegmentHeader, parseSegmentName, Segment, segmentName, segmentHeaderBytes } from './segment.ts'
-import { lastWholeRecord, nextWholeRecord } from './whole-records.ts'
+import { lastWholeRecord, nextFlushedRecord } from './whole-records.ts'
 
 /** Records that wait for a proof; more than this and only the commit of a peer can prove them, from the beginning again. */
 const waitingBytesMax = 64 * 1024 * 1024
@@ -41,10 +42,14 @@ export interface LogRepairOptions {
   readonly recovery: RecoverLogOptions
   /** The mark as it was kept, with what it knows of the record there. */
   readonly marked: DurableMark
+  /** What has been applied was committed: no record up to here supersedes ours. */
+  readonly appliedIndex: number
   readonly segmentBytes: number
   readonly rot: RottenPlace
   /** The log ends with this record from now on: the mark is lowered, durably, before the rest is cut off. */
   readonly superseded: (last: ChainLink) => void
+  /** The same, where all that is committed up to the new end is in our log: nothing is missing that could have been acknowledged. */
+  readonly replaced: (last: ChainLink) => void
   /** What is cut off behind the hole was unfinished, or is unreadable: something may be lost there. On record before it is cut. */
   readonly tailLost: () => void
   /** A peer's committed entry of this term comes into our log: durably on record before it is, or the next start would take our hard state for an old one. */
@@ -73,19 +78,26 @@ export class LogRepair {
   readonly #options: LogRepairOptions
   #recovery: RecoverLogOptions
   #rot: RottenPlace
+  #marked: DurableMark
   #cursor: Cursor
   /** The hole surely ends here, or before. */
   #target: number
+  /** Whole, behind the hole and above the mark, with so much behind it that all before it was synced. */
+  #beyond: ChainLink | undefined
   #waiting: Piece[] = []
   #waitingBytes = 0
   #repaired = 0
+  /** What stood behind the hole is superseded, in whatever file. */
+  #isReplaced = false
   #found: FoundLog | undefined
 
   constructor(options: LogRepairOptions) {
     this.#options = options
     this.#recovery = options.recovery
     this.#rot = options.rot
+    this.#marked = options.marked
     this.#cursor = { ...cursorAt(options.rot) }
+    this.#beyond = this.#findBeyond()
     this.#target = this.#findTarget()
   }
 
@@ -105,6 +117,7 @@ export class LogRepair {
   supply(fromIndex: number, bytes: Uint8Array, commitIndex: number): SupplyOutcome {
     if (this.#found !== undefined || fromIndex !== this.#tip.index + 1 || bytes.length === 0) return 'refused'
     const view = viewOf(bytes)
+    let isParted = false
     for (let position = 0; position < bytes.length;) {
       const problem = checkRecord(bytes, view, position, bytes.length, this.#tip)
       if (problem !== undefined) {
@@ -119,6 +132,10 @@ export class LogRepair {
       const proof = this.#proof(commitIndex)
       if (proof === undefined) continue
       if (this.#tip.index <= commitIndex) this.#options.committedIn(this.#tip.term)
+      isParted = proof === 'right' && (isParted || this.#isParted(commitIndex))
+      // What is committed behind it comes along: nothing more is asked for once the log ends.
+      if (isParted && position < bytes.length && this.#tip.index < commitIndex) continue
+      if (isParted) return this.#replaceEnd()
       this.#writeWaiting()
       if (proof === 'fits' || this.#isEnd()) return this.#lookAgain(proof)
     }
@@ -133,7 +150,7 @@ export class LogRepair {
   get heldThrough(): number {
     const { disk, directory } = this.#recovery
     const lastNamed = Math.max(0, ...disk.list(directory).map(name => parseSegmentName(name) ?? 0))
-    const told = Math.max(this.#rot.through, this.#options.marked.index, lastNamed - 1)
+    const told = Math.max(this.#rot.through, this.#marked.index, lastNamed - 1)
     if (lastNamed === 0) return told
     const { segment, position, last } = this.#rot
     const isHere = segment.firstIndex === lastNamed
@@ -163,7 +180,7 @@ export class LogRepair {
 
   /** Why the waiting records are what must stand here: our own records go on behind them (`fits`), or they are known to be right. */
   #proof(commitIndex: number): 'fits' | 'right' | undefined {
-    const { index: markIndex, link: markLink } = this.#options.marked
+    const { index: markIndex, link: markLink } = this.#marked
     const tip = this.#tip
     const { following } = this.#rot
     if (following?.index === tip.index) {
@@ -196,6 +213,18 @@ export class LogRepair {
     return index === this.#cursor.link.index + 1 && index <= commitIndex
   }
 
+  /**
+   * The last waiting record is committed, and ours behind it can't have followed it: the one that we know to have stood at its place was another, or one that we
+   * know to have stood further on is of an earlier term, and terms never fall along a log. So what we had here was never committed, nor anything behind it.
+   */
+  #isParted(commitIndex: number): boolean {
+    const tip = this.#tip
+    if (tip.index > commitIndex || tip.index <= this.#options.appliedIndex) return false
+    const { index, link } = this.#marked
+    const { following } = this.#rot
+    return (link !== undefined && isParting(tip, { ...link, index })) || (following !== undefined && isParting(tip, following))
+  }
+
   /** Everything that waits goes to its place. A record that finds no room begins the next segment, as it did when it was first written. */
   #writeWaiting(): void {
     const cursor = this.#cursor
@@ -220,7 +249,7 @@ export class LogRepair {
   #create(segment: Segment): void {
     const { disk, directory, directoryId } = this.#recovery
     // Of the file that was here nothing is read any more: it may have gone on above the mark.
-    if (this.#rot.following === undefined) this.#options.tailLost()
+    if (this.#rot.following === undefined && !this.#isReplaced) this.#options.tailLost()
     const path = `${directory}/${segment.name}`
     if (disk.exists(path)) disk.remove(path)
     const file = disk.open(path, { create: true })
@@ -236,7 +265,8 @@ export class LogRepair {
     const { link } = this.#cursor
     if (link.index >= this.#target) return true
     if (link.index < this.#rot.through || this.#rot.following !== undefined) return false
-    return this.#isCleanEnd()
+    // Above the mark a later term, so a committed one, has taken the place of what we had: a start on these bytes would cut them off as torn.
+    return (this.#beyond !== undefined && link.term > this.#beyond.term) || this.#isCleanEnd()
   }
 
   /** Nothing was ever written behind the cursor, as far as its segment tells. */
@@ -260,6 +290,8 @@ export class LogRepair {
     if (found.rot !== undefined) {
       this.#rot = found.rot
       this.#cursor = { ...cursorAt(found.rot) }
+      this.#isReplaced = false
+      this.#beyond = this.#findBeyond()
       this.#target = this.#findTarget()
       this.#options.note(found.rot.sentence)
       this.#options.reached(found)
@@ -274,35 +306,77 @@ export class LogRepair {
   #endHere(): void {
     const { disk, directory } = this.#recovery
     const { segment, position } = this.#cursor
-    for (const name of disk.list(directory).toReversed()) {
-      const firstIndex = parseSegmentName(name)
-      if (firstIndex === undefined || firstIndex <= segment.firstIndex) continue
-      disk.remove(`${directory}/${name}`)
-      disk.syncDirectory(directory)
-    }
+    this.#removeLater()
     const sidecar = `${directory}/${segment.name.replace(/\.log$/, '.idx')}`
     if (disk.exists(sidecar)) disk.remove(sidecar)
     if (segment.isOnDisk) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
   }
 
+  /** The last one first: a crash in between leaves no gap. */
+  #removeLater(): void {
+    const { disk, directory } = this.#recovery
+    for (const name of disk.list(directory).toReversed()) {
+      const firstIndex = parseSegmentName(name)
+      if (firstIndex === undefined || firstIndex <= this.#cursor.segment.firstIndex) continue
+      disk.remove(`${directory}/${name}`)
+      disk.syncDirectory(directory)
+    }
+  }
+
   #cutOff(): SupplyOutcome {
-    const { segment, link } = this.#cursor
+    const { link } = this.#cursor
     this.#options.note(
       `${this.#recovery.directory}: entry ${link.index + 1} was committed behind another entry than our ${link.index}: ours is superseded from there on, and the log ends with it`,
     )
     this.#options.superseded(link)
-    this.#recovery = { ...this.#recovery, mark: link.index }
+    this.#noteEnd(link)
+    return this.#endForGood()
+  }
+
+  /**
+   * The log ends with what waits. The mark goes first, and names the new end: from then on a crash leaves a hole that reaches to there and no further. Later
+   * segments go next: behind a log that is mended to its end they would be missed up to their first record.
+   */
+  #replaceEnd(): SupplyOutcome {
+    const { term, index } = this.#tip
+    this.#options.note(
+      `${this.#recovery.directory}: entries up to ${index} of term ${term} are committed in place of ours, which are superseded from there on; the log ends with them`,
+    )
+    this.#options.replaced(this.#tip)
+    this.#noteEnd(this.#tip)
+    this.#isReplaced = true
+    this.#removeLater()
+    this.#writeWaiting()
+    return this.#endForGood()
+  }
+
+  #noteEnd(last: ChainLink): void {
+    this.#recovery = { ...this.#recovery, mark: last.index }
+    this.#marked = { index: last.index, link: last }
+  }
+
+  #endForGood(): SupplyOutcome {
     this.#endHere()
+    const { segment } = this.#cursor
     if (segment.isOnDisk) this.#withFile(segment, file => file.syncSync())
     return this.#findAgain()
   }
 
-  /** What must be reached: the mark, or the next record of ours that is whole, wherever it stands behind the hole. */
+  /** What must be reached: the mark, or what stands before a record above it that proves to have been synced. */
   #findTarget(): number {
+    return Math.max(this.#rot.through, (this.#beyond?.index ?? 1) - 1)
+  }
+
+  /**
+   * The next whole record behind the hole may be of the last flush, which nobody has heard of and of which the power kept any part: that is torn, as at any
+   * start. Only a later flush behind it shows that all before it was synced. The leftover of a truncated suffix is mostly of a term that can't stand there.
+   */
+  #findBeyond(): ChainLink | undefined {
     const { segment, position, last, following, through } = this.#rot
-    if (following !== undefined || !segment.isOnDisk) return through
-    const behind = this.#withFile(segment, file => nextWholeRecord(file, position, last.index))
-    return Math.max(through, (behind?.index ?? 1) - 1)
+    if (following !== undefined || !segment.isOnDisk) return undefined
+    const next = this.#withFile(segment, file => nextFlushedRecord(file, position, last.index, this.#recovery.flushBytesMax))
+    const termMin = Math.max(last.term, this.#marked.link?.term ?? 0)
+    return next === undefined || next.index <= through + 1 || next.term < termMin ? undefined : next
   }
 
   #withFile<T>(segment: Segment, use: (file: DiskFile) => T): T {
@@ -318,6 +392,12 @@ function withFile<T>(disk: Disk, path: string, use: (file: DiskFile) => T): T {
   } finally {
     file.close()
   }
+}
+
+/** Whether a log that holds `own` can't hold `other`, at the same place or before it. */
+function isParting(other: ChainLink, own: Pick<ChainLink, 'index' | 'term' | 'headerCrc'>): boolean {
+  if (own.index === other.index) return own.headerCrc !== other.headerCrc || own.term !== other.term
+  return own.index > other.index && own.term < other.term
 }
 
 function cursorAt({ segment, position, last }: RottenPlace): Cursor {

@@ -116,18 +116,20 @@ export function openLog(options: OpenLogOptions): OpenedLog {
   const isWhole = rot === undefined
   const log = new CommitLog({ disk, clock, directoryId, files, marks: hardState, limits, recovered: found, isWhole, holes })
   const superseded = (last: ChainLink): void => hardState.writeBothSync({ ...hardState.record, ...markOf(last), hasTornTail: true })
+  const replaced = (last: ChainLink): void => hardState.writeBothSync({ ...hardState.record, ...markOf(last) })
   const committedIn = (term: number): void => {
     if (term > hardState.record.term) hardState.writeBothSync({ ...hardState.record, term, votedFor: undefined })
   }
   const tailLost = (): void => hardState.writeBothSync({ ...hardState.record, hasTornTail: true })
   const { segmentBytes } = limits
   const marked = { index: before.mark, link: before.markLink }
+  const { appliedIndex = 0 } = options
   // More may have rotted meanwhile, before the place that was mended: what the log is known to hold does not shrink by that.
   const reached = (part: FoundLog): void => {
     if (part.last.index > log.lastId.index) log.reach(part)
   }
-  const heard = { superseded, tailLost, committedIn, reached, note }
-  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, segmentBytes, rot, ...heard })
+  const heard = { superseded, replaced, tailLost, committedIn, reached, note }
+  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, appliedIndex, segmentBytes, rot, ...heard })
   const repair = new Repairs({
     log,
     holes,

@@ -75,7 +75,7 @@ export function endsAsTold(file: DiskFile, point: SegmentPoint, end: RecordsEnd)
 }
 
 /** How many bytes of good records follow `link` at `position`. */
-function chainedBytes(window: ReadWindow, position: number, link: ChainLink): number {
+export function chainedBytes(window: ReadWindow, position: number, link: ChainLink): number {
   let at = position
   let last = link
   for (;;) {

@@ -346,3 +346,107 @@ test('what waits for a proof is forgotten for a peer that it does not fit, and t
   for (let index = 20; index <= 21; index++) expect(opened.repair.supply(index, recordsOf(good, index, index), 0)).toBe('progress')
   expect(opened.repair.supply(22, recordsOf(good, 22, 22), 0)).toBe('mended')
 })
+
+/** Supplies what a peer has, all of it committed, until it has no more of what is wanted. */
+function supplyAll({ repair }: OpenedLog, peer: OpenedLog, piece = last): void {
+  const { index: peerLast } = peer.log.lastId
+  while (repair.isRecovering) {
+    const { fromIndex } = mustExist(repair.wanted, 'wanted')
+    if (fromIndex > peerLast) return
+    const through = Math.min(peerLast, fromIndex + piece - 1)
+    expect(repair.supply(fromIndex, recordsOf(peer, fromIndex, through), peerLast)).not.toBe('refused')
+  }
+}
+
+describe('rot over the place where our log was superseded', () => {
+  const bad = [20, 21, 22, 23, 24, 25, 26, 27, 28]
+  const trusted = ({ hardState }: OpenedLog): void => hardState.trustRestored('tail')
+
+  it('is mended with what is committed, and the log ends there, shorter than it was', () => {
+    const log = aLog('parted', Infinity, last, trusted)
+    const opened = startOnRot(log, bad)
+    supplyAll(opened, aLog('parted peer', 25, 40).opened)
+    expect([opened.repair.isRecovering, opened.repair.hasTornTail, opened.log.lastId]).toEqual([false, false, { term: 2, index: 40 }])
+    log.rig.cutPower()
+    expect(log.rig.open().recovered).toMatchObject({ last: { term: 2, index: 40 }, isRecovering: false, hasTornTail: false })
+  })
+
+  it('is not taken for that by what nobody knows to be committed', () => {
+    const log = aLog('parted, unknown', Infinity, last, trusted)
+    const { repair } = startOnRot(log, bad)
+    const peer = aLog('parted peer', 25, 40).opened
+    expect(repair.supply(20, recordsOf(peer, 20, 40), 24)).toBe('progress')
+    expect([repair.wanted, repair.isRecovering, repair.heldThrough]).toEqual([{ fromIndex: 41, lastIndex: 41 }, true, last])
+  })
+
+  it('ends at the first record of a later term when no more has come', () => {
+    const opened = startOnRot(aLog('parted by pieces', Infinity, last, trusted), bad)
+    supplyAll(opened, aLog('parted peer', 25, 40).opened, 2)
+    expect([opened.repair.isRecovering, opened.log.lastId]).toEqual([false, { term: 2, index: 25 }])
+  })
+
+  it('takes later segments away, of which the mark knows nothing yet', () => {
+    const rig = new StorageRig('repair/parted, segments')
+    const first = rig.open()
+    trusted(first)
+    append(first, 1, 120, bodyBytes)
+    rig.flush(first)
+    const { path } = aLog('parted, segments')
+    expect(rig.disk.files().filter(name => name.endsWith('.log')).length).toBe(4)
+    const opened = startOnRot({ rig, path, opened: first }, bad)
+    supplyAll(opened, aLog('parted peer', 25, 30).opened)
+    expect([opened.repair.isRecovering, opened.log.lastId]).toEqual([false, { term: 2, index: 30 }])
+    rig.cutPower()
+    expect(rig.open().recovered).toMatchObject({ last: { term: 2, index: 30 }, isRecovering: false, hasTornTail: false })
+  })
+
+  it('is mended again from wherever the power was cut meanwhile, and never taken for torn before its new end', () => {
+    const peer = aLog('parted peer', 25, 40).opened
+    let cuts = 0
+    for (; ; cuts++) {
+      const log = aLog('parted and cut', Infinity, last, trusted)
+      const opened = startOnRot(log, bad)
+      const { rig } = log
+      rig.disk.crashAfter(rig.disk.operations + cuts + 1)
+      if (!isCutShort(() => supplyAll(opened, peer))) break
+      const again = rig.open({ hasPeers: () => true })
+      supplyAll(again, peer)
+      expect([cuts, again.repair.isRecovering, again.log.lastId]).toEqual([cuts, false, { term: 2, index: 40 }])
+    }
+    expect(cuts).toBeGreaterThan(20)
+  })
+})
+
+describe('directly behind the rot, above the mark', () => {
+  const log = (seed: string, entries: number): ALog => {
+    const made = aLog(seed, Infinity, marked, ({ hardState }) => hardState.trustRestored('tail'))
+    append(made.opened, 1, entries - marked, bodyBytes)
+    made.rig.flush(made.opened)
+    return made
+  }
+
+  // One sector was half written when the power went: it held the last marked record, and the first of a flush of which the rest came through.
+  test('a torn end is cut off, and not asked of peers who never had it', () => {
+    const ours = log('torn beside', marked + 4)
+    const opened = startOnRot(ours, [marked, marked + 1])
+    expect(opened.repair.wanted).toEqual({ fromIndex: marked, lastIndex: marked })
+    supplyAll(opened, aLog('torn beside peer', Infinity, marked).opened)
+    expect([opened.repair.isRecovering, opened.repair.hasTornTail, opened.log.lastId.index]).toEqual([false, true, marked])
+    ours.rig.cutPower()
+    expect(ours.rig.open().recovered).toMatchObject({ last: { index: marked }, isRecovering: false, hasTornTail: true })
+  })
+
+  test('what a later flush proves to have been synced is not cut off', () => {
+    const opened = startOnRot(log('synced beside', marked + 15), [marked, marked + 1, marked + 2])
+    expect(opened.repair.wanted).toEqual({ fromIndex: marked, lastIndex: marked + 2 })
+    supplyAll(opened, aLog('synced beside peer', Infinity, marked + 2).opened)
+    expect([opened.repair.isRecovering, opened.repair.hasTornTail, opened.log.lastId.index]).toEqual([false, false, marked + 15])
+  })
+
+  test('what was synced is cut off as torn when others have committed something of a later term in its place', () => {
+    const opened = startOnRot(log('synced, superseded', marked + 15), [marked, marked + 1, marked + 2])
+    supplyAll(opened, aLog('synced, superseded peer', marked + 1, marked + 1).opened)
+    expect([opened.repair.isRecovering, opened.repair.hasTornTail]).toEqual([false, true])
+    expect(opened.log.lastId).toEqual({ term: 2, index: marked + 1 })
+  })
+})

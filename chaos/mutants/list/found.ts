@@ -109,7 +109,7 @@ export const foundMutants: readonly Mutant[] = [
     id: 'B52',
     what: 'what stood above the mark in a file that is made anew is taken for never written',
     file: 'src/storage/log-repair.ts',
-    find: '    if (this.#rot.following === undefined) this.#options.tailLost()\n',
+    find: '    if (this.#rot.following === undefined && !this.#isReplaced) this.#options.tailLost()\n',
     replace: '    if (this.#repaired < 0) this.#options.tailLost()\n',
     expected: [],
     test: {
@@ -295,6 +295,30 @@ export const foundMutants: readonly Mutant[] = [
     test: {
       file: 'chaos/sim/mending-members.test.ts',
       name: 'two serve, of whom one came while the other was away, though the log of that one has rotted',
+    },
+  },
+  {
+    id: 'B67',
+    what: 'rot over the place where our log was superseded is mended up to the old mark, which nobody else ever reached',
+    file: 'src/storage/log-repair.ts',
+    find: "isParted = proof === 'right' && (isParted || this.#isParted(commitIndex))",
+    replace: "isParted = proof === 'right' && (isParted || this.#isParted(-1))",
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'rot over the place where our log was superseded is mended with what is committed, and the log ends there, shorter than it was',
+    },
+  },
+  {
+    id: 'B68',
+    what: 'what came through of a flush that nobody has heard of is asked of peers who never had it',
+    file: 'src/storage/whole-records.ts',
+    find: 'next.link) < flushBytesMax ? undefined : next.link',
+    replace: 'next.link) < Math.min(0, flushBytesMax) ? undefined : next.link',
+    expected: [],
+    test: {
+      file: 'test/storage/log-repair.test.ts',
+      name: 'directly behind the rot, above the mark a torn end is cut off, and not asked of peers who never had it',
     },
   },
   {
