@@ -131,3 +131,174 @@ describe('a member that is offered a snapshot', () => {
     expect(offered('install', false, undefined, 3 as NodeId).opened).toEqual([3])
   })
 })
+
+/** A member that fetches 100 000 bytes in four pieces, at a disk of this kind. */
+function fetching(seed: string, syncBytes = 1_000_000) {
+  const scheduler = new Scheduler()
+  const simulated = new SimulatedDisk({ scheduler, random: new SimRandom(seed) })
+  const disk = simulated.openProcess()
+  disk.makeDirectory('/data')
+  const clock = new FakeClock()
+  const fatal: Error[] = []
+  const notes: string[] = []
+  const closed: string[] = []
+  let opened = 0
+  let installs = 0
+  let link: BulkLink | undefined
+  const large = { ...manifest, files: [{ kind: 'state' as const, name: 'state', bytes: 100_000, tag: 'one' }] }
+  const catchUp = new CatchUp({
+    clock,
+    disk,
+    dataDirectory: '/data',
+    source: { present: () => undefined, read: () => 'gone' },
+    raft: {
+      openBulk: () => {
+        opened++
+        link = { peer: leader, isOpen: true, waitingBytes: 0, close: reason => void closed.push(reason) }
+        return link
+      },
+      sendBulk: () => true,
+      judgeSnapshot: () => 'install',
+      snapshotHeld: () => undefined,
+    },
+    wantsState: () => false,
+    replacesFrom: () => undefined,
+    atLeast: () => 0,
+    giverFor: () => leader,
+    bytesPerSecond: 1_000_000,
+    pieceBytes: 25_000,
+    syncBytes,
+    install: () => (installs += 1),
+    note: sentence => notes.push(sentence),
+    fatal: error => fatal.push(error),
+  })
+  const frame = (header: BulkHeader, bytes: Uint8Array): void => {
+    if (link !== undefined) catchUp.bulkFrame(link, Buffer.concat(encodeBulkFrame(header, bytes)))
+  }
+  /** The leader offers it, and tells what it consists of. */
+  const offer = (): void => {
+    catchUp.snapshotOffered(leader)
+    if (link !== undefined) catchUp.bulkOpened(link)
+    frame({ kind: 'manifest' }, encodeManifest(large))
+  }
+  const piece = (number: number): void => {
+    const bytes = new Uint8Array(25_000).fill(7)
+    frame({ kind: 'piece', index: 90, file: 0, position: number * 25_000, crc: crc32c(bytes) }, bytes)
+  }
+  const arrive = (): void => {
+    for (let number = 0; number < 4; number++) {
+      piece(number)
+      scheduler.runFor(100)
+    }
+  }
+  const gathered = (): readonly string[] => simulated.files().filter(path => path.startsWith('/data/incoming/'))
+  const counts = () => ({ opened, installs })
+  const hangUp = (): void => {
+    if (link !== undefined) catchUp.bulkClosed(link)
+  }
+  return { simulated, scheduler, clock, fatal, notes, closed, offer, piece, arrive, gathered, counts, hangUp }
+}
+
+describe('a member whose disk has no room for the snapshot that it is offered', () => {
+  it('goes on as what it was, gives the room back, says so once and begins anew when there is room', () => {
+    const { simulated, clock, fatal, notes, closed, offer, arrive, gathered, counts } = fetching('no room')
+    offer()
+    simulated.leaveRoom(60_000)
+    arrive()
+    expect({ fatal, gathered: gathered(), closed: closed.length }).toEqual({ fatal: [], gathered: [], closed: 1 })
+    expect(notes.at(-1)).toMatch(/no room for the snapshot of node 1 \(ENOSPC.*what came of it is removed, make room on this disk/)
+    const told = notes.length
+    // Offered all the time: tried now and then, and without a byte of it for as long as all of it has no room.
+    for (let i = 0; i < 120; i++) {
+      offer()
+      clock.advance(300)
+    }
+    expect(counts().opened).toBe(4)
+    expect({ fatal, gathered: gathered(), told: notes.length }).toEqual({ fatal: [], gathered: [], told })
+    simulated.leaveRoom(Infinity)
+    clock.advance(10_000)
+    offer()
+    arrive()
+    expect(counts().installs).toBe(1)
+  })
+
+  it.each([
+    ['open', '/incoming/progress'],
+    ['write', '/incoming/progress'],
+    ['open', '/incoming/state'],
+    ['sync', '/incoming/state'],
+    ['syncDirectory', '/incoming'],
+  ] as const)('does the same when it is a %s of %s that finds none', (operation, pathPart) => {
+    for (const isBegun of [false, true]) {
+      const { simulated, scheduler, fatal, offer, arrive, gathered, notes } = fetching(`no room ${operation} ${pathPart}`, 40_000)
+      if (isBegun) offer()
+      simulated.failNext({ operation, pathPart, code: 'ENOSPC' })
+      if (!isBegun) offer()
+      arrive()
+      scheduler.runFor(1_000)
+      expect({ fatal, gathered: gathered() }).toEqual({ fatal: [], gathered: [] })
+      expect(notes.at(-1)).toMatch(/no room for the snapshot/)
+    }
+  })
+
+  it('is not ended either when what came can not be removed for want of room, and tries that again', () => {
+    const { simulated, clock, fatal, notes, offer, arrive, gathered } = fetching('not removed')
+    offer()
+    simulated.leaveRoom(60_000)
+    simulated.failNext({ operation: 'remove', pathPart: '/incoming/', code: 'ENOSPC' })
+    arrive()
+    expect(notes.at(-1)).toMatch(/can't be removed yet \(ENOSPC: remove/)
+    expect(gathered()).not.toEqual([])
+    clock.advance(10_000)
+    offer()
+    expect({ fatal, gathered: gathered() }).toEqual({ fatal: [], gathered: [] })
+  })
+
+  it('leaves no record of progress of a fetch that had been given up with a write under way: it would tell of what was removed', () => {
+    for (let afterMs = 0; afterMs < 4; afterMs += 0.05) {
+      const { simulated, scheduler, fatal, offer, piece, gathered, counts, hangUp } = fetching('late record', 20_000)
+      offer()
+      for (const number of [0, 1, 2, 3]) {
+        piece(number)
+        scheduler.runFor(number < 3 ? 100 : afterMs)
+      }
+      hangUp()
+      simulated.leaveRoom(24_000)
+      offer()
+      scheduler.runFor(1_000)
+      // All of it may have been there, and on record, before the room was gone.
+      const left = counts().installs > 0 ? [] : gathered()
+      expect({ fatal, left }, `${afterMs} ms`).toEqual({ fatal: [], left: [] })
+    }
+  })
+})
+
+describe('a member whose disk is broken', () => {
+  it.each([
+    ['write', '/incoming/state'],
+    ['sync', '/incoming/state'],
+    ['open', '/incoming/state'],
+    ['write', '/incoming/progress'],
+  ] as const)('is ended by a %s of %s that fails, with a sentence that says what to do', (operation, pathPart) => {
+    const { simulated, scheduler, fatal, offer, arrive } = fetching(`broken ${operation} ${pathPart}`, 40_000)
+    offer()
+    simulated.failNext({ operation, pathPart, code: 'EIO' })
+    arrive()
+    scheduler.runFor(1_000)
+    expect(fatal.map(({ name }) => name)).toEqual(['StorageError'])
+    expect(fatal[0]?.message).toMatch(
+      /^\/data\/incoming: writing the snapshot of node 1 failed \(EIO.*goes silent and stops; look at its disk/,
+    )
+  })
+
+  it('so that it can not give back the room of a snapshot is ended too', () => {
+    const { simulated, fatal, offer, arrive } = fetching('broken remove')
+    offer()
+    simulated.leaveRoom(60_000)
+    simulated.failNext({ operation: 'remove', pathPart: '/incoming/', code: 'EIO' })
+    arrive()
+    expect(fatal.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/removing what came of a snapshot failed \(EIO.*look at its disk/),
+    ])
+  })
+})

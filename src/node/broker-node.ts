@@ -229,6 +229,7 @@ export class BrokerNode {
     const { config, seams, checkpoint } = this.#options
     const { incarnation } = this.#opened.recovered
     return new SnapshotSource({
+      clock: seams.clock,
       disk: seams.disk,
       dataDirectory: config.dataDirectory,
       log: this.#opened.log,
@@ -241,6 +242,7 @@ export class BrokerNode {
       isStateTrusted: () => this.#partedAt === undefined,
       origin: `${config.number}-${incarnation}`,
       staleEntries: Math.floor(lagEntries / 2),
+      roomKeptBytes: config.retention?.disk.freeBytesMin,
       note: sentence => this.#options.note?.(sentence),
       fatal: error => this.#fatal(error),
     })

@@ -6,6 +6,8 @@
  *
  * The fetcher decides everything: it asks for what it lacks, in order, takes only the bytes that come next, and asks again after a second without news. So
  * a piece that is lost, repeated, late or damaged costs time and nothing else; and whoever leads next is asked for the rest.
+ * A disk that has no room for it ends the fetch and nothing else: what came is removed, for after a write that failed nobody knows what is there, and after
+ * a while it is begun anew. Any other error of the disk ends the node.
  * While it fetches, the node stays a member like any other. What is installed is decided in the last moment, by the core (`judgeSnapshot`).
  */
 import type { BulkApp, BulkLink, EntryId, NodeId, SnapshotVerdict } from '../../raft/index.ts'
@@ -15,9 +17,11 @@ import type { Clock, Timer } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { decodeManifest, withoutLog } from '../storage/snapshot/manifest.ts'
 import type { SnapshotManifest } from '../storage/snapshot/manifest.ts'
-import { Staging } from '../storage/snapshot/staging.ts'
+import { discardIncoming, incomingName, Staging } from '../storage/snapshot/staging.ts'
 import type { WantedPiece } from '../storage/snapshot/staging.ts'
+import { diskErrorOf, isNoRoom, NoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
 import { decodeBulkFrame, encodeBulkFrame, placeKey, windowPieces, type BulkHeader } from './bulk-frame.ts'
+import { RoomPause, roomPauseMs } from './room-pause.ts'
 import type { SnapshotSource } from './snapshot-source.ts'
 import { SnapshotServer } from './snapshot-server.ts'
 
@@ -90,11 +94,13 @@ export class CatchUp implements BulkApp {
   readonly #options: CatchUpOptions
   #fetch: Fetch | undefined
   #isStopped = false
+  readonly #room: RoomPause
   readonly #server: SnapshotServer
 
   constructor(options: CatchUpOptions) {
     this.#options = options
     const { clock, source, bytesPerSecond, raft } = options
+    this.#room = new RoomPause(clock)
     const send = (link: BulkLink, buffers: readonly Uint8Array[]): void => void raft.sendBulk(link, buffers)
     this.#server = new SnapshotServer({ clock, source, bytesPerSecond, pieceBytes: this.#pieceBytes, send })
   }
@@ -103,7 +109,7 @@ export class CatchUp implements BulkApp {
     this.#isStopped = true
     this.#server.stop()
     this.#fetch?.timer?.cancel()
-    if (this.#fetch?.isWriting === false) this.#fetch.staging?.close()
+    if (this.#fetch !== undefined) letGo(this.#fetch)
     this.#fetch = undefined
   }
 
@@ -119,10 +125,10 @@ export class CatchUp implements BulkApp {
     this.fetchFrom(this.#options.giverFor(from))
   }
 
-  /** Without effect while another is being fetched, and comes. */
+  /** Without effect while another is being fetched, and comes, and for a while after there was no room for one. */
   fetchFrom(from: NodeId): void {
     const { clock, raft } = this.#options
-    if (this.#isStopped) return
+    if (this.#isStopped || !this.#room.isOver) return
     const present = this.#fetch
     if (present?.from === from || (present !== undefined && clock.nowMs() - present.heardMs < 2 * patienceMs)) return
     if (present !== undefined) this.#end(present, 'another leader offers one')
@@ -171,18 +177,34 @@ export class CatchUp implements BulkApp {
   }
 
   #onManifest(fetch: Fetch, bytes: Uint8Array): void {
-    const { disk, dataDirectory, syncBytes, note } = this.#options
+    const { note } = this.#options
     if (fetch.staging !== undefined) return
     const manifest = decodeManifest(bytes)
     if (manifest === undefined) return this.#end(fetch, 'its manifest makes no sense')
     const wanted = this.#wantedOf(manifest)
     if (wanted === undefined) return this.#end(fetch, 'it is not needed any more')
-    fetch.staging = Staging.open(disk, dataDirectory, wanted, syncBytes)
+    fetch.staging = this.#openStaging(fetch, wanted)
+    if (fetch.staging === undefined) return
     const total = wanted.files.reduce((sum, file) => sum + file.bytes, 0)
     note(`fetching a snapshot at entry ${manifest.index} from node ${fetch.from}: ${total} bytes, ${fetch.staging.bytesHere} of them here`)
     this.#heard(fetch)
     if (fetch.staging.isWhole) this.#finish(fetch, fetch.staging)
     else this.#askMore(fetch, fetch.staging)
+  }
+
+  /** Whether there is room is asked before the first byte: else all of it would come again and again, to be thrown away. */
+  #openStaging(fetch: Fetch, wanted: SnapshotManifest): Staging | undefined {
+    const { disk, dataDirectory, syncBytes } = this.#options
+    let staging: Staging | undefined
+    const failed = diskErrorOf(() => {
+      staging = Staging.open(disk, dataDirectory, wanted, syncBytes)
+      const { bytesLacking } = staging
+      const { freeBytes } = disk.space(dataDirectory)
+      if (bytesLacking > freeBytes) throw new NoRoom(`${bytesLacking} bytes are to come, ${freeBytes} are free`, dataDirectory)
+    })
+    if (failed === undefined) return staging
+    this.#failed(fetch, failed)
+    return undefined
   }
 
   #askMore(fetch: Fetch, staging: Staging): void {
@@ -212,22 +234,47 @@ export class CatchUp implements BulkApp {
     fetch.isWriting = true
     fetch.outstanding -= pieces.length
     this.#heard(fetch)
-    staging.add(pieces, error => this.#onWritten(fetch, staging, error))
+    const failed = diskErrorOf(() => staging.add(pieces, error => this.#onWritten(fetch, staging, error)))
+    if (failed !== undefined) return this.#onWritten(fetch, staging, failed)
     // The network works while the disk does.
     this.#askMore(fetch, staging)
   }
 
   #onWritten(fetch: Fetch, staging: Staging, error: Error | undefined): void {
     fetch.isWriting = false
-    if (error !== undefined) return this.#options.fatal(error)
-    if (this.#fetch !== fetch || this.#isStopped) return staging.close()
+    if (this.#fetch !== fetch || error !== undefined) staging.close()
+    if (error !== undefined) return this.#failed(fetch, error)
+    if (this.#fetch !== fetch) return
     if (staging.isWhole) return this.#finish(fetch, staging)
     this.#askMore(fetch, staging)
     this.#takeNext(fetch)
   }
 
+  /** A node that is full for a snapshot may still vote and serve; one whose disk is broken may not. */
+  #failed(fetch: Fetch, error: Error): void {
+    if (this.#fetch === fetch) this.#leave(fetch, 'it could not be written')
+    if (!isNoRoom(error)) return this.#brokeDown(`writing the snapshot of node ${fetch.from}`, error)
+    // Another fetch goes on where this one ended: what is there is its own, and it meets the full disk itself.
+    if (this.#isStopped || this.#fetch?.staging !== undefined) return
+    const { disk, dataDirectory, note } = this.#options
+    // Nothing of the failed write is used again: records of progress go first. What is still being synced is gone by name, and with its file.
+    const notRemoved = diskErrorOf(() => discardIncoming(disk, dataDirectory))
+    if (notRemoved !== undefined && !isNoRoom(notRemoved)) return this.#brokeDown('removing what came of a snapshot', notRemoved)
+    if (this.#room.begin()) {
+      const what = notRemoved === undefined ? 'what came of it is removed' : `what came of it can't be removed yet (${notRemoved.message})`
+      const next = `make room on this disk: it is tried again every ${roomPauseMs / 1_000} s, and until then this node lags`
+      note(`there is no room for the snapshot of node ${fetch.from} (${error.message}); ${what}, ${next}`)
+    }
+  }
+
+  #brokeDown(what: string, cause: Error): void {
+    const path = `${this.#options.dataDirectory}/${incomingName}`
+    this.#options.fatal(new StorageError(`${path}: ${what} failed (${cause.message}); ${whatNext(cause)}`, path, cause))
+  }
+
   #finish(fetch: Fetch, staging: Staging): void {
     const { manifest } = staging
+    this.#room.end()
     const isWanted = this.#wantedOf(manifest)?.files.length === manifest.files.length
     this.#end(fetch, isWanted ? 'it is whole' : 'it is not needed any more')
     if (isWanted) this.#options.install(staging)
@@ -273,10 +320,14 @@ export class CatchUp implements BulkApp {
   /** What is here stays, for the next attempt. */
   #end(fetch: Fetch, why: string): void {
     if (this.#fetch !== fetch) return
+    this.#options.note(`fetching the snapshot of node ${fetch.from} ends: ${why}`)
+    this.#leave(fetch, why)
+  }
+
+  #leave(fetch: Fetch, why: string): void {
     this.#fetch = undefined
     fetch.timer?.cancel()
-    if (!fetch.isWriting) fetch.staging?.close()
-    this.#options.note(`fetching the snapshot of node ${fetch.from} ends: ${why}`)
+    letGo(fetch)
     fetch.link?.close(why)
   }
 
@@ -291,4 +342,10 @@ export class CatchUp implements BulkApp {
   #send(link: BulkLink, header: BulkHeader): void {
     this.#options.raft.sendBulk(link, encodeBulkFrame(header))
   }
+}
+
+/** A write under way ends first, and then the file is closed (`#onWritten`). */
+function letGo({ isWriting, staging }: Fetch): void {
+  if (isWriting) staging?.abandon()
+  else staging?.close()
 }

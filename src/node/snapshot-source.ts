@@ -6,6 +6,7 @@
  */
 import { UnreadableEntry, type StoredEntry } from '../../raft/index.ts'
 import { mustExist } from '../platform/assert.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Disk, DiskFile } from '../platform/disk.ts'
 import type { CheckpointStore } from '../state/store.ts'
 import type { CommitLog } from '../storage/commit-log.ts'
@@ -22,8 +23,10 @@ import { stateFileFormat } from '../storage/snapshot/state-file.ts'
 import { findSnapshot, readWhole, removeTree, snapshotsName, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
 import { IndexRot, isDiskError, isNoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
 import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
+import { RoomPause, roomPauseMs } from './room-pause.ts'
 
 export interface SnapshotSourceOptions {
+  readonly clock: Pick<Clock, 'nowMs'>
   readonly disk: Disk
   readonly dataDirectory: string
   readonly log: Pick<CommitLog, 'firstIndex' | 'lastId' | 'entry' | 'filesThrough' | 'baseMembership' | 'segments' | 'termRuns' | 'sealOf'>
@@ -40,6 +43,8 @@ export interface SnapshotSourceOptions {
   readonly origin: string
   /** A snapshot that lacks more applied entries than this is taken anew. */
   readonly staleEntries: number
+  /** Free room that no snapshot is taken of: our own log and checkpoints live on it. */
+  readonly roomKeptBytes?: number | undefined
   readonly note: (sentence: string) => void
   /** Our disk failed. */
   readonly fatal: (error: Error) => void
@@ -65,6 +70,7 @@ export class SnapshotSource {
   readonly #options: SnapshotSourceOptions
   #taken: TakenSnapshot | undefined
   #isTaking = false
+  readonly #room: RoomPause
   #isStopped = false
   #open: OpenFile | undefined
   readonly #segmentFiles: SegmentFiles
@@ -72,6 +78,7 @@ export class SnapshotSource {
 
   constructor(options: SnapshotSourceOptions) {
     this.#options = options
+    this.#room = new RoomPause(options.clock)
     this.#segmentFiles = new SegmentFiles(options.disk, `${options.dataDirectory}/log`, 2)
     this.#blocks = new BlockReader(this.#segmentFiles, 1, options.rotFound, options.log)
     this.#taken = findSnapshot(options.disk, this.#directory)
@@ -81,7 +88,7 @@ export class SnapshotSource {
   present(atLeast = 0): TakenSnapshot | undefined {
     if (!this.#options.isStateTrusted()) return undefined
     if (this.#taken !== undefined && this.#taken.manifest.index >= atLeast && this.#isFresh(this.#taken)) return this.#taken
-    if (!this.#isTaking && !this.#isStopped && this.#options.appliedIndex() >= atLeast) {
+    if (!this.#isTaking && !this.#isStopped && this.#room.isOver && this.#options.appliedIndex() >= atLeast) {
       this.#isTaking = true
       this.#options.checkpointer.whenSaved(saved => this.#take(saved))
     }
@@ -227,9 +234,11 @@ export class SnapshotSource {
       .map(({ name, bytes }) => ({ path: `${dataDirectory}/queue-index/${name}`, name, bytes }))
     const place = { format: 1 as const, term: entry.term, index: appliedIndex, lastWallMs: entry.wallMs, digest }
     const manifest = { ...place, membership: encodeBaseMembership(log.baseMembership), files }
-    takeSnapshot(disk, this.#directory, { manifest, rows: store.rows(), copies }, (error, taken) => {
+    const parts = { manifest, rows: store.rows(), copies, roomKeptBytes: this.#options.roomKeptBytes }
+    takeSnapshot(disk, this.#directory, parts, (error, taken) => {
       this.#isTaking = false
       if (taken !== undefined) this.#taken = taken
+      if (error === undefined) this.#room.end()
       if (error instanceof IndexRot) {
         index.renew(appliedIndex)
         return this.#options.note(`the snapshot at entry ${appliedIndex} could not be taken: ${error.message}; written anew from memory`)
@@ -243,7 +252,10 @@ export class SnapshotSource {
   #notTaken(appliedIndex: number, error: Error): void {
     const { note, fatal } = this.#options
     const sentence = `the snapshot at entry ${appliedIndex} could not be taken: ${error.message}`
-    if (isNoRoom(error) || !isDiskError(error)) note(sentence)
+    if (isNoRoom(error)) {
+      if (this.#room.begin())
+        note(`${sentence}; what there was of it is removed, make room on this disk: it is tried again every ${roomPauseMs / 1_000} s`)
+    } else if (!isDiskError(error)) note(sentence)
     else fatal(new StorageError(`${sentence}; ${whatNext(error)}`, this.#directory, error))
   }
 }

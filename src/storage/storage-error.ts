@@ -16,6 +16,9 @@ export class StorageError extends Error {
 /** A piece of the queue index has rotted, and was set aside: the node must start again, which makes the index anew. No disk call has failed. */
 export class IndexRot extends StorageError {}
 
+/** There would be no room, or none but what the node needs for itself: the system was not even asked. */
+export class NoRoom extends StorageError {}
+
 /** An error of the system, or one of ours about it: the disk's fault, and not a bug of ours. A file that is not there is none. */
 export function isDiskError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false
@@ -26,7 +29,18 @@ export function isDiskError(error: unknown): error is Error {
 export function isNoRoom(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? error.code : undefined
-  return code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(error.message) || isNoRoom(error.cause)
+  return error instanceof NoRoom || code === 'ENOSPC' || code === 'EDQUOT' || /no space left/i.test(error.message) || isNoRoom(error.cause)
+}
+
+/** What these calls of the disk failed with. Whatever else is thrown is none of the disk's, and goes on. */
+export function diskErrorOf(act: () => void): Error | undefined {
+  try {
+    act()
+  } catch (error) {
+    if (!isDiskError(error)) throw error
+    return error
+  }
+  return undefined
 }
 
 /** What the system said, where several layers have put their own words around it. */
@@ -39,5 +53,5 @@ export function innermost(error: unknown): string {
 export function whatNext(error: unknown): string {
   return isNoRoom(error)
     ? 'this node goes silent and stops; make room on its disk and start it again, nothing that was acknowledged is lost'
-    : 'this node goes silent and stops'
+    : 'this node goes silent and stops; look at its disk, and replace the member if the disk is broken'
 }

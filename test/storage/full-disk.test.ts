@@ -4,8 +4,17 @@
  */
 import { describe, expect, it } from 'vitest'
 import type { Term } from '../../raft/index.ts'
+import type { DiskFault } from '../../chaos/sim/disk.ts'
+import { SnapshotSource } from '../../src/node/snapshot-source.ts'
+import { mustExist } from '../../src/platform/assert.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
-import { append, StorageRig } from './rig.ts'
+import { openLog } from '../../src/storage/open-log.ts'
+import type { SnapshotManifest } from '../../src/storage/snapshot/manifest.ts'
+import type { StateRow } from '../../src/storage/snapshot/state-file.ts'
+import { takeSnapshot, type RowReader } from '../../src/storage/snapshot/take-snapshot.ts'
+import { isNoRoom } from '../../src/storage/storage-error.ts'
+import { encodeOpenHeader } from '../../src/storage/open-chunk.ts'
+import { append, rigDirectory, StorageRig } from './rig.ts'
 import { checkAfterEnd, Expected, runScript } from './script.ts'
 
 function operationsOfScript(): number {
@@ -140,5 +149,148 @@ describe('sidecars', () => {
     expect(rig.disk.files().filter(path => path.endsWith('.tmp') && path.includes('.idx'))).toEqual([])
     rig.kill()
     expect(rig.open().log.lastId.index).toBe(90)
+  })
+})
+
+describe('a snapshot for others', () => {
+  const row: StateRow = { key: new Uint8Array(8).fill(1), value: new Uint8Array(60_000).fill(2) }
+  const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
+  const snapshots = `${rigDirectory}/snapshots`
+  const chunkBytes = encodeOpenHeader(1, 0)
+
+  function tenRows(rig: StorageRig): RowReader {
+    let left = 10
+    return { next: done => void rig.scheduler.schedule(1, () => done(undefined, --left < 0 ? undefined : [row])), close: () => undefined }
+  }
+
+  function anAttempt(index: number): SnapshotManifest {
+    const files = [{ kind: 'state' as const, name: 'state', bytes: 0, tag: `${index}` }]
+    return { format: 1, term: 1, index, lastWallMs: 5, digest, membership: '', files }
+  }
+
+  /** What the snapshot at this entry fails with. */
+  function failureAt(rig: StorageRig, disk: ReturnType<StorageRig['openOptions']>['disk'], index: number, copies: string[] = []): Error {
+    let failed: Error | undefined
+    const parts = {
+      manifest: anAttempt(index),
+      rows: tenRows(rig),
+      copies: copies.map(name => ({ path: `${rigDirectory}/${name}`, name, bytes: chunkBytes.length })),
+    }
+    takeSnapshot(disk, snapshots, parts, error => (failed = error))
+    rig.scheduler.runUntilTrue(() => failed !== undefined, 60_000)
+    return mustExist(failed, 'failed')
+  }
+
+  const used = (rig: StorageRig): number => rig.disk.files().reduce((sum, path) => sum + (rig.disk.contentOf(path)?.length ?? 0), 0)
+
+  it('that finds no room gives back what it took: the disk is not left full to its last byte', () => {
+    const rig = new StorageRig('no room')
+    const { disk } = rig.openOptions()
+    disk.makeDirectory(rigDirectory)
+    rig.disk.capacityBytes = used(rig) + 200_000
+    for (const index of [10, 20, 30]) expect(failureAt(rig, disk, index).message).toMatch(/ENOSPC/)
+    expect(rig.disk.files().filter(path => path.startsWith(snapshots))).toEqual([])
+  })
+
+  it.each<[DiskFault['operation'], string]>([
+    ['write', '/state'],
+    ['sync', '/state'],
+    ['open', '/10/chunk.open'],
+    ['write', '/10/chunk.open'],
+    ['sync', '/10/chunk.open'],
+    ['open', '/manifest.tmp'],
+    ['write', '/manifest.tmp'],
+    ['sync', '/manifest.tmp'],
+    ['rename', '/manifest.tmp'],
+    ['syncDirectory', '/10'],
+  ])('that finds no room in a %s of …%s leaves nothing of itself', (operation, pathPart) => {
+    const rig = new StorageRig(`no room/${operation}${pathPart}`)
+    const { disk } = rig.openOptions()
+    disk.makeDirectory(rigDirectory)
+    const chunk = disk.open(`${rigDirectory}/chunk.open`, { create: true })
+    chunk.writeSync(chunkBytes, 0)
+    chunk.close()
+    rig.disk.failNext({ operation, pathPart, code: 'ENOSPC' })
+    expect(isNoRoom(failureAt(rig, disk, 10, ['chunk.open']))).toBe(true)
+    expect(rig.disk.files().filter(path => path.startsWith(snapshots))).toEqual([])
+  })
+
+  it('that can not give its room back says so: the disk is broken; and one that is broken is left as it is', () => {
+    const rig = new StorageRig('not removed')
+    const { disk } = rig.openOptions()
+    disk.makeDirectory(rigDirectory)
+    rig.disk.failNext({ operation: 'write', pathPart: '/state', code: 'ENOSPC' })
+    rig.disk.failNext({ operation: 'remove', pathPart: '/state', code: 'EIO' })
+    expect(failureAt(rig, disk, 10).message).toMatch(/EIO: remove/)
+    rig.disk.failNext({ operation: 'write', pathPart: '/state', code: 'EIO' })
+    expect(failureAt(rig, disk, 20).message).toMatch(/EIO: write/)
+    expect(rig.disk.files()).toContain(`${snapshots}/20/state`)
+  })
+
+  /** A node that is asked for one, with its checkpoint at entry 90. */
+  function aGiver(seed: string, roomKeptBytes?: number) {
+    const rig = new StorageRig(seed)
+    const options = rig.openOptions()
+    const opened = openLog({ ...options, limits: rig.limits })
+    append(opened, 3, 100, 40)
+    rig.flush(opened)
+    rig.settle()
+    const notes: string[] = []
+    const index = { files: () => [], scrubBlock: () => undefined, renew: () => undefined }
+    const source = new SnapshotSource({
+      clock: options.clock,
+      disk: options.disk,
+      dataDirectory: rigDirectory,
+      log: opened.log,
+      directoryId: opened.directoryId,
+      rotFound: opened.holes.rotFound,
+      index,
+      store: { save: () => undefined, rows: () => tenRows(rig) },
+      checkpointer: { whenSaved: found => found({ appliedIndex: 90, digest }) },
+      appliedIndex: () => 95,
+      isStateTrusted: () => true,
+      origin: '1-1',
+      staleEntries: 1_000,
+      roomKeptBytes,
+      note: sentence => notes.push(sentence),
+      fatal: error => {
+        throw error
+      },
+    })
+    return { rig, source, notes }
+  }
+
+  it('that finds no room is not tried again at once, is told once, and is taken when there is room', () => {
+    const { rig, source, notes } = aGiver('pause')
+    rig.disk.leaveRoom(200_000)
+    const before = rig.disk.operations
+    let attempts = 0
+    for (let i = 0; i < 100; i++) {
+      const at = rig.disk.operations
+      expect(source.present()).toBeUndefined()
+      rig.settle(200)
+      if (rig.disk.operations > at) attempts++
+    }
+    expect(rig.disk.operations).toBeGreaterThan(before)
+    expect(attempts).toBe(2)
+    expect(notes).toEqual([expect.stringMatching(/snapshot at entry 90 could not be taken: ENOSPC.*make room on this disk/)])
+    rig.disk.capacityBytes = Infinity
+    rig.settle(10_000)
+    source.present()
+    rig.settle()
+    expect(source.present()?.manifest.index).toBe(90)
+  })
+
+  it('takes nothing of the room that is kept for the node itself', () => {
+    const { rig, source, notes } = aGiver('kept', 150_000)
+    rig.disk.leaveRoom(400_000)
+    let leastFree = Infinity
+    source.present()
+    while (notes.length === 0) {
+      rig.scheduler.runFor(1)
+      leastFree = Math.min(leastFree, rig.disk.capacityBytes - used(rig))
+    }
+    expect(leastFree).toBeGreaterThan(150_000 - 2 * row.value.length)
+    expect(notes[0]).toMatch(/150000 of them are this node's own; what there was of it is removed/)
   })
 })

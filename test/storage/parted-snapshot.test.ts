@@ -41,6 +41,7 @@ interface OwnState {
 
 function sourceOf({ rig, disk, opened }: ReturnType<typeof aNode>, state: OwnState): SnapshotSource {
   return new SnapshotSource({
+    clock: { nowMs: () => rig.scheduler.nowMs },
     disk,
     dataDirectory: rigDirectory,
     log: opened.log,

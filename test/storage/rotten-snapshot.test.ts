@@ -43,6 +43,7 @@ function aSource(
   before(options.disk)
   const notes: string[] = []
   const source = new SnapshotSource({
+    clock: options.clock,
     disk: options.disk,
     dataDirectory: rigDirectory,
     log: opened.log,

@@ -346,6 +346,30 @@ export const foundMutants: readonly Mutant[] = [
     },
   },
   {
+    id: 'B71',
+    what: 'a snapshot that finds no room leaves what it has written',
+    file: 'src/storage/snapshot/take-snapshot.ts',
+    find: '  return isBroken ? error : (diskErrorOf(() => removeTree(disk, directory)) ?? error)\n',
+    replace: '  return isBroken ? error : (diskErrorOf(() => void directory) ?? error)\n',
+    expected: [],
+    test: {
+      file: 'test/storage/full-disk.test.ts',
+      name: 'a snapshot for others that finds no room gives back what it took: the disk is not left full to its last byte',
+    },
+  },
+  {
+    id: 'B72',
+    what: 'a node that finds no room for a snapshot that it fetches is ended',
+    file: 'src/node/catch-up.ts',
+    find: '    if (!isNoRoom(error)) return this.#brokeDown(',
+    replace: '    if (!isNoRoom(error) || fetch.staging !== undefined) return this.#brokeDown(',
+    expected: [],
+    test: {
+      file: 'test/catch-up.test.ts',
+      name: 'a member whose disk has no room for the snapshot that it is offered goes on as what it was, gives the room back, says so once and begins anew when there is room',
+    },
+  },
+  {
     id: 'B73',
     what: 'whether a vote may be withheld is asked of the readable beginning of a rotten log',
     file: 'raft/core/node-state.ts',

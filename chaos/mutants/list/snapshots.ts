@@ -36,7 +36,7 @@ export const snapshotMutants: readonly Mutant[] = [
     id: 'N204',
     what: 'a fetch goes on behind bytes that were never synced',
     file: 'src/storage/snapshot/staging.ts',
-    find: '    file.sync(error => {\n      if (error !== undefined || this.#isClosed) return end(error)\n      this.#synced[this.#file] = position\n      this.#noteProgress(end)\n    })\n',
+    find: '    file.sync(error => {\n      if (error !== undefined || this.#isClosed) return end(error)\n      this.#synced[this.#file] = position\n      const failed = diskErrorOf(() => this.#noteProgress(end))\n      if (failed !== undefined) end(failed)\n    })\n',
     replace:
       '    this.#synced[this.#file] = position\n    this.#noteProgress(error => (error === undefined ? file.sync(end) : end(error)))\n',
     expected: [],
@@ -259,13 +259,13 @@ export const snapshotMutants: readonly Mutant[] = [
     id: 'N223',
     what: 'half a snapshot of an earlier process counts as one',
     file: 'src/storage/snapshot/take-snapshot.ts',
-    find: '    disk.rename(`${directory}/${manifestName}.tmp`, `${directory}/${manifestName}`)\n    disk.syncDirectory(directory)\n',
-    replace: '    disk.rename(`${directory}/${manifestName}.tmp`, `${directory}/${manifestName}`)\n',
+    find: '  disk.rename(`${directory}/${manifestName}.tmp`, `${directory}/${manifestName}`)\n  disk.syncDirectory(directory)\n',
+    replace: '  disk.rename(`${directory}/${manifestName}.tmp`, `${directory}/${manifestName}`)\n',
     also: [
       {
         file: 'src/storage/snapshot/take-snapshot.ts',
-        find: '  file.writeAndSync(0, [bytes], error => {\n',
-        replace: '  file.write(0, [bytes], error => {\n',
+        find: '    file.writeAndSync(0, [bytes], error => {\n',
+        replace: '    file.write(0, [bytes], error => {\n',
       },
     ],
     expected: [],

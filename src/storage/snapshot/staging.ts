@@ -13,6 +13,7 @@
 import { assert, mustExist } from '../../platform/assert.ts'
 import { crc32c, readU64, viewOf, writeU64 } from '../../platform/bytes.ts'
 import type { Disk, DiskFile } from '../../platform/disk.ts'
+import { diskErrorOf } from '../storage-error.ts'
 import { decodeManifest, encodeManifest, relativePath } from './manifest.ts'
 import type { SnapshotFile, SnapshotManifest } from './manifest.ts'
 import { readWhole, removeTree } from './take-snapshot.ts'
@@ -96,6 +97,14 @@ export class Staging {
     return bytes + this.#position
   }
 
+  /** Still to come. */
+  get bytesLacking(): number {
+    let bytes = 0
+    for (let i = this.#file; i < this.manifest.files.length; i++)
+      bytes += (this.manifest.files[i]?.bytes ?? 0) - (i === this.#file ? this.#position : (this.#synced[i] ?? 0))
+    return bytes
+  }
+
   /** What is wanted behind a piece that was asked for already, or what comes next; undefined at the end. */
   wanted(after: WantedPiece | undefined, bytesMax: number): WantedPiece | undefined {
     let file = after?.file ?? this.#file
@@ -127,6 +136,11 @@ export class Staging {
         this.#sync(file, end, ignore)
       done(this.#failure)
     })
+  }
+
+  /** No progress is noted any more: a record that came later would tell of files that may be removed by then. `close` follows, when the write has ended. */
+  abandon(): void {
+    this.#isClosed = true
   }
 
   /** What is under way ends; no progress is noted any more. */
@@ -184,7 +198,8 @@ export class Staging {
     file.sync(error => {
       if (error !== undefined || this.#isClosed) return end(error)
       this.#synced[this.#file] = position
-      this.#noteProgress(end)
+      const failed = diskErrorOf(() => this.#noteProgress(end))
+      if (failed !== undefined) end(failed)
     })
   }
 

@@ -8,7 +8,7 @@
  */
 import type { Disk, DiskFile } from '../../platform/disk.ts'
 import { openChunkFormat } from '../open-chunk.ts'
-import { IndexRot } from '../storage-error.ts'
+import { diskErrorOf, IndexRot, isDiskError, isNoRoom, NoRoom } from '../storage-error.ts'
 import { FileCheck } from './file-check.ts'
 import { decodeManifest, encodeManifest } from './manifest.ts'
 import type { SnapshotManifest } from './manifest.ts'
@@ -28,6 +28,8 @@ export interface SnapshotParts {
   readonly rows: RowReader
   /** Open chunks of the queue index, which grow or may be removed: copied as they are now. One that has rotted is not: IndexRot. */
   readonly copies: readonly { readonly path: string; readonly name: string; readonly bytes: number }[]
+  /** Nothing is taken of the last free bytes: they are for what the node itself must write. */
+  readonly roomKeptBytes?: number | undefined
 }
 
 export interface TakenSnapshot {
@@ -42,17 +44,16 @@ export const snapshotsName = 'snapshots'
 const pieceBytes = 256 * 1024
 const manifestName = 'manifest'
 
-/** `done` never runs inside this call. */
+/** `done` never runs inside this call. What it was told to have failed has left nothing behind, unless the disk itself is broken. */
 export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts, done: SnapshotDone): void {
   const directory = `${snapshots}/${parts.manifest.index}`
-  removeTree(disk, directory)
-  disk.makeDirectory(directory)
-  const state = disk.open(`${directory}/state`, { create: true })
+  const state = openState(disk, directory, parts.rows)
   let position = 0
+  const giveUp = (error: Error): void => done(giveBack(disk, directory, error), undefined)
   const fail = (error: Error): void => {
     parts.rows.close()
     state.close()
-    done(error, undefined)
+    giveUp(error)
   }
   const finish = (): void => {
     parts.rows.close()
@@ -60,7 +61,7 @@ export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts
     const files = parts.manifest.files.map(file => (file.kind === 'state' ? { ...file, bytes: position } : file))
     const manifest = { ...parts.manifest, files }
     writeManifest(disk, directory, encodeManifest(manifest), error => {
-      if (error !== undefined) return done(error, undefined)
+      if (error !== undefined) return giveUp(error)
       for (const name of disk.list(snapshots)) if (name !== `${manifest.index}`) removeTree(disk, `${snapshots}/${name}`)
       done(undefined, { manifest, directory })
     })
@@ -70,6 +71,8 @@ export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts
       if (error !== undefined) return fail(error)
       if (rows === undefined)
         return state.sync(synced => (synced === undefined ? copyFiles(disk, directory, parts, 0, copied) : fail(synced)))
+      const full = problemOfRoom(disk, directory, parts)
+      if (full !== undefined) return fail(full)
       const block = encodeRows(rows)
       const at = position
       position += block.length
@@ -78,6 +81,32 @@ export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts
   }
   const copied = (error: Error | undefined): void => (error === undefined ? finish() : fail(error))
   next()
+}
+
+function openState(disk: Disk, directory: string, rows: RowReader): DiskFile {
+  try {
+    removeTree(disk, directory)
+    disk.makeDirectory(directory)
+    return disk.open(`${directory}/state`, { create: true })
+  } catch (error) {
+    rows.close()
+    throw error
+  }
+}
+
+/** A disk that is filled to its last byte for others ends this node with its own next checkpoint. */
+function problemOfRoom(disk: Disk, directory: string, { roomKeptBytes = 0 }: SnapshotParts): Error | undefined {
+  let freeBytes = Infinity
+  const failed = diskErrorOf(() => ({ freeBytes } = disk.space(directory)))
+  if (failed !== undefined || freeBytes >= roomKeptBytes) return failed
+  return new NoRoom(`${freeBytes} bytes are free on this disk, and ${roomKeptBytes} of them are this node's own`, directory)
+}
+
+/** The next attempt has another index, and so another directory: what stays in this one would stay until the next start. Returns what is to be told. */
+function giveBack(disk: Disk, directory: string, error: Error): Error {
+  // A broken disk ends the node, and the next start removes what is not whole.
+  const isBroken = isDiskError(error) && !isNoRoom(error) && !(error instanceof IndexRot)
+  return isBroken ? error : (diskErrorOf(() => removeTree(disk, directory)) ?? error)
 }
 
 /** The snapshot that an earlier process left, if all of it is there; what is not whole is removed. */
@@ -118,14 +147,9 @@ export function removeTree(disk: Disk, directory: string): void {
 function copyFiles(disk: Disk, directory: string, parts: SnapshotParts, number: number, done: (error: Error | undefined) => void): void {
   const copy = parts.copies[number]
   if (copy === undefined) return done(undefined)
-  let source: DiskFile
-  try {
-    source = disk.open(copy.path, { create: false })
-  } catch (error) {
-    // Sealed in the meantime: the next attempt finds it under its new name.
-    return done(error as Error)
-  }
-  const target = disk.open(`${directory}/${copy.name}`, { create: true })
+  const opened = openCopy(disk, directory, copy)
+  if (opened instanceof Error) return done(opened)
+  const { source, target } = opened
   const end = (error: Error | undefined): void => {
     source.close()
     target.close()
@@ -137,6 +161,8 @@ function copyFiles(disk: Disk, directory: string, parts: SnapshotParts, number: 
     if (position >= copy.bytes) return target.sync(end)
     if (!check.isWhole(position, Math.min(position + pieceBytes, copy.bytes)))
       return end(new IndexRot(`${copy.path} has rotted`, copy.path))
+    const full = problemOfRoom(disk, directory, parts)
+    if (full !== undefined) return end(full)
     const piece = new Uint8Array(Math.min(pieceBytes, copy.bytes - position))
     if (source.readSync(piece, position) < piece.length) return end(new Error(`${copy.path} is shorter than it was`))
     target.write(position, [piece], error => (error === undefined ? step(position + piece.length) : end(error)))
@@ -144,13 +170,32 @@ function copyFiles(disk: Disk, directory: string, parts: SnapshotParts, number: 
   step(0)
 }
 
+function openCopy(disk: Disk, directory: string, copy: { path: string; name: string }): { source: DiskFile; target: DiskFile } | Error {
+  let source: DiskFile | undefined
+  try {
+    source = disk.open(copy.path, { create: false })
+    return { source, target: disk.open(`${directory}/${copy.name}`, { create: true }) }
+  } catch (error) {
+    source?.close()
+    // Sealed in the meantime: the next attempt finds it under its new name. Or there is no room for another name.
+    if (!(error instanceof Error) || !('code' in error)) throw error
+    return error
+  }
+}
+
 function writeManifest(disk: Disk, directory: string, bytes: Uint8Array, done: (error: Error | undefined) => void): void {
-  const file = disk.open(`${directory}/${manifestName}.tmp`, { create: true })
-  file.writeAndSync(0, [bytes], error => {
-    file.close()
-    if (error !== undefined) return done(error)
-    disk.rename(`${directory}/${manifestName}.tmp`, `${directory}/${manifestName}`)
-    disk.syncDirectory(directory)
-    done(undefined)
+  const path = `${directory}/${manifestName}`
+  const failed = diskErrorOf(() => {
+    const file = disk.open(`${path}.tmp`, { create: true })
+    file.writeAndSync(0, [bytes], error => {
+      file.close()
+      done(error ?? diskErrorOf(() => nameManifest(disk, directory)))
+    })
   })
+  if (failed !== undefined) done(failed)
+}
+
+function nameManifest(disk: Disk, directory: string): void {
+  disk.rename(`${directory}/${manifestName}.tmp`, `${directory}/${manifestName}`)
+  disk.syncDirectory(directory)
 }
