@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { LogIndex, Term } from '../../raft/index.ts'
-import { decodeSlot, encodeSlot, firstHardState, markIntervalBytes, slotBytes, slotSpacingBytes } from '../../src/storage/hard-state.ts'
+import {
+  decodeSlot,
+  encodeSlot,
+  firstHardState,
+  markIntervalBytes,
+  readHardState,
+  slotBytes,
+  slotSpacingBytes,
+} from '../../src/storage/hard-state.ts'
 import { firstIncarnation, type OpenedLog } from '../../src/storage/open-log.ts'
 import { SimRandom } from '../../chaos/sim/random.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
@@ -240,6 +248,19 @@ describe('the second of its two writes', () => {
 })
 
 describe('the durable mark', () => {
+  it.each([
+    [7, 8],
+    [8, 7],
+  ])('is that of the slot that was written last, of two that were written as number %i and %i', (...counters) => {
+    const disk = new StorageRig('two slots').disk.openProcess()
+    disk.makeDirectory(rigDirectory)
+    const file = disk.open(path, { create: true })
+    for (const [i, counter] of counters.entries()) {
+      file.writeSync(encodeSlot({ ...firstHardState, counter, mark: 10 * counter }, directoryId), i * slotSpacingBytes)
+    }
+    expect(readHardState(disk, rigDirectory, directoryId)).toMatchObject({ kind: 'found', record: { counter: 8, mark: 80 } })
+  })
+
   it('is kept a second after it was told, and not for every flush', () => {
     const rig = new StorageRig('second')
     const opened = rig.open()
