@@ -63,8 +63,8 @@ export const linkMutants: readonly Mutant[] = [
     id: 'N538',
     what: 'a member’s new address is never written into the log',
     file: 'raft/driver/membership-watch.ts',
-    find: '      return this.#options.wish(',
-    replace: '      if (said.address !== known.address) return\n      return this.#options.wish(',
+    find: "      const change = { kind: 'update', member: said } as const\n",
+    replace: "      if (said.address !== known.address) return\n      const change = { kind: 'update', member: said } as const\n",
     expected: [],
     test: {
       file: 'chaos/sim/raft-members.test.ts',
