@@ -4,7 +4,7 @@ import { drawConfiguration } from './configuration.ts'
 import { markNames } from './marks.ts'
 import type { SeedOutcome } from './outcome.ts'
 import { profiles } from './profiles.ts'
-import { Report, replayCommand } from './report.ts'
+import { describeSummary, describeVerdict, Report, replayCommand } from './report.ts'
 import { drawPlan } from './schedule.ts'
 import { bodyOf, encodeMessage, findBody, readBody } from './workloads/payload.ts'
 
@@ -102,6 +102,20 @@ describe('the verdict', () => {
     short.add(anOutcome({ simulatedMs: 59_000 }))
     expect(short.summary(1).verdict).toBe('unknown')
     expect(new Report().summary(1).verdict).toBe('unknown')
+  })
+
+  it('is told again in a line of its own; rare situations that few seeds do not meet are a number, and a list on demand', () => {
+    const report = new Report()
+    report.add(anOutcome({ marks: { 'the cluster time leapt': 2 } }))
+    const summary = report.summary(1)
+    expect(describeVerdict(summary)).toBe('verdict: valid')
+    const short = describeSummary(summary)
+    expect(short).toContain(`1 rare situations met, ${summary.marksNotHit.length} not (normal with few seeds; --marks lists them)`)
+    expect(short).not.toContain('the cluster time leapt')
+    const long = describeSummary(summary, { listsMarks: true })
+    expect(long).toContain('        2  the cluster time leapt')
+    expect(long).toContain('  not met  all nodes were down at once')
+    expect(describeVerdict(new Report().summary(1))).toBe('verdict: unknown (no seed was run)')
   })
 
   it('is an anomaly as soon as one seed broke a promise, and says how to see it again', () => {

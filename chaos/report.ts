@@ -140,6 +140,12 @@ function operationsPerSecond({ operations, simulatedHours }: Summary): string {
   return simulatedHours === 0 ? '0' : (operations / (simulatedHours * 3_600)).toFixed(0)
 }
 
+/** What a handful of seeds does not meet, a night of them does. */
+function marksLine({ marks, marksNotHit }: Summary): string {
+  const met = `${Object.keys(marks).length} rare situations met`
+  return marksNotHit.length === 0 ? met : `${met}, ${marksNotHit.length} not (normal with few seeds; --marks lists them)`
+}
+
 /** Words that go on in the next line, under where they began, where a line would be wider than `columns`. */
 function folded(label: string, text: string, columns: number): string {
   const indent = ' '.repeat(label.length)
@@ -155,8 +161,20 @@ function folded(label: string, text: string, columns: number): string {
   return [...lines, line].join('\n')
 }
 
-/** The summary as people read it, in lines that fit into so many columns. */
-export function describeSummary(summary: Summary, columns = Infinity): string {
+export interface SummaryStyle {
+  /** What a line may be wide. */
+  readonly columns?: number | undefined
+  /** Each mark in a line of its own. */
+  readonly listsMarks?: boolean | undefined
+}
+
+/** In one line, which fits behind whatever else was said. */
+export function describeVerdict({ verdict, reasons }: Summary): string {
+  return `verdict: ${verdict}${reasons.length === 0 ? '' : ` (${reasons.join('; ')})`}`
+}
+
+/** The summary as people read it. */
+export function describeSummary(summary: Summary, { columns = Infinity, listsMarks = false }: SummaryStyle = {}): string {
   const list = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([name, count]) => `${name} ${count}`)
@@ -177,12 +195,15 @@ export function describeSummary(summary: Summary, columns = Infinity): string {
       'messages',
       `${sends.ok} acknowledged, ${sends.unknown} unknown, ${sends.failed} refused; ${sends.retried} retries, ${sends.duplicateAnswers} recognised copies`,
     ],
-    ['leaders', `${summary.leaderChanges} changes; ${summary.seedsWithFailoverUnderLoad} seeds with sends in flight at one`],
+    [
+      'leaders',
+      `${summary.leaderChanges} changes; sends were in flight at one in ${summary.seedsWithFailoverUnderLoad} of ${summary.seeds} seeds`,
+    ],
     ['faults', list(summary.faults) || 'none'],
-    ['marks', `${Object.keys(summary.marks).length} hit, ${summary.marksNotHit.length} not`],
+    ['marks', marksLine(summary)],
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
-  const marks = [...Object.entries(summary.marks), ...summary.marksNotHit.map(name => [name, 'NOT HIT'] as const)]
+  const marks = listsMarks ? [...Object.entries(summary.marks), ...summary.marksNotHit.map(name => [name, 'not met'] as const)] : []
   return [
     ...rows.map(([name, text]) => folded(`${name.padEnd(width)}  `, text, columns)),
     ...marks.map(([name, count]) => `  ${String(count).padStart(9)}  ${name}`),

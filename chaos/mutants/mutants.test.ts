@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { mutants } from './list.ts'
 import { editsOf, isExpected, type NamedTest } from './mutant.ts'
 import { references } from './references.ts'
-import { repositoryRoot } from './run.ts'
+import { noSuchMutant, repositoryRoot } from './run.ts'
 
 /** Shorter texts are no titles. */
 const titleLengthMin = 8
@@ -36,6 +36,13 @@ describe('the mutants', () => {
     const known = new Set(mutants.map(mutant => mutant.id))
     const named = Object.values(references).flatMap(answer => (answer.kind === 'planted' ? answer.by : []))
     expect(named.filter(id => !known.has(id))).toEqual([])
+  })
+
+  it('are found near a name that is none of theirs, a few of them', () => {
+    const ids = ['M01', 'M02', ...Array.from({ length: 12 }, (_, i) => `R1${pad(i)}`)]
+    expect(noSuchMutant('M9', ids)).toBe('there is no mutant M9; near it: M01, M02')
+    expect(noSuchMutant('R1x*', ids)).toMatch(/^there is no mutant R1x\*; near it: R100, .* and 4 more$/)
+    expect(noSuchMutant('Q', ids)).toBe('there is no mutant Q; there are 14, from M01 to R111; M*, R* take many')
   })
 
   it('are named by what is expected: a kind of violation, or an assertion by its code', () => {

@@ -39,11 +39,17 @@ const copiedForTests = ['test', 'vitest.config.ts']
 
 /** Hunts for the mutants and prints a table; 0 when all were killed, 1 when one was not, 2 when there is none of that name. */
 export async function runMutants(options: RunMutantsOptions): Promise<number> {
-  const wanted = choose(options)
-  if (wanted.length === 0) {
-    options.print(`there is no mutant ${options.only?.join(' ') ?? ''}; there are ${mutants.map(mutant => mutant.id).join(', ')}`)
+  const unknown = (options.only ?? []).find(name => !mutants.some(({ id }) => isNamed(id, name)))
+  if (unknown !== undefined) {
+    options.print(
+      noSuchMutant(
+        unknown,
+        mutants.map(({ id }) => id),
+      ),
+    )
     return 2
   }
+  const wanted = choose(options)
   const root = repositoryRoot()
   const endMs = performance.now() + (options.minutes ?? Infinity) * 60_000
   const waiting = [...wanted]
@@ -62,9 +68,27 @@ export async function runMutants(options: RunMutantsOptions): Promise<number> {
   return summary.killed === hunts.length ? 0 : 1
 }
 
+function isNamed(id: string, name: string): boolean {
+  return name.endsWith('*') ? id.startsWith(name.slice(0, -1)) : id === name
+}
+
+/** How many of the ids that begin as the unknown one does are named. */
+const nearIdsMax = 8
+
+/** Ids are a letter and a number, so the near ones are those with the longest common beginning. */
+export function noSuchMutant(name: string, ids: readonly string[]): string {
+  const wanted = name.replace(/\*$/, '')
+  const all = `there are ${ids.length}, from ${ids[0] ?? ''} to ${ids.at(-1) ?? ''}; ${[...new Set(ids.map(id => `${id.slice(0, 1)}*`))].join(', ')} take many`
+  for (let length = wanted.length; length > 0; length--) {
+    const near = ids.filter(id => id.startsWith(wanted.slice(0, length)))
+    if (near.length > 0)
+      return `there is no mutant ${name}; near it: ${near.slice(0, nearIdsMax).join(', ')}${near.length > nearIdsMax ? ` and ${near.length - nearIdsMax} more` : ''}`
+  }
+  return `there is no mutant ${name}; ${all}`
+}
+
 function choose({ only, open = false, minutes, pick }: RunMutantsOptions): readonly Mutant[] {
-  const isWanted = (id: string): boolean =>
-    only === undefined || only.some(name => (name.endsWith('*') ? id.startsWith(name.slice(0, -1)) : id === name))
+  const isWanted = (id: string): boolean => only === undefined || only.some(name => isNamed(id, name))
   const wanted = mutants.filter(mutant => isWanted(mutant.id) && (only !== undefined || open || mutant.open === undefined))
   return minutes === undefined ? wanted : new SimRandom(`mutants/${pick ?? 0}`).shuffle(wanted)
 }

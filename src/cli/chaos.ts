@@ -43,6 +43,7 @@ interface SimOptions {
   readonly minutes?: number
   readonly lite?: boolean
   readonly replay?: string
+  readonly marks?: boolean
   readonly keep: string
   readonly shrinkSeconds: number
   readonly maxFailures: number
@@ -71,11 +72,12 @@ export function chaosCommand(): Command {
     .option('--seeds <n>', 'how many seeds', count, 100)
     .option('--from <seed>', 'the first seed', seedNumber, 1)
     .option('--jobs <n>', 'threads', count, 1)
-    .option('--seed <seed>', 'run one seed and print its timeline', seedNumber)
+    .addOption(new Option('--seed <seed>', 'run one seed and print its timeline').argParser(seedNumber).conflicts('seeds'))
     .option('--profile <name>', `what the seeds are about: ${profileNames.join(', ')}`, profile)
     .option('--minutes <n>', 'begin no seed after this long', count)
     .option('--lite', 'look after every 64th event only, with fewer checkers')
     .option('--replay <file>', 'run the file of a failed seed and print its timeline')
+    .option('--marks', 'list the situations that were met, and those that were not')
     .option('--keep <directory>', 'where the files of failed seeds go', 'chaos-failures')
     .option('--shrink-seconds <n>', 'how long each failed seed is made smaller', count, 300)
     .option('--max-failures <n>', 'stop after so many failed seeds', count, 5)
@@ -114,7 +116,7 @@ async function sim(options: SimOptions): Promise<void> {
 
 async function simMany(options: SimOptions): Promise<number> {
   const { runSeeds } = await import('../../chaos/run-seeds.ts')
-  const { describeFailure, describeSummary, exitCodes, replayCommand } = await import('../../chaos/report.ts')
+  const { describeFailure, describeSummary, describeVerdict, exitCodes, replayCommand } = await import('../../chaos/report.ts')
   const failed: SeedOutcome[] = []
   const startedMs = performance.now()
   let done = 0
@@ -163,9 +165,12 @@ async function simMany(options: SimOptions): Promise<number> {
   })
   process.off('SIGINT', onInterrupt)
   clear()
-  print(wantsJson(options) ? JSON.stringify(summary) : describeSummary(summary, process.stdout.isTTY ? process.stdout.columns : undefined))
+  const columns = process.stdout.isTTY ? process.stdout.columns : undefined
+  print(wantsJson(options) ? JSON.stringify(summary) : describeSummary(summary, { columns, listsMarks: options.marks }))
   if (interrupt.signal.aborted) return summary.verdict === 'anomaly' ? exitCodes.anomaly : ExitCode.interrupted
   if (options.lite !== true) await keep(failed, options)
+  // What was kept has its lines in between: the last one is the one that counts.
+  if (!wantsJson(options)) print(describeVerdict(summary))
   return exitCodes[summary.verdict]
 }
 

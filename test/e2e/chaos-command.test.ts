@@ -37,6 +37,15 @@ it('0 or 5, as the verdict says; the lines for programs are JSON, and no bar is 
   expect(stderr).toBe('')
 })
 
+it('for people the verdict comes first and last', { timeout }, async () => {
+  const { code, stdout } = await chaos('sim', '--seeds', '1', '--from', '3', '--lite')
+  const lines = stdout.trimEnd().split('\n')
+  expect(lines[0]).toMatch(/^verdict +(valid|unknown)/)
+  expect(lines.at(-1)).toMatch(/^verdict: (valid|unknown)/)
+  expect(stdout).not.toContain('not met')
+  expect([0, 5]).toContain(code)
+})
+
 it('1 when a promise is broken: here everything had to be done a millisecond after the load', { timeout }, async () => {
   const configuration = {
     ...drawConfiguration(1),
@@ -56,6 +65,7 @@ it('1 when a promise is broken: here everything had to be done a millisecond aft
 it.each([
   [['sim', '--seeds', '0'], 'a whole number from 1 is wanted'],
   [['sim', '--profile', 'nonsense'], 'one of swarm, '],
+  [['sim', '--seed', '1', '--seeds', '3'], 'cannot be used with'],
   [['sim', '--nonsense'], "unknown option '--nonsense'"],
   [['mutants', '--only', 'NONE'], 'there is no mutant NONE'],
 ])('2 for bad usage: %j', { timeout }, async (args, sentence) => {
