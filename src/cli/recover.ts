@@ -15,6 +15,7 @@ import { realNetwork } from '../platform/network.ts'
 import { realRandom } from '../platform/random.ts'
 import { recoveryRecordName, type RecoveryRecord } from '../storage/recovery-record.ts'
 import { openStateStore } from '../storage/state-store.ts'
+import { DirectoryInUse } from '../storage/storage-error.ts'
 import { CliError, ExitCode } from './exit.ts'
 import { readConfig } from './start.ts'
 import { count, durationShown, paint, print, printJson, remark, type OutputFormat } from './terminal.ts'
@@ -148,20 +149,20 @@ function tellPlan(output: OutputFormat, plan: RecoveryPlan, circumstances: Circu
   }
 }
 
-function planScreen(plan: RecoveryPlan, { node, answering, problems }: Circumstances): string {
+export function planScreen(plan: RecoveryPlan, { node, answering, problems }: Circumstances): string {
   const { lastIndex, firstIndex, committedIndex, committedWallMs, membership, self, electors } = plan
   const voters = [...electors, self].sort((a, b) => a.id - b.id)
   const silent = electors.filter(member => !answering.includes(member))
   return [
     `${paint('bold', self.name)} in ${node.dataDirectory}, stopped`,
-    `  entries ${count(firstIndex)} to ${count(lastIndex)}, the last of term ${count(plan.lastTerm)}, made ${timeShown(plan.lastWallMs)}; term ${count(plan.term)}`,
+    `  entries ${count(firstIndex)} to ${count(lastIndex)}, the last of term ${count(plan.lastTerm)}, made ${timeShown(plan.lastWallMs)}${plan.term === plan.lastTerm ? '' : `; it has seen term ${count(plan.term)}`}`,
     `  known to be committed: up to ${count(committedIndex)}${committedWallMs === undefined ? '' : `, made ${timeShown(committedWallMs)}: the last word of a majority that is on record here`}`,
     `  voters, by entry ${count(membership.index)}: ${namesOf(voters)}`,
     ...(answering.length > 0 ? [`  ${paint('yellow', `answering now: ${namesOf(answering)}`)}`] : []),
     ...(silent.length > 0 ? [`  silent: ${silent.map(({ name, address }) => `${name} (${address})`).join(', ')}`] : []),
     ...plan.remarks.map(remarkable => `  ${remarkable}`),
     '',
-    `${paint('bold', 'Kept:')} everything that ${self.name} holds, entries ${count(committedIndex + 1)} to ${count(lastIndex)} too, acknowledged or not.`,
+    `${paint('bold', 'Kept:')} everything that ${self.name} holds${committedIndex < lastIndex ? `, entries ${count(committedIndex + 1)} to ${count(lastIndex)} too, acknowledged or not` : ''}.`,
     `${paint(['bold', 'red'], 'May be lost:')} whatever the others acknowledged behind entry ${count(lastIndex)}, that is after ${timeShown(plan.lastWallMs)}. How much that is nobody can tell from here.`,
     `Afterwards ${self.name} is the only voter. ${namesOf(silent.length > 0 ? silent : electors)} must never be started again with the data they have now; with empty directories they are added as members.`,
     ...(answering.length > 0
@@ -197,7 +198,6 @@ function planJson(plan: RecoveryPlan, { node, answering, problems }: Circumstanc
 
 function tellDone(output: OutputFormat, record: RecoveryRecord, node: NodeConfig, result: 'recovered' | 'alreadyRecovered'): void {
   if (output === 'json') return printJson({ result, ...record })
-  const others = record.before.voters.filter(name => name !== record.node)
   print(
     [
       result === 'recovered'
@@ -206,13 +206,22 @@ function tellDone(output: OutputFormat, record: RecoveryRecord, node: NodeConfig
       `On record in ${node.dataDirectory}/${recoveryRecordName}, and in raftmq cluster status.`,
       '',
       'Next:',
-      `  raftmq start -c cluster.yaml --node ${record.node}`,
-      ...others.map(
-        name =>
-          `  ${name}: empty its directory, write join: true for it in cluster.yaml, start it, then: raftmq cluster member add ${name} -c cluster.yaml`,
+      ...nextSteps(
+        record.node,
+        record.before.voters.filter(name => name !== record.node),
       ),
     ].join('\n'),
   )
+}
+
+/** The file first, and all of it at once: one that begins a group of two or four is refused. */
+export function nextSteps(survivor: string, others: readonly string[]): string[] {
+  const all = others.length < 2 ? others.join('') : `${others.slice(0, -1).join(', ')} and ${others.at(-1) ?? ''}, in one edit`
+  return [
+    ...(others.length === 0 ? [] : [`  cluster.yaml, on every machine: write join: true for ${all}`]),
+    `  raftmq start -c cluster.yaml --node ${survivor}`,
+    ...others.map(name => `  ${name}: empty its directory, start it, then: raftmq cluster member add ${name} -c cluster.yaml`),
+  ]
 }
 
 function namesOf(members: readonly Member[]): string {
@@ -229,8 +238,7 @@ async function asCliError<T>(work: Promise<T>, node: NodeConfig): Promise<T> {
     return await work
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'StorageError') throw error
-    const isRunning = error.message.includes('in use by another process')
-    if (isRunning) throw new CliError(ExitCode.conflict, `${node.name} is running: stop it first (${error.message})`)
+    if (error instanceof DirectoryInUse) throw new CliError(ExitCode.conflict, `${node.name} is running: stop it first (${error.message})`)
     throw new CliError(ExitCode.diskFailed, error.message)
   }
 }

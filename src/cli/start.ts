@@ -3,13 +3,14 @@
  * finish, the second ends at once. A child of `dev`, `demo` or a test tells its parent when it is ready, and ends when the parent is gone.
  */
 import { readFileSync } from 'node:fs'
-import { ConfigError, nodeNamed, parseConfig } from '../node/config.ts'
+import { nodeNamed, parseConfig } from '../node/config.ts'
 import type { ClusterConfig } from '../node/config.ts'
 import { realClock } from '../platform/clock.ts'
 import { collectLessOften } from '../platform/collector.ts'
 import { cuttable } from '../platform/cuttable-network.ts'
 import { realNetwork } from '../platform/network.ts'
 import type { Network } from '../platform/network.ts'
+import { DirectoryInUse } from '../storage/storage-error.ts'
 import { CliError, ExitCode } from './exit.ts'
 import type { NodeEvent, NodeWord } from './local-cluster.ts'
 import { remark } from './terminal.ts'
@@ -21,7 +22,7 @@ export interface StartOptions {
 
 export async function start(options: StartOptions): Promise<void> {
   const config = readConfig(options.config)
-  const node = asCliError(() => nodeNamed(config, options.node))
+  const node = nodeNamed(config, options.node)
   collectLessOften()
   // Loaded when a node is really started: it brings gRPC and everything below.
   const { startNode } = await import('../node/serve.ts')
@@ -37,10 +38,7 @@ export async function start(options: StartOptions): Promise<void> {
     // While it listens for its parent's end the process would stay, with nothing in it.
     signals.dispose()
     peers.dispose()
-    throw new CliError(
-      isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed,
-      `${node.name} could not start: ${(error as Error).message}`,
-    )
+    throw new CliError(exitCodeOf(error), `${node.name} could not start: ${(error as Error).message}`)
   })
   running.onLeadership(view => tellParent({ kind: 'leadership', ...view }))
   tellParent({ kind: 'ready', clientPort: running.clientPort, peerPort: running.peerPort })
@@ -55,27 +53,17 @@ export async function start(options: StartOptions): Promise<void> {
 /** Nothing is closed in order: what the node holds can't be trusted with it. Its open ports and files would keep the process, and its supervisor waiting. */
 function endAtOnce(name: string, error: Error): never {
   process.stderr.write(`${name} stops: ${error.message}\n`)
-  process.exit(isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed)
+  process.exit(exitCodeOf(error))
 }
 
-/** Reads and checks a configuration file; a problem is a sentence and exit code 2. */
+/** Reads and checks a configuration file; a problem is a sentence and exit code 2 (program.ts). */
 export function readConfig(file: string): ClusterConfig {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new CliError(ExitCode.usage, `${file}: ${(error as Error).message}`)
-  }
-  return asCliError(() => parseConfig(file, text, process.env))
+  return parseConfig(file, readFileSync(file, 'utf8'), process.env)
 }
 
-function asCliError<T>(run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    if (error instanceof ConfigError) throw new CliError(ExitCode.usage, error.message)
-    throw error
-  }
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof DirectoryInUse) return ExitCode.conflict
+  return isStorageError(error) ? ExitCode.diskFailed : ExitCode.failed
 }
 
 /** The disk's fault: by a sentence of ours, or as the system says it. */

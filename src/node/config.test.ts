@@ -129,7 +129,7 @@ test.each([
   ['version: 1\nnodes:\n  - { id: N_1, host: a }\n', 'cluster.yaml:3: nodes[0].id: "N_1" is not a node name'],
   [
     'version: 1\nnodes:\n  - { id: a, host: a }\n  - { id: b, host: a }\n',
-    'cluster.yaml:2: nodes: a group begins with 1, 3 or 5 of them, not 2; others have join: true',
+    'cluster.yaml:2: nodes: a group begins with 1, 3 or 5 of them, not 2; write join: true for those that are added to it later, in one edit',
   ],
   [
     'version: 1\nnodes:\n  - { id: a, host: a }\n  - { id: b, host: b, join: true, number: 1 }\n',

@@ -202,7 +202,9 @@ function problemsOfNodes(source: ConfigFile, nodes: readonly NodeEntry[]): strin
   const problems: string[] = []
   const founders = nodes.filter(node => node.join !== true).length
   if (!groupSizes.includes(founders))
-    problems.push(`${source.at(['nodes'])}nodes: a group begins with 1, 3 or 5 of them, not ${founders}; others have join: true`)
+    problems.push(
+      `${source.at(['nodes'])}nodes: a group begins with 1, 3 or 5 of them, not ${founders}; write join: true for those that are added to it later, in one edit`,
+    )
   const numbers = nodes.map((node, i) => node.number ?? i + 1)
   numbers.forEach((number, i) => {
     const first = numbers.indexOf(number)

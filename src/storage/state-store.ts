@@ -6,13 +6,14 @@
  * Invariants: one save at a time, numbers without gaps. Number 1 begins a new generation: it replaces all that was there, in one batch.
  * Must never: say that a checkpoint is saved before its batch is synced, or repair what it does not understand.
  */
+import { dirname } from 'node:path'
 import { Level } from 'level'
 import { assert } from '../platform/assert.ts'
 import { realClock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
 import { encodeMarker, generationStart, judgeStore, keyPrefixBytes, KeyKind, markerKey, rowKey } from './checkpoint-codec.ts'
 import type { CheckpointRead, CheckpointWrite, StoreContent } from './checkpoint-codec.ts'
-import { innermost, StorageError, whatNext } from './storage-error.ts'
+import { DirectoryInUse, innermost, StorageError, whatNext } from './storage-error.ts'
 
 export interface StateStoreOptions {
   /** Recomputes the digest of the rows and compares it with the marker's; false = the store is not to be used. */
@@ -221,8 +222,8 @@ function problemOf(error: unknown, directory: string): string {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string' || !error.code.startsWith('LEVEL_')) throw error
   const cause = error.cause instanceof Error ? error.cause : error
   if ('code' in cause && cause.code === 'LEVEL_LOCKED')
-    throw new StorageError(
-      `data directory of ${directory} is in use by another process; stop that one or choose another data_dir`,
+    throw new DirectoryInUse(
+      `data directory ${dirname(directory)} is in use by another process; stop that one or choose another data_dir`,
       directory,
       error,
     )

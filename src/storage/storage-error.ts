@@ -13,6 +13,9 @@ export class StorageError extends Error {
   }
 }
 
+/** Another process holds the directory: no fault of the disk, and nothing was changed. */
+export class DirectoryInUse extends StorageError {}
+
 /** A piece of the queue index has rotted, and was set aside: the node must start again, which makes the index anew. No disk call has failed. */
 export class IndexRot extends StorageError {}
 
