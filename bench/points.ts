@@ -34,7 +34,7 @@ export interface BenchPoint {
   readonly loopStallMsMax: number
 }
 
-interface Plan {
+export interface Plan {
   readonly kind: 'send' | 'cycle'
   readonly via: BenchPoint['via']
   readonly inflight: number
@@ -193,12 +193,26 @@ function pointLine(point: BenchPoint): string {
   ].join(' ')
 }
 
+function nameOf(plan: Plan): string {
+  return `${plan.load ?? plan.kind} ${plan.via} ${plan.inflight}`
+}
+
+export function pointNames(): readonly string[] {
+  return plans.map(nameOf)
+}
+
+/** Those whose line begins so. */
+export function plansFor(only: string): readonly Plan[] {
+  return plans.filter(plan => nameOf(plan).startsWith(only))
+}
+
 /** Runs the points and prints a line for each. */
 export async function printBench(options: {
   readonly isJson: boolean
   readonly seconds: number
-  readonly only: string | undefined
+  readonly chosen: readonly Plan[]
 }): Promise<void> {
-  const chosen = plans.filter(plan => `${plan.load ?? plan.kind} ${plan.via} ${plan.inflight}`.startsWith(options.only ?? ''))
-  await runBench(chosen, options.seconds, point => process.stdout.write(`${options.isJson ? JSON.stringify(point) : pointLine(point)}\n`))
+  await runBench(options.chosen, options.seconds, point =>
+    process.stdout.write(`${options.isJson ? JSON.stringify(point) : pointLine(point)}\n`),
+  )
 }

@@ -68,9 +68,13 @@ export class CallFailed extends Error {
 /** `host:port,host:port`; a scheme in front is taken off. */
 export function parseEndpoints(text: string): string[] {
   const endpoints = text.split(/[,;]/).map(part => part.trim().replace(/^[a-z]+:\/\//, ''))
-  for (const endpoint of endpoints)
+  for (const endpoint of endpoints) {
     if (!/^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}$/.test(endpoint))
       throw new CliError(ExitCode.usage, `--endpoint: ${JSON.stringify(endpoint)} is not an address; write host:port, several with commas`)
+    const port = Number(endpoint.slice(endpoint.lastIndexOf(':') + 1))
+    if (port < 1 || port > 65_535)
+      throw new CliError(ExitCode.usage, `--endpoint: ${JSON.stringify(endpoint)}: a port is a number from 1 to 65535`)
+  }
   return endpoints
 }
 
@@ -240,5 +244,8 @@ function callFailed(error: ServiceError | null, endpoint: string): Error {
 function unavailable(details: string, endpoint: string): CallFailed {
   const cause = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH/.exec(details)?.[0]
   const why = cause === 'ECONNREFUSED' ? 'nobody listens there' : (cause ?? details)
+  // The connection stands, and then nobody there speaks HTTP/2: the words are grpc-js's.
+  if (/Last error: (Failed to connect|Protocol error)/.test(details))
+    return new CallFailed(`something answers at ${endpoint} that is not the client port of a node`, true)
   return new CallFailed(`no node answers at ${endpoint}: ${why}`, cause !== undefined || details.includes('No connection established'))
 }

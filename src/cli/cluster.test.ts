@@ -100,3 +100,12 @@ test('a table has no frames, and numbers stand on the right', () => {
     ),
   ).toBe('NAME       N\na          1\nbcd   20 000')
 })
+
+test('one topic is one topic, and what a recovery may have lost is not told as lost', () => {
+  const recovered = { ...follower, recovered: { at: '2026-11-22T00:00:00Z', lastIndex: 70, index: 71 } }
+  const screen = statusScreen(
+    v1.ClusterStatusResponse.create({ clusterName: 'shop', answeredBy: 1, commitIndex: 1, topics: 1, groups: 1, nodes: [recovered] }),
+  )
+  expect(screen).toContain('committed 1 entry, 1 topic, 1 group ·')
+  expect(screen).toContain('what others had acknowledged behind entry 70 may be lost')
+})

@@ -3,7 +3,7 @@ import type { raftmq } from '#proto/raftmq-v1.js'
 import { methods } from './client.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
-import { bytesShown, count, durationShown, paint, print, printJson, table } from './terminal.ts'
+import { bytesShown, count, counted, durationShown, paint, print, printJson, table } from './terminal.ts'
 
 type NodeStatus = raftmq.v1.NodeStatus.$Properties
 type ClusterStatus = raftmq.v1.ClusterStatusResponse.$Properties
@@ -37,7 +37,7 @@ export function statusScreen(status: ClusterStatus): string {
   const leader = nodes.find(node => node.id === status.leader)
   const head = [
     `${paint('bold', status.clusterName ?? '')}  leader ${leader === undefined ? paint('red', 'none known') : paint('green', leader.name ?? '')}`,
-    `term ${count(status.term ?? 0)}, committed ${count(status.commitIndex ?? 0)} entries, ${count(status.topics ?? 0)} topics, ${count(status.groups ?? 0)} groups`,
+    `term ${count(status.term ?? 0)}, committed ${counted(status.commitIndex ?? 0, 'entry', 'entries')}, ${counted(status.topics ?? 0, 'topic')}, ${counted(status.groups ?? 0, 'group')}`,
     levelShown(status),
     `as ${nameOf(status.answeredBy)} sees it`,
   ].join(' · ')
@@ -96,7 +96,7 @@ function recoveries(nodes: readonly NodeStatus[]): string[] {
       ? [
           paint(
             'yellow',
-            `${name ?? ''} was made the whole group by raftmq recover on ${recovered.at}: what others had acknowledged behind entry ${count(recovered.lastIndex ?? 0)} is lost`,
+            `${name ?? ''} was made the whole group by raftmq recover on ${recovered.at}: what others had acknowledged behind entry ${count(recovered.lastIndex ?? 0)} may be lost`,
           ),
         ]
       : [],

@@ -16,7 +16,7 @@ import { learnNodes } from './produce.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
 import { exitCodeOf, isComeAgain } from './send.ts'
-import { count, durationShown, printJson, remark } from './terminal.ts'
+import { counted, durationShown, printJson, remark } from './terminal.ts'
 import { typeName } from './topic.ts'
 
 export interface ConsumeOptions extends RemoteOptions {
@@ -87,7 +87,7 @@ function report(run: ConsumeRun, elapsedMs: number, options: ConsumeOptions): vo
   const perSecond = run.written / (Math.max(elapsedMs, 1) / 1_000)
   if (options.output === 'json' && options.out !== undefined)
     printJson({ messages: run.written, repeated: run.repeated, elapsedMs, messagesPerSecond: perSecond })
-  else remark(`received ${count(run.written)} messages in ${durationShown(elapsedMs)}: ${count(Math.round(perSecond))} messages/s`)
+  else remark(`received ${counted(run.written, 'message')} in ${durationShown(elapsedMs)}: ${counted(Math.round(perSecond), 'message')}/s`)
 }
 
 class ConsumeRun {
@@ -148,8 +148,8 @@ class ConsumeRun {
     mustBeOk(answer.status)
     const place = answer.group?.topics?.find(each => each.topic === this.#topic)
     if ((place?.waiting ?? 0) > 0 && Date.now() - idleSinceMs < stuckMs) return false
-    if ((place?.waiting ?? 0) > 0) remark(`${count(place?.waiting ?? 0)} messages wait behind others that are not acknowledged`)
-    if ((place?.inFlight ?? 0) > 0) remark(`${count(place?.inFlight ?? 0)} messages are with other consumers of ${this.#options.group}`)
+    if ((place?.waiting ?? 0) > 0) remark(`waiting behind others that are not acknowledged: ${counted(place?.waiting ?? 0, 'message')}`)
+    if ((place?.inFlight ?? 0) > 0) remark(`with other consumers of ${this.#options.group}: ${counted(place?.inFlight ?? 0, 'message')}`)
     return true
   }
 

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import { CliError, ExitCode } from './exit.ts'
 import { LocalCluster } from './local-cluster.ts'
+import { fileProblem } from './named-files.ts'
 import type { OutputFormat } from './terminal.ts'
 import { durationShown, paint, print, printJson, remark } from './terminal.ts'
 
@@ -44,6 +45,8 @@ export async function dev(options: DevOptions): Promise<void> {
   })
   const cluster = await starting.catch((error: unknown) => {
     if (stopping.signal.aborted) throw new CliError(ExitCode.interrupted, 'stopped while starting')
+    const problem = options.data === undefined ? undefined : fileProblem(error, options.data)
+    if (problem !== undefined) throw new CliError(ExitCode.usage, `--data: ${problem}`)
     throw new CliError(ExitCode.failed, (error as Error).message)
   })
   announce(cluster, performance.now() - startMs, options)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { lagOf, lagScreen } from './group-lag.ts'
+import { allLagsScreen, lagOf, lagScreen } from './group-lag.ts'
 
 const place = {
   topic: 'orders',
@@ -38,4 +38,14 @@ test('the screen has a row for each topic and one for each queue, within 80 colu
   expect(lines).toHaveLength(4)
   expect(lines[1]).toMatch(/orders +all +9 +5 +4 +2 +1 +3/)
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80)
+})
+
+test('all groups: a table for each, and a sentence for one that is nowhere', () => {
+  const lines = allLagsScreen([
+    { name: 'billing', topics: [lagOf(place)] },
+    { name: 'mail', topics: [] },
+  ]).split('\n')
+  expect(lines[0]).toContain('billing')
+  expect(lines.slice(-2)).toEqual(['', 'mail has no place in any topic yet'])
+  expect(allLagsScreen([])).toContain('no consumer groups')
 })

@@ -1,9 +1,9 @@
-/** `raftmq group lag`: what a consumer group has not finished, by topic and queue; one table with a row of totals for each topic. */
+/** `raftmq group lag`: what consumer groups have not finished, by topic and queue; one table with a row of totals for each topic. */
 import type { raftmq } from '#proto/raftmq-v1.js'
-import { methods } from './client.ts'
+import { type ClusterClient, methods } from './client.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
-import { print, printJson, table } from './terminal.ts'
+import { paint, print, printJson, table } from './terminal.ts'
 
 type GroupTopic = raftmq.v1.GroupTopic.$Properties
 
@@ -30,12 +30,41 @@ export interface TopicLag {
   readonly queues: readonly QueueLag[]
 }
 
-export async function groupLag(name: string, options: RemoteOptions): Promise<void> {
-  const answer = await withCluster(options, cluster => cluster.ask(methods.getGroup, { name }, isUnavailable))
+interface GroupLag {
+  readonly name: string
+  readonly topics: readonly TopicLag[]
+}
+
+/** Of one group, or of all. */
+export async function groupLag(name: string | undefined, options: RemoteOptions): Promise<void> {
+  const lags = await withCluster(options, async cluster => {
+    const names = name === undefined ? await namesOfGroups(cluster) : [name]
+    const found: GroupLag[] = []
+    for (const each of names) {
+      const answer = await cluster.ask(methods.getGroup, { name: each }, isUnavailable)
+      mustBeOk(answer.status)
+      found.push({ name: each, topics: (answer.group?.topics ?? []).map(lagOf) })
+    }
+    return found
+  })
+  if (options.output === 'json') printJson(name === undefined ? lags : lags[0])
+  else print(name === undefined ? allLagsScreen(lags) : lags.map(lagOrNone).join(''))
+}
+
+async function namesOfGroups(cluster: ClusterClient): Promise<readonly string[]> {
+  const answer = await cluster.ask(methods.listGroups, {}, isUnavailable)
   mustBeOk(answer.status)
-  const topics = (answer.group?.topics ?? []).map(lagOf)
-  if (options.output === 'json') printJson({ name, topics })
-  else print(topics.length === 0 ? `${name} has no place in any topic yet` : lagScreen(topics))
+  return answer.groups.map(group => group.name ?? '')
+}
+
+/** A heading and a table for each group. */
+export function allLagsScreen(lags: readonly GroupLag[]): string {
+  if (lags.length === 0) return 'no consumer groups; they come into being when a consumer first names them'
+  return lags.map(lag => `${lag.topics.length === 0 ? '' : `${paint('bold', lag.name)}\n`}${lagOrNone(lag)}`).join('\n\n')
+}
+
+function lagOrNone({ name, topics }: GroupLag): string {
+  return topics.length === 0 ? `${name} has no place in any topic yet` : lagScreen(topics)
 }
 
 export function lagOf(place: GroupTopic): TopicLag {

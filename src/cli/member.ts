@@ -18,7 +18,7 @@ type Members = raftmq.v1.ListMembersResponse.$Properties
 
 export interface MemberOptions extends RemoteOptions {
   /** Longest wait for the end of the change, in seconds. */
-  readonly timeout: string
+  readonly timeout: number
   readonly wait: boolean
 }
 
@@ -105,7 +105,7 @@ async function changeAndWait(
 ): Promise<Members> {
   const answer = await cluster.ask(methods.changeMembers, request, isUnavailable)
   mustBeOk(answer.status)
-  return waitForEnd(cluster, answer.index, Number(options.timeout) * 1000)
+  return waitForEnd(cluster, answer.index, options.timeout * 1000)
 }
 
 function tell(options: MemberOptions, members: Members): void {

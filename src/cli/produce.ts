@@ -14,7 +14,7 @@ import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
 import { Sender } from './send.ts'
 import type { MessageKind, OutgoingText } from './send.ts'
-import { bytesShown, count, durationShown, print, printJson, remark } from './terminal.ts'
+import { bytesShown, count, counted, durationShown, print, printJson, remark } from './terminal.ts'
 import { typeName } from './topic.ts'
 
 export interface ProduceOptions extends RemoteOptions {
@@ -72,7 +72,7 @@ async function produceOne(sender: Sender, body: Uint8Array, options: ProduceOpti
 
 async function produceLines(sender: Sender, inFlightMax: number, options: ProduceOptions): Promise<void> {
   const path = options.file === undefined || options.file === '-' ? undefined : options.file
-  const totalBytes = path === undefined ? 0 : sizeOf(path)
+  const totalBytes = path === undefined ? 0 : statSync(path).size
   const bar = progressBar(totalBytes, options)
   const run = new LineRun(sender, inFlightMax, sent => bar?.update(sent.bytesRead, { messages: count(sent.messages) }))
   const stop = (): void => run.interrupt()
@@ -110,8 +110,8 @@ function report(run: LineRun, elapsedMs: number, options: ProduceOptions): void 
     })
     return
   }
-  const rate = `${count(Math.round(committed / seconds))} messages/s, ${bytesShown(committedBytes / seconds)}/s`
-  remark(`sent ${count(committed)} messages, ${bytesShown(committedBytes)}, in ${durationShown(elapsedMs)}: ${rate}`)
+  const rate = `${counted(Math.round(committed / seconds), 'message')}/s, ${bytesShown(committedBytes / seconds)}/s`
+  remark(`sent ${counted(committed, 'message')}, ${bytesShown(committedBytes)}, in ${durationShown(elapsedMs)}: ${rate}`)
 }
 
 function progressBar(totalBytes: number, options: ProduceOptions): SingleBar | undefined {
@@ -124,14 +124,6 @@ function progressBar(totalBytes: number, options: ProduceOptions): SingleBar | u
   })
   bar.start(totalBytes, 0, { messages: '0' })
   return bar
-}
-
-function sizeOf(path: string): number {
-  try {
-    return statSync(path).size
-  } catch (error) {
-    throw new CliError(ExitCode.usage, `--file: ${(error as Error).message}`)
-  }
 }
 
 /** Lines on their way: cut, gathered into batches, sent with a bounded number under way. */

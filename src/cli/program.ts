@@ -3,6 +3,7 @@
  * `raftmq --help` costs nothing. Errors end in one sentence on standard error and an exit code of exit.ts.
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { ConfigError } from '../node/config-file.ts'
 import { parseDuration, parseSize, type Parsed } from '../node/config-units.ts'
 import type { ClusterRaftOptions } from './cluster-raft.ts'
 import type { TransferLeaderOptions } from './cluster.ts'
@@ -13,6 +14,7 @@ import type { BenchOptions } from './bench.ts'
 import type { DemoOptions } from './demo.ts'
 import type { DevOptions } from './dev.ts'
 import { CliError, ExitCode, exitCodeHelp } from './exit.ts'
+import { fileProblem, namedFile } from './named-files.ts'
 import type { ProduceOptions } from './produce.ts'
 import type { RecoverCommandOptions } from './recover.ts'
 import type { RemoteOptions } from './remote.ts'
@@ -34,7 +36,6 @@ async function buildProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command('raftmq')
     .description('A replicated message broker for RocketMQ 5 clients: the commit log is a Raft log.')
     .version(await version(), '-V, --version')
-    .showHelpAfterError('(raftmq COMMAND --help says more)')
     .addHelpText(
       'after',
       `\nExit codes: ${exitCodeHelp}\nThe cluster is found by --endpoint or RAFTMQ_ENDPOINT, ${defaultEndpoint} by default; any node will do.`,
@@ -67,7 +68,7 @@ function addServing(program: Command): void {
   program
     .command('bench')
     .description('sends and full cycles on three local nodes, as a ratio to a bare gRPC echo server in the same run')
-    .option('--seconds <n>', 'measure each point so long', '5')
+    .option('--seconds <n>', 'measure each point so long', integer(1, 3_600), 5)
     .option('--only <text>', 'only the points whose line begins so, as "send leader"')
     .addOption(format())
     .action(async (options: BenchOptions) => (await import('./bench.ts')).bench(options))
@@ -125,7 +126,7 @@ function addMembers(cluster: Command): void {
   newMember(member.command('add').description('a new node, started with join: true, catches up and then votes').argument('<node>'))
     .addHelpText(
       'after',
-      examples('raftmq cluster member add n4 -c cluster.yaml', 'raftmq cluster member add n4 --number 4 --peer h4:9876 --client h4:8081'),
+      examples('raftmq cluster member add n4 -c cluster.yaml', 'raftmq cluster member add n4 --number 4 --peer h4:7081 --client h4:8081'),
     )
     .action(async (name: string, options: AddMemberOptions) => (await import('./member.ts')).addMember(name, options))
   change(member.command('remove').alias('rm').description('a member leaves; the leader hands over first').argument('<node>'))
@@ -151,7 +152,7 @@ function addMembers(cluster: Command): void {
 function change(command: Command): Command {
   return remote(command)
     .option('--no-wait', 'return when the change is committed to, not when it has ended')
-    .option('--timeout <seconds>', 'wait no longer than this; the change goes on', '600')
+    .option('--timeout <seconds>', 'wait no longer than this; the change goes on', integer(0, 86_400), 600)
 }
 
 function newMember(command: Command): Command {
@@ -167,7 +168,11 @@ function addTopics(program: Command): void {
   remote(topic.command('create').description('create a topic').argument('<name>'))
     .addOption(new Option('--type <type>', 'what it accepts').choices(['normal', 'fifo']).default('normal'))
     .option('--queues <n>', 'number of queues; 1 keeps the order of everything', integer(1, 1024))
-    .option('--retention <time>', 'give messages up after this, as 72h; otherwise as the nodes are configured', inUnits(parseDuration))
+    .option(
+      '--retention <time>',
+      'give messages up after this, as 72h; otherwise, and with 0ms, as the nodes are configured',
+      inUnits(parseDuration),
+    )
     .option('--retention-size <size>', 'keep at most so much of it, as 10GiB', inUnits(parseSize))
     .option('--if-not-exists', 'success when it is there already; its retention is set all the same')
     .addHelpText(
@@ -184,7 +189,7 @@ function addTopics(program: Command): void {
   remote(topic.command('delete').alias('rm').description('delete a topic and its messages').argument('<name>'))
     .option('--if-exists', 'success when it is not there')
     .action(async (name: string, options: DeleteTopicOptions) => (await import('./topic.ts')).deleteTopic(name, options))
-  const group = program.command('group').description('create, list and describe consumer groups')
+  const group = program.command('group').description('create, list and describe consumer groups, and show how far they lag')
   remote(
     group
       .command('create')
@@ -210,9 +215,14 @@ function addTopics(program: Command): void {
   remote(group.command('list').alias('ls').description('all groups and how far they are')).action(async (options: RemoteOptions) =>
     (await import('./group.ts')).listGroups(options),
   )
-  remote(group.command('lag').description('what one group has not finished, by topic and queue').argument('<name>'))
-    .addHelpText('after', examples('raftmq group lag billing', 'raftmq group lag billing -o json | jq .topics[].behind'))
-    .action(async (name: string, options: RemoteOptions) => (await import('./group-lag.ts')).groupLag(name, options))
+  remote(
+    group.command('lag').description('what consumer groups have not finished, by topic and queue').argument('[name]', 'only this group'),
+  )
+    .addHelpText(
+      'after',
+      examples('raftmq group lag', 'raftmq group lag billing', "raftmq group lag billing -o json | jq '.topics[].behind'"),
+    )
+    .action(async (name: string | undefined, options: RemoteOptions) => (await import('./group-lag.ts')).groupLag(name, options))
   remote(group.command('get').alias('describe').description('one group, queue by queue').argument('<name>')).action(
     async (name: string, options: RemoteOptions) => (await import('./group.ts')).getGroup(name, options),
   )
@@ -304,8 +314,9 @@ async function version(): Promise<string> {
 }
 
 /** What the process ends with after this error; the sentence is printed unless commander has done so. */
-function exitCodeAfter(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+function exitCodeAfter(thrown: unknown, args: readonly string[]): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+  const error = asCliError(thrown, args)
   if (error instanceof CliError) {
     process.stderr.write(`${error.message}\n`)
     return error.exitCode
@@ -313,20 +324,33 @@ function exitCodeAfter(error: unknown): number {
   throw error
 }
 
+/** What the user wrote, in the command line or the configuration, or a file that the user named: a sentence, and exit code 2. */
+function asCliError(error: unknown, args: readonly string[]): unknown {
+  if (error instanceof ConfigError) return new CliError(ExitCode.usage, error.message)
+  const path = namedFile(error, args)
+  const problem = path === undefined ? undefined : fileProblem(error, path)
+  return problem === undefined ? error : new CliError(ExitCode.usage, problem)
+}
+
 /** Runs one command line and says what the process is to end with. */
 export async function run(args: readonly string[]): Promise<number> {
   try {
     const program = await buildProgram(args[0])
-    forEachCommand(program, command => command.exitOverride())
+    forEachCommand(program, command => command.exitOverride().showHelpAfterError(`(${pathOf(command)} --help says more)`))
     if (args.length === 0) program.outputHelp()
     else await program.parseAsync(args, { from: 'user' })
     return typeof process.exitCode === 'number' ? process.exitCode : ExitCode.ok
   } catch (error) {
-    return exitCodeAfter(error)
+    return exitCodeAfter(error, args)
   }
 }
 
 function forEachCommand(command: Command, visit: (command: Command) => void): void {
   visit(command)
   for (const inner of command.commands) forEachCommand(inner, visit)
+}
+
+/** `raftmq topic create`: a command as it is typed. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 }

@@ -5,7 +5,7 @@ import { methods, v1 } from './client.ts'
 import { CliError, ExitCode } from './exit.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
-import { paint, print, printJson, table } from './terminal.ts'
+import { counted, paint, print, printJson, table } from './terminal.ts'
 
 type Topic = raftmq.v1.Topic.$Properties
 
@@ -44,12 +44,20 @@ export async function createTopic(name: string, options: CreateTopicOptions): Pr
     printJson({ ...topicJson(answer.topic ?? { name }), existed: answer.existed })
     return
   }
-  print(`${name} ${answer.existed ? 'existed' : 'created'}: ${typeName(answer.topic?.type)}, ${answer.topic?.queueCount ?? 0} queues`)
+  print(
+    `${name} ${answer.existed ? 'existed' : 'created'}: ${typeName(answer.topic?.type)}, ${counted(answer.topic?.queueCount ?? 0, 'queue')}`,
+  )
 }
 
 export async function deleteTopic(name: string, options: DeleteTopicOptions): Promise<void> {
   const answer = await withCluster(options, cluster => cluster.ask(methods.deleteTopic, { name }, isUnavailable))
-  const isMissing = answer.status?.code === v1.AdminStatus.Code.NOT_FOUND && options.ifExists === true
+  const isMissing = answer.status?.code === v1.AdminStatus.Code.NOT_FOUND
+  // The node's own sentence is for those who want to use the topic: create it first.
+  if (isMissing && options.ifExists !== true)
+    throw new CliError(
+      ExitCode.notFound,
+      `there is no topic ${name} (raftmq topic list shows those that are there); --if-exists takes that as success`,
+    )
   if (!isMissing) mustBeOk(answer.status)
   if (options.output === 'json') {
     printJson({ name, deleted: !isMissing })
@@ -86,7 +94,9 @@ export async function getTopic(name: string, options: RemoteOptions): Promise<vo
     printJson(topicJson(topic))
     return
   }
-  print(`${paint('bold', name)}  ${typeName(topic.type)}, ${topic.queueCount ?? 0} queues, ${topic.messages ?? 0} messages`)
+  print(
+    `${paint('bold', name)}  ${typeName(topic.type)}, ${counted(topic.queueCount ?? 0, 'queue')}, ${counted(topic.messages ?? 0, 'message')}`,
+  )
   print(`messages are kept ${retentionShown(topic)}`)
   const queues = topic.queues ?? []
   if (queues.length > 0)
@@ -102,11 +112,10 @@ export function typeName(type: raftmq.v1.TopicType | null | undefined): string {
   return type === v1.TopicType.TOPIC_TYPE_FIFO ? 'fifo' : 'normal'
 }
 
-function retentionShown({ retentionMs, retentionBytes }: Topic): string {
-  const limits: string[] = []
-  if (retentionMs != null && retentionMs > 0) limits.push(`for ${formatDuration(retentionMs)}`)
-  if (retentionBytes != null && retentionBytes > 0) limits.push(`up to ${formatSize(retentionBytes)}`)
-  return limits.length === 0 ? 'as the nodes are configured' : limits.join(', ')
+/** Without an age of its own a topic has the nodes', whatever else it has (src/broker/retention-watch.ts). */
+export function retentionShown({ retentionMs, retentionBytes }: Topic): string {
+  const age = retentionMs != null && retentionMs > 0 ? `for ${formatDuration(retentionMs)}` : 'as the nodes are configured'
+  return retentionBytes != null && retentionBytes > 0 ? `${age}, at most ${formatSize(retentionBytes)}` : age
 }
 
 function topicJson(topic: Topic): Record<string, unknown> {

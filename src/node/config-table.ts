@@ -74,7 +74,7 @@ export const configKeys = {
     'log.retention.age',
     72 * 60 * minute,
     { min: 0, max: 3_650 * 24 * 60 * minute },
-    'messages older than this are given up; 0ms = never; a topic may have its own',
+    'messages older than this are given up; 0ms = never; a topic may have its own (there 0ms = this one)',
   ),
   retentionBytes: size('log.retention.size', 0, { min: 0, max: 1024 ** 5 }, 'of the whole log; 0B = no limit'),
   diskCleanAt: percent('log.disk.clean_at', 0.75, 'above this disk use messages that every consumer group is done with are deleted'),
