@@ -14,7 +14,7 @@ function markdownIn(directory: string): string[] {
   })
 }
 
-const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...markdownIn('docs')]
+const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'raft/README.md', ...markdownIn('docs')]
 /** Names in code quotes that begin here are paths of the repository. */
 const pathStart = /^(?:src|raft|chaos|test|bench|docs|proto|bin|\.ci)\//
 /** Made by a build, not kept. */
@@ -36,11 +36,33 @@ function linkedPaths(document: string, text: string): string[] {
     .map(target => join(dirname(document), target))
 }
 
+/** raft/ is a library of its own: its README says `core/log.ts` and `test/scenarios/`, and goes on with bare names of the same folder. */
+function pathsOfLibrary(text: string): string[] {
+  let folder = 'core/'
+  return [...text.matchAll(/`((?:core|driver|codec|test)\/[^`\s]*|[a-z][a-z-]*\.ts)`/g)].map(([, name = '']) => {
+    if (!name.includes('/')) return join('raft', folder, name)
+    folder = name.slice(0, name.indexOf('/') + 1)
+    return join('raft', name.replace(/[*<{].*$/, ''))
+  })
+}
+
 describe('the documents', () => {
   it.each(documents)('name only files that exist: %s', document => {
     const text = readFileSync(join(root, document), 'utf8')
-    const named = [...quotedPaths(text), ...linkedPaths(document, text)]
+    const quoted = document.startsWith('raft/')
+      ? [...quotedPaths(text).filter(path => !path.startsWith('test/')), ...pathsOfLibrary(text)]
+      : quotedPaths(text)
+    const named = [...quoted, ...linkedPaths(document, text)]
     expect(named.filter(path => !existsSync(join(root, path)))).toEqual([])
+  })
+
+  it('name in raft/README.md what stands in raft/, by its place or by its name alone', () => {
+    expect(pathsOfLibrary('`core/log.ts` `quorum.ts` `test/scenarios/*.txt` `driver/node.ts` `docs/rules.md` `step(event)`')).toEqual([
+      'raft/core/log.ts',
+      'raft/core/quorum.ts',
+      'raft/test/scenarios/',
+      'raft/driver/node.ts',
+    ])
   })
 
   it('draw all floors, top down', () => {
