@@ -110,7 +110,7 @@ describe('the verdict', () => {
     const summary = report.summary(1)
     expect(describeVerdict(summary)).toBe('verdict: valid')
     const short = describeSummary(summary)
-    expect(short).toContain(`1 rare situations met, ${summary.marksNotHit.length} not (normal with few seeds; --marks lists them)`)
+    expect(short).toContain(`1 rare situation met, ${summary.marksNotHit.length} not (normal with few seeds; --marks lists them)`)
     expect(short).not.toContain('the cluster time leapt')
     const long = describeSummary(summary, { listsMarks: true })
     expect(long).toContain('        2  the cluster time leapt')

@@ -142,7 +142,8 @@ function operationsPerSecond({ operations, simulatedHours }: Summary): string {
 
 /** What a handful of seeds does not meet, a night of them does. */
 function marksLine({ marks, marksNotHit }: Summary): string {
-  const met = `${Object.keys(marks).length} rare situations met`
+  const hit = Object.keys(marks).length
+  const met = `${hit} rare ${hit === 1 ? 'situation' : 'situations'} met`
   return marksNotHit.length === 0 ? met : `${met}, ${marksNotHit.length} not (normal with few seeds; --marks lists them)`
 }
 
