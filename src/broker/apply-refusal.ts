@@ -47,5 +47,5 @@ function leaderFullRefusal(): Refusal {
 export function patienceRefusal(hasLeader: boolean): Refusal {
   return hasLeader
     ? refuse('proxyTimeout', 'No answer from the cluster in time; it may still have happened. Sending the same message id again is safe.')
-    : refuse('haNotAvailable', 'The cluster has no leader at the moment: come again.')
+    : refuse('haNotAvailable', 'The cluster has no leader at the moment: come again; raftmq cluster status says why.')
 }

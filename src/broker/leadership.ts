@@ -79,7 +79,7 @@ export class Leadership {
     const from = raft.leaderId
     if (request.to !== undefined && !nodes.some(({ id }) => id === request.to))
       return answerSoon(refuse('badRequest', 'there is no such node'))
-    if (from === undefined) return answerSoon(refuse('haNotAvailable', 'nobody leads at the moment'))
+    if (from === undefined) return answerSoon(refuse('haNotAvailable', 'nobody leads at the moment: raftmq cluster status says why'))
     if (from === request.to) return answerSoon({ kind: 'leaderTransferred', from, to: from, elapsedMs: 0 })
     if (this.#waiters.size >= waitersMax) return answerSoon(refuse('tooManyRequests', 'other hand-overs are being waited for'))
     const id = ++this.#lastId

@@ -7,7 +7,7 @@ import type { Deadline, Deadlines } from './deadlines.ts'
 import { encodeWish } from './peer-frame.ts'
 import type { BrokerRaft } from './raft-view.ts'
 import { refuse, type Refusal } from './refusal.ts'
-import type { ChangeMembersRequest, MembersChangedAnswer, MembersWish } from './admin-requests.ts'
+import type { ChangeMembersRequest, MembersChangedAnswer, MembersView, MembersWish } from './admin-requests.ts'
 import type { Reply } from './requests.ts'
 
 export interface MembersOptions {
@@ -29,12 +29,38 @@ const waitersMax = 16
 /** Why a change is refused, by Raft's reason. */
 const sentences: Readonly<Record<string, string>> = {
   changeInProgress: 'another change of members is not finished; wait for it, or cancel it',
-  alreadyMember: 'it is a voter already',
-  notMember: 'it is no member',
   noVoterLeft: 'nobody would be left to vote',
   nothingToCancel: 'no change is under way',
   tooLate: 'the change has gone too far to be taken back; it finishes by itself',
   invalid: 'a group has at most 9 voters and 32 members, and each has a name of its own',
+}
+
+/** Where another node is dialled nobody can be found: the node would be taken in, never heard, and never catch up. */
+function takenAddress(wish: MembersWish, { members }: MembersView): string | undefined {
+  if (wish.kind === 'cancel') return undefined
+  const staying = members.filter(({ id, role }) => role !== 'removed' && !wish.remove.includes(id))
+  for (const [i, node] of wish.add.entries()) {
+    const others = [...staying, ...wish.add.slice(0, i)].filter(({ id }) => id !== node.id)
+    for (const address of [node.peerAddress, node.clientAddress]) {
+      const owner = others.find(other => other.peerAddress === address || other.clientAddress === address)
+      if (owner !== undefined) {
+        const what = owner.peerAddress === address ? 'peer' : 'client'
+        return `${address} is the ${what} address of member ${owner.name}: ${node.name} needs addresses of its own`
+      }
+    }
+  }
+  return undefined
+}
+
+/** Undefined: the one that was asked does not lead, or does not any more. */
+function sentenceOf(reason: string, wish: MembersWish, { members }: MembersView): string | undefined {
+  const { add, remove } = wish.kind === 'cancel' ? { add: [], remove: [] } : wish
+  const named = (ids: readonly number[]): string => ids.map(id => members.find(member => member.id === id)?.name ?? `node ${id}`).join(', ')
+  const isVoter = (id: number): boolean => members.some(member => member.id === id && member.role === 'voter')
+  const isMember = (id: number): boolean => members.some(member => member.id === id && member.role !== 'removed')
+  if (reason === 'alreadyMember') return `${named(add.map(({ id }) => id).filter(isVoter))} is a voter already`
+  if (reason === 'notMember') return `${named(remove.filter(id => !isMember(id)))} is no member`
+  return sentences[reason]
 }
 
 export class Members {
@@ -49,7 +75,8 @@ export class Members {
   change(request: ChangeMembersRequest, reply: Reply<MembersChangedAnswer>): void {
     const { raft, node, clock, deadlines } = this.#options
     const { leaderId } = raft
-    if (leaderId === undefined) return clock.soon(() => reply(refuse('haNotAvailable', 'nobody leads at the moment')))
+    if (leaderId === undefined)
+      return clock.soon(() => reply(refuse('haNotAvailable', 'nobody leads at the moment: raftmq cluster status says why')))
     if (this.#waiters.size >= waitersMax) return clock.soon(() => reply(refuse('tooManyRequests', 'other changes are being waited for')))
     const id = ++this.#lastId
     const deadline = deadlines.at(request.deadlineMs, () => {
@@ -74,11 +101,16 @@ export class Members {
   }
 
   #ask(wish: MembersWish, answer: (answer: Answer) => void): void {
-    this.#options.raft.changeMembers(wish, outcome => {
+    const { raft } = this.#options
+    // What the leader's log says: a node that was asked may lag.
+    const members = raft.membership()
+    const taken = takenAddress(wish, members)
+    if (taken !== undefined) return answer(refuse('preconditionFailed', taken))
+    raft.changeMembers(wish, outcome => {
       if (outcome.kind === 'done') return answer({ kind: 'membersChanged', index: outcome.index })
       if (outcome.kind === 'unknown')
         return answer(refuse('proxyTimeout', 'the leadership changed: the change may be under way; look at the list of members'))
-      const sentence = sentences[outcome.reason]
+      const sentence = sentenceOf(outcome.reason, wish, members)
       if (sentence === undefined) return answer(refuse('haNotAvailable', 'the node that was asked does not lead any more'))
       answer(refuse('preconditionFailed', sentence))
     })

@@ -29,6 +29,7 @@ export type RefusalCode =
   | 'invalidReceiptHandle'
   | 'messagePropertyConflictWithType'
   | 'forbidden'
+  | 'notFound' // an administrator named a node that is not there
   | 'messageNotFound' // a receive that ended with nothing
   | 'topicNotFound'
   | 'consumerGroupNotFound'

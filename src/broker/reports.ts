@@ -46,6 +46,8 @@ export interface RaftReport {
     readonly voters: readonly number[]
     readonly outgoing: readonly number[]
     readonly learners: readonly number[]
+    /** Out, and still told so; absent from a build that counts them among the learners. */
+    readonly removed?: readonly number[]
     readonly goal: readonly number[]
   }
   readonly transfer: { readonly to: number; readonly phase: string; readonly leftMs: number } | undefined

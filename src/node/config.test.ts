@@ -196,3 +196,12 @@ test('addresses may leave out the host and may be IPv6', () => {
   expect(parseHostPort('[::1]:80')).toEqual({ kind: 'ok', value: { host: '::1', port: 80 } })
   for (const value of ['a', 'a:b', 'a:70000', '::1:80', 80]) expect(parseHostPort(value).kind).toBe('bad')
 })
+
+test.each([
+  ['{ id: n2, host: a }', 'cluster.yaml:4: nodes[1]: a:7081, its peer address, is the peer address of n1 already'],
+  ['{ id: n2, host: b, advertise: "a:8081" }', 'cluster.yaml:4: nodes[1]: a:8081, its client address, is the client address of n1 already'],
+  ['{ id: n2, host: b, advertise: "a:7081" }', 'cluster.yaml:4: nodes[1]: a:7081, its client address, is the peer address of n1 already'],
+])('two nodes at one address are refused, with the owner: %s', (second, problem) => {
+  const text = `version: 1\nnodes:\n  - { id: n1, host: a }\n  - ${second}\n  - { id: n3, host: c }\n`
+  expect(() => parseConfig('cluster.yaml', text)).toThrow(problem)
+})

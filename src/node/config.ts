@@ -166,6 +166,7 @@ export function parseConfig(file: string, text: string, environment: Environment
     problems.push(`${source.at(['log', 'disk'])}log.disk: clean_at, force_clean_at and refuse_at must not fall, in this order`)
   problems.push(...problemsOfNodes(source, content.nodes))
   const nodes = content.nodes.map((entry, i) => nodeOf(file, entry, entry.number ?? i + 1, get, problems, source))
+  problems.push(...sharedAddresses(source, nodes))
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     file,
@@ -214,6 +215,26 @@ function problemsOfNodes(source: ConfigFile, nodes: readonly NodeEntry[]): strin
     const first = nodes.findIndex(other => other.id === node.id)
     if (first < i)
       problems.push(`${source.at(['nodes', i, 'id'])}${nameOf(['nodes', i, 'id'])}: ${node.id} is the name of nodes[${first}] already`)
+  })
+  return problems
+}
+
+/** Two nodes at one address: each would be taken for the other. */
+function sharedAddresses(source: ConfigFile, nodes: readonly NodeConfig[]): string[] {
+  const problems: string[] = []
+  const owners = new Map<string, string>()
+  nodes.forEach((node, i) => {
+    const addresses = [
+      ['peer', node.peerAddress],
+      ['client', node.advertise],
+    ] as const
+    for (const [what, address] of addresses) {
+      const text = formatHostPort(address)
+      const owner = owners.get(text)
+      if (address.port === 0) continue
+      if (owner === undefined) owners.set(text, `the ${what} address of ${node.name}`)
+      else problems.push(`${source.at(['nodes', i])}${nameOf(['nodes', i])}: ${text}, its ${what} address, is ${owner} already`)
+    }
   })
   return problems
 }

@@ -54,8 +54,8 @@ export function raftReport(status: RaftNodeStatus, { snapshotIndex, fetch }: Rep
 
 function membershipOf({ membership: at, committedMembershipIndex }: RaftNodeStatus): RaftReport['membership'] {
   const { membership } = at
-  const { members, voters, outgoing, goal } = membership
-  const learners = members.map(({ id }) => id).filter(id => !voters.includes(id) && !outgoing.includes(id))
+  const { members, voters, outgoing, goal, leaving } = membership
+  const learners = members.map(({ id }) => id).filter(id => !voters.includes(id) && !outgoing.includes(id) && !leaving.includes(id))
   return {
     index: at.index,
     committedIndex: committedMembershipIndex,
@@ -63,6 +63,7 @@ function membershipOf({ membership: at, committedMembershipIndex }: RaftNodeStat
     voters,
     outgoing,
     learners,
+    removed: leaving,
     goal: goal ?? [],
   }
 }

@@ -151,6 +151,8 @@ async function startOnce(config: ClusterConfig, self: NodeConfig, { network, log
     throw error instanceof StorageError ? error : asStartError(error, self)
   }
   log.info({ clients: rpc.port, peers: node.raft.port, data: self.dataDirectory }, 'serving')
+  const isMember = node.raft.membership().membership.membership.members.some(({ id }) => Number(id) === self.number)
+  if (self.isJoining && !isMember) log.info(`no member of the group yet: waiting for raftmq cluster member add ${self.name}`)
   const server = rpc
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {

@@ -22,6 +22,7 @@ export const StatusCode = {
   illegalPollingTime: 40_018,
   illegalOffset: 40_019,
   forbidden: 40_300,
+  notFound: 40_400,
   messageNotFound: 40_401,
   topicNotFound: 40_402,
   consumerGroupNotFound: 40_403,

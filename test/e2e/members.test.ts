@@ -80,6 +80,11 @@ it('a change is refused with a sentence when it makes no sense, and taken back w
     expect(await refused('remove', 'n1')).toMatch(/nobody would be left to vote/)
     expect(await refused('cancel')).toMatch(/no change is under way/)
     expect(await refused('add', 'n2')).toMatch(/say who n2 is/)
+    const [own] = cluster.nodes
+    const taken = ['--number', '7', '--peer', `127.0.0.1:${own?.peerPort ?? 0}`, '--client', '127.0.0.1:1']
+    expect(await refused('add', 'n7', ...taken)).toMatch(/is the peer address of member n1: n7 needs addresses of its own/)
+    const unknown = await raftmq(endpoint, ['cluster', 'transfer-leader', '--to', 'n9'])
+    expect([unknown.code, unknown.stderr]).toEqual([3, 'there is no node n9; there are n1\n'])
     const waiting = await member(endpoint, 'add', 'n2', '-c', cluster.configPath, '--no-wait')
     expect(waiting.phase).toBe('catchUp')
     expect(await refused('add', 'n3', '-c', cluster.configPath)).toMatch(/another change of members is not finished/)

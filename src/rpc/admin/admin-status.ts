@@ -14,6 +14,7 @@ export function adminStatusOf(refusal: Refusal): AdminStatus {
 /** What is not named here is the request's own fault. */
 function codeOf(code: RefusalCode): raftmq.v1.AdminStatus.Code {
   switch (code) {
+    case 'notFound':
     case 'topicNotFound':
     case 'consumerGroupNotFound':
     case 'messageNotFound':

@@ -164,7 +164,7 @@ const transferLeader = call(v1.TransferLeaderRequest, v1.TransferLeaderResponse,
   const nameOf = (id: number): string => nodes.find(node => node.id === id)?.name ?? `node ${id}`
   const to = message.to === '' ? undefined : nodes.find(node => node.name === message.to)?.id
   if (message.to !== '' && to === undefined)
-    return refuse('badRequest', `there is no node ${message.to}; there are ${nodes.map(({ name }) => name).join(', ')}`)
+    return refuse('notFound', `there is no node ${message.to}; there are ${nodes.map(({ name }) => name).join(', ')}`)
   context.broker.transferLeader({ deadlineMs: asked.deadlineMs, to }, done => {
     if (done.kind === 'refused') return answer(done)
     answer({ status: okAdminStatus, from: nameOf(done.from), to: nameOf(done.to), elapsedMs: done.elapsedMs })

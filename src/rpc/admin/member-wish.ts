@@ -28,9 +28,9 @@ export function wishOf(
   if (removed.length + added.length === 0) return refuse('badRequest', 'say who is to be added or removed')
   const gone: number[] = []
   for (const name of removed) {
-    const known = members.find(member => member.name === name || String(member.id) === name)
-    if (known === undefined)
-      return refuse('badRequest', `there is no member ${name}; there are ${members.map(each => each.name).join(', ')}`)
+    const present = members.filter(({ role }) => role !== 'removed')
+    const known = present.find(member => member.name === name || String(member.id) === name)
+    if (known === undefined) return refuse('notFound', `there is no member ${name}; there are ${present.map(each => each.name).join(', ')}`)
     gone.push(known.id)
   }
   const infos: MemberInfo[] = []

@@ -4,7 +4,7 @@ import type { RaftReport } from '../../broker/reports.ts'
 
 export function raftDetailOf(report: RaftReport): raftmq.v1.RaftDetail.$Properties {
   const { votedFor, cursors, epochs, sinceLeaderMs, membership, transfer, peers, fetch, damage, failure, ...same } = report
-  const { voters, outgoing, learners, goal } = membership
+  const { voters, outgoing, learners, goal, removed = [] } = membership
   return {
     ...same,
     ...cursors,
@@ -16,7 +16,14 @@ export function raftDetailOf(report: RaftReport): raftmq.v1.RaftDetail.$Properti
     epochDurable: epochs.durable,
     epochHardState: epochs.hardState,
     ...(sinceLeaderMs === undefined ? {} : { sinceLeaderMs }),
-    membership: { ...membership, voters: [...voters], outgoing: [...outgoing], learners: [...learners], goal: [...goal] },
+    membership: {
+      ...membership,
+      voters: [...voters],
+      outgoing: [...outgoing],
+      learners: [...learners],
+      goal: [...goal],
+      removed: [...removed],
+    },
     ...(transfer === undefined ? {} : { transfer }),
     peers: peers.map(({ sinceContactMs, ...peer }) => ({ ...peer, ...(sinceContactMs === undefined ? {} : { sinceContactMs }) })),
     ...(fetch === undefined ? {} : { fetch }),
