@@ -24,7 +24,16 @@ const raft = {
   epochTaken: 320,
   epochDurable: 318,
   epochHardState: 12,
-  membership: { index: 900, committedIndex: 1, phase: 'joint', voters: [1, 2, 3, 4], outgoing: [1, 2, 3], learners: [5], goal: [1, 2, 4] },
+  membership: {
+    index: 900,
+    committedIndex: 1,
+    phase: 'joint',
+    voters: [1, 2, 3, 4],
+    outgoing: [1, 2, 3],
+    learners: [5],
+    goal: [1, 2, 4],
+    removed: [6, 7],
+  },
   pools: [
     { pool: 'unwritten', bytes: 67_000_000, bytesMax: 67_108_864, refused: 12 },
     { pool: 'uncommitted', bytes: 1_024, bytesMax: 67_108_864, refused: 0 },
@@ -77,8 +86,16 @@ const status = v1.ClusterStatusResponse.create({
   nodes: [follower, leader, fetching, { id: 4, name: 'n4', isConnected: true }],
 })
 
+const members = v1.ListMembersResponse.create({
+  members: [
+    { id: 1, name: 'n1', role: v1.Member.Role.VOTER },
+    { id: 5, name: 'n5', role: v1.Member.Role.LEARNER },
+    { id: 6, name: 'n6', role: v1.Member.Role.REMOVED },
+  ],
+})
+
 test('one screen says of each node what it is, how far it is, whom it feeds, what it refused and why its role changed', () => {
-  const screen = raftScreen(status, status.nodes, 160)
+  const screen = raftScreen(status, members, status.nodes, 160)
   for (const text of [
     'shop  leader n2 · term 7 · as n1 sees it',
     'n1  follower of n2 · for 2 min',
@@ -86,7 +103,8 @@ test('one screen says of each node what it is, how far it is, whom it feeds, wha
     'voted for n2',
     'told 600 ms ago',
     'purged 0 · snapshot 1 234 000 (7) · applied 1 234 567 (7) · committed 1 234 567 (7) · durable 1 234 570 (7)',
-    'joint since entry 900, not committed (1 is) · voters n1 n2 n3 n4 · and of n1 n2 n3 · learners node 5 · goal n1 n2 n4',
+    'joint since entry 900, not committed (1 is) · voters n1 n2 n3 n4 · and of n1 n2 n3 · learners n5 · goal n1 n2 n4',
+    'removed, still told: n6 node 7',
     '320 given out · 318 on disk · 12 of term and vote',
     '12 345 syncs of 3.2 entries · p50 0.6 ms · p99 1.9 ms · lately 0.7 ms',
     'unwritten 63.9 MiB of 64.0 MiB, refused 12 · uncommitted 1.0 KiB of 64.0 MiB',
@@ -104,13 +122,13 @@ test('one screen says of each node what it is, how far it is, whom it feeds, wha
 })
 
 test.each([76, 80, 120])('a screen of %i columns is no wider', width => {
-  const lines = raftScreen(status, status.nodes, width).split('\n').map(stripVTControlCharacters)
+  const lines = raftScreen(status, members, status.nodes, width).split('\n').map(stripVTControlCharacters)
   const text = lines.filter(line => !/ {2}(?:PEER|n\d) {2,}/.test(line))
   expect(text.filter(line => line.length > width)).toEqual([])
 })
 
 test('the table of peers fits into 80 columns', () => {
-  const rows = raftScreen(status, status.nodes, 80).split('\n')
+  const rows = raftScreen(status, members, status.nodes, 80).split('\n')
   expect(rows.filter(line => line.startsWith('  n3  ')).map(line => line.length)[0]).toBeLessThanOrEqual(80)
 })
 

@@ -3,9 +3,10 @@
  * Any node tells of all: what the others say of themselves is at most a second old, and its age stands beside it.
  */
 import type { raftmq } from '#proto/raftmq-v1.js'
-import { methods } from './client.ts'
+import { namesOf, outsiderShown, type Members } from './change-under-way.ts'
+import { askCluster } from './cluster.ts'
 import { CliError, ExitCode } from './exit.ts'
-import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
+import { withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
 import { bytesShown, count, durationShown, paint, print, printJson, table, wrapped } from './terminal.ts'
 
@@ -26,26 +27,28 @@ const roleChangesShown = 5
 const labelWidth = 10
 
 export async function clusterRaft(options: ClusterRaftOptions): Promise<void> {
-  const answer = await withCluster(options, cluster => cluster.ask(methods.clusterStatus, {}, isUnavailable))
-  mustBeOk(answer.status)
-  const nodes = answer.nodes.filter(({ name }) => options.node === undefined || name === options.node)
+  const { status: answer, members } = await withCluster(options, askCluster)
+  const all = answer.nodes ?? []
+  const nodes = all.filter(({ name }) => options.node === undefined || name === options.node)
   if (nodes.length === 0) {
-    const names = answer.nodes.map(({ name }) => name).join(', ')
+    const names = all.map(({ name }) => name).join(', ')
     throw new CliError(ExitCode.notFound, `there is no node ${options.node ?? ''}; there are ${names}`)
   }
   if (options.output === 'json') printJson(raftJson(answer, nodes))
-  else print(raftScreen(answer, nodes, Math.max(widthMin, process.stdout.columns || widthDefault)))
+  else print(raftScreen(answer, members, nodes, Math.max(widthMin, process.stdout.columns || widthDefault)))
 }
 
 /** The screen as text, at most `width` wide but for the table of a leader's peers. */
-export function raftScreen(status: ClusterStatus, nodes: readonly NodeStatus[], width: number): string {
-  const nameOf: NameOf = id => (status.nodes ?? []).find(node => node.id === id)?.name ?? (id ? `node ${id}` : 'none')
+export function raftScreen(status: ClusterStatus, members: Members, nodes: readonly NodeStatus[], width: number): string {
+  const nameOf: NameOf = namesOf(status, members)
+  const outsider = outsiderShown(status, members)
   const head = [
     `${paint('bold', status.clusterName ?? '')}  leader ${status.leader ? paint('green', nameOf(status.leader)) : paint('red', 'none known')}`,
     `term ${count(status.term ?? 0)}`,
     `as ${nameOf(status.answeredBy)} sees it`,
   ].join(' · ')
-  return [head, ...nodes.map(node => nodeScreen(node, status.answeredBy ?? 0, nameOf, width))].join('\n\n')
+  const first = outsider === undefined ? head : [...wrapped(outsider.split(' '), ' ', width, '', '  '), head].join('\n')
+  return [first, ...nodes.map(node => nodeScreen(node, status.answeredBy ?? 0, nameOf, width))].join('\n\n')
 }
 
 function nodeScreen(node: NodeStatus, answeredBy: number, nameOf: NameOf, width: number): string {
@@ -115,7 +118,7 @@ function cursorsShown({ purged, snapshot, applied, commit, durable, last }: Raft
 }
 
 function membershipShown({ membership, transfer }: RaftDetail, nameOf: NameOf): string[] {
-  const { index = 0, committedIndex = 0, phase = '', voters = [], outgoing = [], learners = [], goal = [] } = membership ?? {}
+  const { index = 0, committedIndex = 0, phase = '', voters = [], outgoing = [], learners = [], goal = [], removed = [] } = membership ?? {}
   const names = (title: string, ids: readonly number[] | null): string[] =>
     ids == null || ids.length === 0 ? [] : [`${title} ${ids.map(nameOf).join(' ')}`]
   const isPending = (committedIndex ?? 0) < (index ?? 0)
@@ -125,6 +128,7 @@ function membershipShown({ membership, transfer }: RaftDetail, nameOf: NameOf): 
     ...names('and of', outgoing),
     ...names('learners', learners),
     ...names('goal', goal),
+    ...names('removed, still told:', removed),
     ...(transfer == null
       ? []
       : [`hands over to ${nameOf(transfer.to)}: ${transfer.phase ?? ''}, ${durationShown(transfer.leftMs ?? 0)} left`]),

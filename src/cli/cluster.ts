@@ -1,21 +1,24 @@
-/** `raftmq cluster …`: the status on one screen, the first thing to look at, and who leads. */
-import type { raftmq } from '#proto/raftmq-v1.js'
-import { methods } from './client.ts'
+/** `raftmq cluster status`, the first thing to look at, and `cluster transfer-leader`. */
+import { methods, type ClusterClient } from './client.ts'
 import { isUnavailable, mustBeOk, withCluster } from './remote.ts'
 import type { RemoteOptions } from './remote.ts'
-import { bytesShown, count, counted, durationShown, paint, print, printJson, table } from './terminal.ts'
-
-type NodeStatus = raftmq.v1.NodeStatus.$Properties
-type ClusterStatus = raftmq.v1.ClusterStatusResponse.$Properties
+import { waitsFor, type ClusterStatus, type Members, type NodeStatus } from './change-under-way.ts'
+import { screenWidth, statusScreen } from './cluster-screen.ts'
+import { print, printJson } from './terminal.ts'
 
 export async function clusterStatus(options: RemoteOptions): Promise<void> {
-  const answer = await withCluster(options, cluster => cluster.ask(methods.clusterStatus, {}, isUnavailable))
-  mustBeOk(answer.status)
-  if (options.output === 'json') {
-    printJson(statusJson(answer))
-    return
-  }
-  print(statusScreen(answer))
+  const { status, members } = await withCluster(options, askCluster)
+  if (options.output === 'json') printJson(statusJson(status, members))
+  else print(statusScreen(status, members, Math.min(process.stdout.columns || screenWidth, screenWidth)))
+}
+
+/** How the nodes are and who belongs to the group, as one node knows it. */
+export async function askCluster(cluster: ClusterClient): Promise<{ readonly status: ClusterStatus; readonly members: Members }> {
+  const status = await cluster.ask(methods.clusterStatus, {}, isUnavailable)
+  mustBeOk(status.status)
+  const members = await cluster.ask(methods.listMembers, {}, isUnavailable)
+  mustBeOk(members.status)
+  return { status, members }
 }
 
 export interface TransferLeaderOptions extends RemoteOptions {
@@ -30,98 +33,8 @@ export async function transferLeader(options: TransferLeaderOptions): Promise<vo
   else print(from === to ? `${to} leads already` : `${to} leads now, ${from} did; known after ${Math.round(elapsedMs)} ms`)
 }
 
-/** The screen as text. */
-export function statusScreen(status: ClusterStatus): string {
-  const nodes = status.nodes ?? []
-  const nameOf = (id: number | null | undefined): string => nodes.find(node => node.id === id)?.name ?? (id ? `node ${id}` : 'none')
-  const leader = nodes.find(node => node.id === status.leader)
-  const head = [
-    `${paint('bold', status.clusterName ?? '')}  leader ${leader === undefined ? paint('red', 'none known') : paint('green', leader.name ?? '')}`,
-    `term ${count(status.term ?? 0)}, committed ${counted(status.commitIndex ?? 0, 'entry', 'entries')}, ${counted(status.topics ?? 0, 'topic')}, ${counted(status.groups ?? 0, 'group')}`,
-    levelShown(status),
-    `as ${nameOf(status.answeredBy)} sees it`,
-  ].join(' · ')
-  const rows = nodes.map(node => [
-    node.name ?? '',
-    roleShown(node, status.answeredBy ?? 0),
-    node.clientAddress ?? '',
-    node.term ?? 0,
-    node.appliedIndex ?? 0,
-    node.durableIndex ?? 0,
-    node.lag ?? 0,
-    node.sync?.p99Ms ? `${node.sync.p99Ms.toFixed(1)} ms` : '-',
-    node.clients ?? 0,
-    bytesShown(node.disk?.retainedBytes ?? node.logBytes ?? 0),
-    diskShown(node),
-    bytesShown(node.rssBytes ?? 0),
-    node.uptimeMs ? durationShown(node.uptimeMs) : '-',
-  ])
-  const columns = ['node', 'role', 'clients at', 'term', 'applied', 'durable', 'lag', 'sync p99', 'clients', 'log', 'disk', 'memory', 'up']
-  return [head, '', table(columns, rows), '', ...recoveries(nodes), ...lastChange(nodes, nameOf)].join('\n')
-}
-
-/** How full its disk is; in colour when that has consequences. */
-function diskShown({ disk }: NodeStatus): string {
-  if (disk == null || !disk.totalBytes) return '-'
-  const used = `${Math.floor((1 - (disk.freeBytes ?? 0) / disk.totalBytes) * 100)} %`
-  if (disk.level === 'refuse') return paint('red', `${used}, refuses sends`)
-  return disk.level === 'ok' ? used : paint('yellow', `${used}, cleans`)
-}
-
-/** The feature level, and what an operator could do about it. */
-function levelShown({ featureLevel, nodes }: ClusterStatus): string {
-  const level = featureLevel ?? 0
-  const supported = (nodes ?? []).map(node => node.featureLevelMax ?? 0)
-  const lowest = Math.min(...supported)
-  if (Math.max(level, ...supported) <= level) return `level ${level}`
-  return paint(
-    'yellow',
-    lowest > level ? `level ${level}, ${lowest} is possible: raftmq cluster finalize` : `level ${level}, an upgrade is under way`,
-  )
-}
-
-/** What is not there now is not shown as if it were: a dead leader's last word is that it leads. */
-function roleShown(node: NodeStatus, answeredBy: number): string {
-  const role = node.role ?? ''
-  const isHere = node.id === answeredBy || node.isConnected === true
-  if (!isHere) return paint('red', role === '' ? 'unreachable' : `unreachable, was ${role}`)
-  if (node.isUp === false) return paint('yellow', `${role === '' ? 'unknown' : role}, counts as down`)
-  return role === 'leader' ? paint('green', role) : role
-}
-
-/** What an operator did by force stays in sight. */
-function recoveries(nodes: readonly NodeStatus[]): string[] {
-  return nodes.flatMap(({ name, recovered }) =>
-    recovered?.at
-      ? [
-          paint(
-            'yellow',
-            `${name ?? ''} was made the whole group by raftmq recover on ${recovered.at}: what others had acknowledged behind entry ${count(recovered.lastIndex ?? 0)} may be lost`,
-          ),
-        ]
-      : [],
-  )
-}
-
-/** The newest change of leadership that any node tells of, and why. */
-function lastChange(nodes: readonly NodeStatus[], nameOf: (id: number | null | undefined) => string): string[] {
-  const changes = nodes.flatMap(node =>
-    (node.roleChanges ?? []).map(change => ({ node, change, ageMs: (change.ageMs ?? 0) + (node.ageMs ?? 0) })),
-  )
-  const elections = changes.filter(({ change }) => change.to === 'leader').sort((a, b) => a.ageMs - b.ageMs)
-  const [newest] = elections
-  if (newest === undefined) return ['no change of leader is remembered']
-  const lost = changes
-    .filter(({ change, ageMs }) => change.from === 'follower' && ageMs >= newest.ageMs && change.term === newest.change.term)
-    .sort((a, b) => a.ageMs - b.ageMs)[0]
-  const why = newest.change.reason ?? lost?.change.reason ?? ''
-  return [
-    `${nameOf(newest.node.id)} became leader in term ${newest.change.term ?? 0}, ${durationShown(newest.ageMs)} ago${why === '' ? '' : `: ${why}`}`,
-  ]
-}
-
 /** The same, whole, for programs. */
-function statusJson(status: ClusterStatus): Record<string, unknown> {
+function statusJson(status: ClusterStatus, members: Members): Record<string, unknown> {
   return {
     cluster: status.clusterName ?? '',
     answeredBy: status.answeredBy ?? 0,
@@ -132,6 +45,8 @@ function statusJson(status: ClusterStatus): Record<string, unknown> {
     topics: status.topics ?? 0,
     groups: status.groups ?? 0,
     featureLevel: status.featureLevel ?? 0,
+    phase: members.phase ?? '',
+    waitsFor: waitsFor(members, status) ?? '',
     nodes: (status.nodes ?? []).map(nodeJson),
   }
 }

@@ -1,6 +1,6 @@
 /** `raftmq group create`: a consumer group with settings of its own, before its first consumer would make it with the defaults. */
 import { parseDuration } from '../node/config-units.ts'
-import { methods } from './client.ts'
+import { methods, v1, type ClusterClient } from './client.ts'
 import { CliError, ExitCode } from './exit.ts'
 import { isUnavailable, mustBeOk, withCluster, type RemoteOptions } from './remote.ts'
 import { print, printJson } from './terminal.ts'
@@ -34,12 +34,25 @@ export async function createGroup(name: string, options: CreateGroupOptions): Pr
     topics: [...options.topic],
     replaceSettings: options.replace ?? false,
   }
-  const answer = await withCluster(options, cluster => cluster.ask(methods.ensureGroup, request, isUnavailable))
+  const answer = await withCluster(options, async cluster => {
+    if (options.replace !== true) await mustBeNew(cluster, name)
+    // To the nodes a topic that is not there yet is none of the group's business; to an operator it is a slip of the pen.
+    for (const topic of options.topic) mustBeOk((await cluster.ask(methods.getTopic, { name: topic }, isUnavailable)).status)
+    return cluster.ask(methods.ensureGroup, request, isUnavailable)
+  })
   mustBeOk(answer.status)
   const settings = answer.group?.settings
   if (options.output === 'json')
     printJson({ name, fifo: settings?.isFifo ?? false, maxAttempts: settings?.maxAttempts ?? 0, topics: request.topics })
   else print(`group ${name}: ${settings?.isFifo === true ? 'fifo' : 'concurrent'}, at most ${settings?.maxAttempts ?? 0} attempts`)
+}
+
+/** A group that is there would keep its settings, and what was asked for be forgotten without a word. */
+async function mustBeNew(cluster: ClusterClient, name: string): Promise<void> {
+  const { status } = await cluster.ask(methods.getGroup, { name }, isUnavailable)
+  if (status?.code === v1.AdminStatus.Code.NOT_FOUND) return
+  mustBeOk(status)
+  throw new CliError(ExitCode.conflict, `group ${name} exists; --replace changes it`)
 }
 
 function mustBeDuration(text: string): number {

@@ -139,6 +139,7 @@ function addMembers(cluster: Command): void {
       .argument('<old>')
       .addArgument(new Argument('[new]', 'without it: the old one comes back with an empty directory')),
   )
+    .option('--force', 'although the old one is up with the directory that votes')
     .addHelpText('after', examples('raftmq cluster member replace n2 n4 -c cluster.yaml', 'raftmq cluster member replace n2'))
     .action(async (old: string, name: string | undefined, options: AddMemberOptions) =>
       (await import('./member.ts')).replaceMember(old, name, options),
