@@ -3,7 +3,7 @@
  * the way; these commands only watch it until it has ended, and can be left at any time.
  */
 import type { raftmq } from '#proto/raftmq-v1.js'
-import { ConfigError, nodeNamed, type NodeConfig } from '../node/config.ts'
+import { nodeNamed } from '../node/config.ts'
 import { formatHostPort } from '../node/config-units.ts'
 import { type ClusterClient, methods, v1 } from './client.ts'
 import { isWaitingInVain, outsiderShown, waitsFor, type ClusterStatus, type Member, type Members } from './change-under-way.ts'
@@ -99,23 +99,13 @@ export async function cancelChange(options: MemberOptions): Promise<void> {
 
 /** Its number and addresses: from the configuration file that the nodes share, or as given. */
 function memberFrom(name: string, options: AddMemberOptions): Member {
-  const known = options.config === undefined ? undefined : nodeInFile(options.config, name)
+  const known = options.config === undefined ? undefined : nodeNamed(readConfig(options.config), name)
   const id = options.number ?? known?.number
   const peerAddress = options.peer ?? (known && formatHostPort(known.peerAddress))
   const clientAddress = options.client ?? (known && formatHostPort(known.advertise))
   if (id === undefined || peerAddress === undefined || clientAddress === undefined)
     throw new CliError(ExitCode.usage, `say who ${name} is: --config with the file that names it, or --number, --peer and --client`)
   return { id, name, peerAddress, clientAddress }
-}
-
-function nodeInFile(file: string, name: string): NodeConfig {
-  const config = readConfig(file)
-  try {
-    return nodeNamed(config, name)
-  } catch (error) {
-    if (error instanceof ConfigError) throw new CliError(ExitCode.notFound, error.message)
-    throw error
-  }
 }
 
 async function change(options: MemberOptions, request: raftmq.v1.ChangeMembersRequest.$Properties): Promise<Known> {
