@@ -56,9 +56,9 @@ export function spoken(isLite = false): Spoken {
 }
 
 /**
- * A leader gives up when it has not heard a majority for an election timeout; twice that, and it has not looked. Just awake it reads its mail first: that
- * it was away it learns with its first tick, and a read that waited with it may have it ask for a majority before that. Of another set of voters it has
- * asked nothing before it went by it.
+ * A leader gives up when a tick finds that it has not heard a majority for an election timeout; twice that, and it has not looked. Just awake it reads its
+ * mail first, and may stand still again before its next tick (seed 50001119): that it was away it learns with that, and a read that waited with it may have
+ * it ask for a majority before that. Of another set of voters it has asked nothing before it went by it.
  */
 function checkFollowed(view: NodeView, term: number, goesBySinceMs: (id: number, membership: Membership, nowMs: number) => number): void {
   const core = view.node?.raft.core.inspect()
@@ -70,7 +70,7 @@ function checkFollowed(view: NodeView, term: number, goesBySinceMs: (id: number,
   for (const half of halvesOf(membership)) {
     const heardMs = half.map(id => (id === core.config.id ? core.nowMs : (peers.find(({ peer }) => peer === id)?.contactMs ?? core.nowMs)))
     heardMs.sort((left, right) => right - left)
-    const silentMs = core.nowMs - Math.max(sinceMs, heardMs[half.length >> 1] ?? 0)
+    const silentMs = core.lastTickMs - Math.max(sinceMs, heardMs[half.length >> 1] ?? 0)
     if (silentMs <= 2 * core.config.electionTimeoutMs) continue
     throw new Violation(
       'I18',
