@@ -163,7 +163,7 @@ export class Ending {
       const mustNotWait = this.#bare !== undefined && (this.#isExempt || !this.#isCoreQuorum)
       if (missing === undefined || mustNotWait) return done()
       if (this.#isDrainStuck(sinceMs)) {
-        if (watch.mustWait(this.#parts.electors())) return this.#parts.givesUp()
+        if (watch.mustWait(this.#parts.electors(), this.#parts.unmended())) return this.#parts.givesUp()
         // What had been sent before it was healed may have counted as served (seed 32005940).
         if (this.#bare !== undefined && watch.maySilentlyWait(this.#core)) return done()
         throw new Violation('A51', `${Math.round(scheduler.nowMs - sinceMs)} ms after ${since} still missing: ${missing}`)

@@ -7,7 +7,8 @@
  *   - no more than a minority of the founders has nothing on its disk: with the configuration of the first day they would be a new group (0020);
  *   - the others are up, their disks are well and were not harmed before, their logs and votes are worth what they say.
  *
- * Until the lost one is out of the group or is taken in anew, no other disk is harmed, and a power cut tears no log: a torn tail asks for everybody's vote
+ * Until the lost one is out of the group or is taken in anew, no other disk is harmed, and a power cut keeps nothing that was not synced. A record that is
+ * longer than a flush may still be torn (seed 60000102; `mustWait` in watch.ts): a torn tail asks for everybody's vote
  * (docs/decisions/0008), and nobody has that of the one that is lost (docs/disks.md).
  */
 import { type Membership } from '../raft/index.ts'

@@ -17,6 +17,7 @@ const worldMarks = [
   'a bare quorum had to wait: a vote was conditional',
   'a bare quorum had to wait: nobody in it had what had rotted',
   'a group had to wait: rot on one disk, a torn log on another',
+  'a group had to wait: one disk lost, a torn log on another',
   'a send was answered as a duplicate',
   'a copy of a proposal was ignored by apply',
   'a proposal was refused as late',

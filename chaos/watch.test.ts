@@ -65,14 +65,21 @@ describe('a bare quorum', () => {
 })
 
 describe('a whole group', () => {
-  const mustWait = (...standings: readonly Standing[]): boolean => {
+  const mustWaitWithout = (lost: readonly number[], ...standings: readonly Standing[]): boolean => {
     const hosts = standings.map((standing, i) => aHost(i + 1, standing))
-    return watchOf(hosts).mustWait(hosts)
+    return watchOf(hosts).mustWait(hosts, lost)
   }
+  const mustWait = (...standings: readonly Standing[]): boolean => mustWaitWithout([], ...standings)
 
   it('must wait when one is being mended, and without a torn log there is no majority', () => {
     expect(mustWait({ role: 'recovering' }, { isVoteConditional: true }, {})).toBe(true)
     expect(mustWait({ role: 'recovering' }, {}, {})).toBe(false)
     expect(mustWait({}, { isVoteConditional: true }, { isVoteConditional: true })).toBe(false)
+  })
+
+  it('must wait when the disk of one is lost, and without a torn log there is no majority (seed 60000102)', () => {
+    expect(mustWaitWithout([2], {}, {}, { isVoteConditional: true })).toBe(true)
+    expect(mustWaitWithout([2], {}, {}, {})).toBe(false)
+    expect(mustWaitWithout([4], {}, {}, { isVoteConditional: true })).toBe(false)
   })
 })

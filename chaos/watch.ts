@@ -9,6 +9,8 @@ import type { Judges } from './judges.ts'
 import type { Ledger } from './ledger.ts'
 import type { Marks } from './marks.ts'
 
+const rotBesideTorn = 'a group had to wait: rot on one disk, a torn log on another'
+const lossBesideTorn = 'a group had to wait: one disk lost, a torn log on another'
 /** Under load a follower is always a few entries behind. */
 const lagEntriesMax = 100
 
@@ -152,17 +154,21 @@ export class Watch {
   }
 
   /**
-   * Whether nobody of these may lead, by design and until an operator comes (docs/disks.md): one has rot in its log that it can't have mended, so it has no
-   * vote, and the logs of so many others were torn by power cuts that a majority needs a torn one, whose vote counts only with everybody's.
+   * Whether nobody of these may lead, by design and until an operator comes (docs/disks.md): one has rot in its log that it can't have mended, or its disk is
+   * `lost` and not replaced, so it has no vote; and the logs of so many others were torn by power cuts that a majority needs a torn one, whose vote counts only
+   * with everybody's.
    */
-  mustWait(electors: readonly Host[]): boolean {
+  mustWait(electors: readonly Host[], lost: readonly number[]): boolean {
     const isRecovering = electors.some(({ node }) => node?.raft.role === 'recovering')
+    const isLost = electors.some(({ id }) => lost.includes(id))
     const free = electors.filter(
-      ({ node }) => node !== undefined && node.raft.role !== 'recovering' && !node.raft.status().isVoteConditional,
+      ({ id, node }) =>
+        node !== undefined && !lost.includes(id) && node.raft.role !== 'recovering' && !node.raft.status().isVoteConditional,
     )
-    const mustWait = isRecovering && !this.#judges.roster.possible.every(each => isQuorum(each, id => free.some(host => host.id === id)))
-    if (mustWait) this.#marks.hit('a group had to wait: rot on one disk, a torn log on another')
-    return mustWait
+    if (!isRecovering && !isLost) return false
+    if (this.#judges.roster.possible.every(each => isQuorum(each, id => free.some(host => host.id === id)))) return false
+    this.#marks.hit(isRecovering ? rotBesideTorn : lossBesideTorn)
+    return true
   }
 
   /** Which of these hosts is far behind what is committed; undefined when none is. */
