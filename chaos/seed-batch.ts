@@ -2,14 +2,29 @@
 import { Report, type Summary } from './report.ts'
 import { runSeed } from './world.ts'
 
-export const batchSeeds = 100
+export const batchSeeds = 60
 /** Far above what a batch takes; a shared machine may be slow. */
 export const batchTimeoutMs = 600_000
 
-/** Runs seeds `100 × number + 1` to `100 × (number + 1)`. */
-export function runBatch(number: number): Summary {
+export interface Batch {
+  readonly summary: Summary
+  /** A line for each seed, as hash-seeds.ts prints it: its number, the hash of everything that happened, and how much that was. */
+  readonly traces: readonly string[]
+}
+
+/** Runs seeds `60 × number + 1` to `60 × (number + 1)`. */
+export function runBatch(number: number): Batch {
   const startedMs = performance.now()
   const report = new Report()
-  for (let i = 1; i <= batchSeeds; i += 1) report.add(runSeed(number * batchSeeds + i))
-  return report.summary((performance.now() - startedMs) / 1_000)
+  const traces: string[] = []
+  for (let seed = number * batchSeeds + 1; seed <= (number + 1) * batchSeeds; seed += 1) {
+    const outcome = runSeed(seed)
+    report.add(outcome)
+    traces.push(traceLine(seed, outcome))
+  }
+  return { summary: report.summary((performance.now() - startedMs) / 1_000), traces }
+}
+
+export function traceLine(seed: number, { hash, events }: { readonly hash: string; readonly events: number }): string {
+  return `${seed} ${hash} ${events}`
 }

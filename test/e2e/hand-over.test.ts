@@ -137,7 +137,7 @@ describe('a planned change of leader', () => {
     try {
       const before = await cluster.waitForLeader()
       const result = await raftmq(cluster.endpoint('n1'), ['cluster', 'transfer-leader', '--to', 'n9'])
-      expect(result.code).toBe(2)
+      expect(result.code).toBe(3)
       expect(result.stderr).toContain('there is no node n9')
       expect(await cluster.waitForLeader()).toBe(before)
     } finally {
