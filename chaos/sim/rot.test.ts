@@ -5,48 +5,12 @@
 import { describe, expect, it } from 'vitest'
 import { logIndex, UnreadableEntry } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
-import { viewOf } from '../../src/platform/bytes.ts'
-import { logLimits } from '../../src/storage/log-limits.ts'
-import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
-import { recordBytes, recordHeaderBytes, recordIndex } from '../../src/storage/record.ts'
 import { segmentHeaderBytes } from '../../src/storage/segment.ts'
-import { SimulatedDisk, calmLatency } from './disk.ts'
-import type { DiskMaker, GroupDisk, Member } from './raft-group.ts'
+import type { SimulatedDisk } from './disk.ts'
+import type { Member } from './raft-group.ts'
 import { RaftGroup } from './raft-group.ts'
 import { SimRandom } from './random.ts'
-
-interface RottenDisk extends GroupDisk {
-  readonly disk: SimulatedDisk
-  readonly notes: string[]
-  opened: OpenedLog | undefined
-}
-
-function rottenDisks(segmentBytes: number): { disks: RottenDisk[]; make: (maker: DiskMaker) => GroupDisk } {
-  const disks: RottenDisk[] = []
-  const make = ({ scheduler, random, id }: DiskMaker): GroupDisk => {
-    const disk = new SimulatedDisk({ scheduler, random, latency: calmLatency })
-    const identity = { clusterName: 'test', nodeName: `n${id}`, nodeId: id }
-    const limits = logLimits(segmentBytes, { slabBytes: 2_000, tailBytesMax: 4_000, tailBytesIdle: 2_000, blockCacheBytesMax: 1 })
-    const rotten: RottenDisk = {
-      disk,
-      notes: [],
-      opened: undefined,
-      open(process, clock, draws) {
-        const note = (sentence: string): void => void rotten.notes.push(sentence)
-        const seams = { disk: disk.openProcess(process), clock, random: draws }
-        const opened = openLog({ ...seams, dataDirectory: '/data', identity, limits, hasPeers: () => true, note })
-        for (const sentence of opened.notes) note(sentence)
-        rotten.opened = opened
-        return { ...opened, recovered: { ...opened.recovered, appliedIndex: logIndex(0) } }
-      },
-      killed: () => disk.kill(),
-      powerLost: () => disk.cutPower(),
-    }
-    disks.push(rotten)
-    return rotten
-  }
-  return { disks, make }
-}
+import { recordStarts, rotRecords, rottenDisks, textsOf, write } from './rotten-disks.ts'
 
 type Harm = 'bit' | 'zeros' | 'garbage' | 'shorten' | 'remove' | 'misdirect'
 
@@ -74,29 +38,6 @@ function harm(disk: SimulatedDisk, path: string, how: Harm, random: SimRandom): 
   return `${how} at byte ${position} of ${path}`
 }
 
-/** Proposes texts until they are all applied by the proposer. */
-function write(group: RaftGroup, texts: readonly string[]): void {
-  const waiting = new Set(texts)
-  const until = group.scheduler.nowMs + 20_000
-  while (waiting.size > 0 && group.scheduler.nowMs < until) {
-    const leader = group.awaitLeader(10_000)
-    const sent = [...waiting].slice(0, 10)
-    let open = sent.length
-    for (const text of sent) {
-      const refused = group.propose(leader, text, outcome => {
-        open--
-        if (outcome.kind === 'applied') waiting.delete(text)
-      })
-      if (refused !== undefined) open--
-    }
-    group.run(2_000, () => open === 0)
-  }
-  expect(waiting.size).toBe(0)
-}
-
-const textsOf = (name: string, count: number, random: SimRandom): string[] =>
-  Array.from({ length: count }, (_, i) => `${name}/${i}:${'x'.repeat(random.integer(0, 400))}`)
-
 function expectWhole(group: RaftGroup, written: readonly string[]): void {
   group.run(8_000, () => group.members.every(({ applied, node }) => node.role !== 'recovering' && applied.length === written.length))
   for (const { applied, fatal, id } of group.members) {
@@ -104,6 +45,16 @@ function expectWhole(group: RaftGroup, written: readonly string[]): void {
     expect([id, applied]).toEqual([id, written])
   }
   group.checkLogs()
+}
+
+/** From all others, which are returned. */
+function cutOff(group: RaftGroup, member: Member): readonly Member[] {
+  const others = group.members.filter(other => other !== member)
+  group.network.partition(
+    [member.host],
+    others.map(({ host }) => host),
+  )
+  return others
 }
 
 /** One seed: harm at rest, several times over, to one node's files. Returns what was done and seen. */
@@ -145,15 +96,6 @@ function atRest(seed: number, hows: readonly Harm[], isFileOk: (path: string) =>
       cause: error,
     })
   }
-}
-
-/** Where the records of a segment begin. */
-function recordStarts(content: Uint8Array): number[] {
-  const view = viewOf(content)
-  const starts: number[] = []
-  for (let at = segmentHeaderBytes; at < content.length && recordBytes(view, at) > recordHeaderBytes; at += recordBytes(view, at))
-    starts.push(at)
-  return starts
 }
 
 function segmentFirsts(disk: SimulatedDisk): number[] {
@@ -229,11 +171,7 @@ describe('a group with one rotten disk', () => {
       write(group, textsOf('before', 20, random))
       const old = mustExist(group.leader, 'leader')
       const { disk } = mustExist(disks[old.id - 1], 'old-disk')
-      const others = group.members.filter(member => member !== old)
-      group.network.partition(
-        [old.host],
-        others.map(({ host }) => host),
-      )
+      const others = cutOff(group, old)
       const cutAt = old.log.lastId.index + 1
       // So much that what was written first is no longer in memory.
       for (const text of textsOf('never committed', 60, random)) group.propose(old, text)
@@ -268,11 +206,7 @@ describe('a group with one rotten disk', () => {
     write(group, textsOf('common', 20, random))
     const old = mustExist(group.leader, 'leader')
     const { disk } = mustExist(disks[old.id - 1], 'old-disk')
-    const others = group.members.filter(member => member !== old)
-    group.network.partition(
-      [old.host],
-      others.map(({ host }) => host),
-    )
+    const others = cutOff(group, old)
     const parting = old.node.status().last.index
     for (const text of textsOf('never committed', 40, random)) group.propose(old, text)
     // Long enough for the durable mark.
@@ -284,14 +218,7 @@ describe('a group with one rotten disk', () => {
     write(group, textsOf('kept', 10, random))
     group.run(2_000)
     group.kill(mustExist(others[0], 'other').id)
-    const path = mustExist(
-      disk.files().find(name => name.endsWith('.log')),
-      'segment',
-    )
-    const content = mustExist(disk.contentOf(path), 'content').slice()
-    for (const start of recordStarts(content))
-      if (Math.abs(recordIndex(viewOf(content), start) - parting) < 4) disk.flipBit(path, start + recordHeaderBytes - 20, 3)
-    for (const name of disk.files()) if (name.endsWith('.idx')) disk.openProcess().remove(name)
+    rotRecords(disk, index => Math.abs(index - parting) < 4)
     group.start(old.id)
     expect(old.node.role).toBe('recovering')
     write(group, textsOf('after', 5, random))

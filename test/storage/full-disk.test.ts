@@ -5,16 +5,15 @@
 import { describe, expect, it } from 'vitest'
 import type { Term } from '../../raft/index.ts'
 import type { DiskFault } from '../../chaos/sim/disk.ts'
-import { SnapshotSource } from '../../src/node/snapshot-source.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import { logLimits } from '../../src/storage/log-limits.ts'
-import { openLog } from '../../src/storage/open-log.ts'
 import type { SnapshotManifest } from '../../src/storage/snapshot/manifest.ts'
 import type { StateRow } from '../../src/storage/snapshot/state-file.ts'
 import { takeSnapshot, type RowReader } from '../../src/storage/snapshot/take-snapshot.ts'
 import { isNoRoom } from '../../src/storage/storage-error.ts'
 import { encodeOpenHeader } from '../../src/storage/open-chunk.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
+import { aGiverOf, digest } from './giver-rig.ts'
 import { checkAfterEnd, Expected, runScript } from './script.ts'
 
 function operationsOfScript(): number {
@@ -154,7 +153,6 @@ describe('sidecars', () => {
 
 describe('a snapshot for others', () => {
   const row: StateRow = { key: new Uint8Array(8).fill(1), value: new Uint8Array(60_000).fill(2) }
-  const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
   const snapshots = `${rigDirectory}/snapshots`
   const chunkBytes = encodeOpenHeader(1, 0)
 
@@ -227,37 +225,10 @@ describe('a snapshot for others', () => {
     expect(rig.disk.files()).toContain(`${snapshots}/20/state`)
   })
 
-  /** A node that is asked for one, with its checkpoint at entry 90. */
   function aGiver(seed: string, roomKeptBytes?: number) {
     const rig = new StorageRig(seed)
-    const options = rig.openOptions()
-    const opened = openLog({ ...options, limits: rig.limits })
-    append(opened, 3, 100, 40)
-    rig.flush(opened)
-    rig.settle()
-    const notes: string[] = []
-    const index = { files: () => [], scrubBlock: () => undefined, renew: () => undefined }
-    const source = new SnapshotSource({
-      clock: options.clock,
-      disk: options.disk,
-      dataDirectory: rigDirectory,
-      log: opened.log,
-      directoryId: opened.directoryId,
-      rotFound: opened.holes.rotFound,
-      index,
-      store: { save: () => undefined, rows: () => tenRows(rig) },
-      checkpointer: { whenSaved: found => found({ appliedIndex: 90, digest }) },
-      appliedIndex: () => 95,
-      isStateTrusted: () => true,
-      origin: '1-1',
-      staleEntries: 1_000,
-      roomKeptBytes,
-      note: sentence => notes.push(sentence),
-      fatal: error => {
-        throw error
-      },
-    })
-    return { rig, source, notes }
+    const giver = aGiverOf(rig, () => tenRows(rig), { roomKeptBytes })
+    return { rig, ...giver }
   }
 
   it('that finds no room is not tried again at once, is told once, and is taken when there is room', () => {

@@ -1,14 +1,14 @@
 /** No snapshot that was made of a state that has parted from the others is given to anybody: not later, and not after a crash. */
 import { describe, expect, it } from 'vitest'
-import { SnapshotSource } from '../../src/node/snapshot-source.ts'
+import type { SnapshotSource } from '../../src/node/snapshot-source.ts'
 import type { Disk } from '../../src/platform/disk.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { distrustParted, forgetParted, noteParted, readParted } from '../../src/storage/parted.ts'
-import { findSnapshot, takeSnapshot } from '../../src/storage/snapshot/take-snapshot.ts'
+import { findSnapshot, takeSnapshot, type RowReader } from '../../src/storage/snapshot/take-snapshot.ts'
+import { digest, sourceOf } from './giver-rig.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
 
 const snapshots = `${rigDirectory}/snapshots`
-const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
 
 /** A log of 100 entries, and a snapshot at 90 that somebody had asked for. */
 function aNode(seed: string): { rig: StorageRig; disk: Disk; opened: OpenedLog } {
@@ -39,36 +39,25 @@ interface OwnState {
   isTrusted: boolean
 }
 
-function sourceOf({ rig, disk, opened }: ReturnType<typeof aNode>, state: OwnState): SnapshotSource {
-  return new SnapshotSource({
-    clock: { nowMs: () => rig.scheduler.nowMs },
-    disk,
-    dataDirectory: rigDirectory,
-    log: opened.log,
-    directoryId: opened.directoryId,
-    rotFound: opened.holes.rotFound,
-    index: { files: () => [], scrubBlock: () => undefined, renew: close },
-    store: { save: close, rows: () => ({ next: done => void rig.scheduler.schedule(1, () => done(undefined, undefined)), close }) },
+/** After a restart. */
+function sourceAfter({ rig, disk, opened }: ReturnType<typeof aNode>, state: OwnState): SnapshotSource {
+  const rows = (): RowReader => ({ next: done => void rig.scheduler.schedule(1, () => done(undefined, undefined)), close })
+  return sourceOf(rig, disk, opened, rows, {
     checkpointer: { whenSaved: found => found({ appliedIndex: state.appliedIndex, digest }) },
     appliedIndex: () => state.appliedIndex,
     isStateTrusted: () => state.isTrusted,
     origin: '1-2',
-    staleEntries: 1_000,
-    note: close,
-    fatal: error => {
-      throw error
-    },
   })
 }
 
 describe('a snapshot', () => {
   it('is given when it was found again after a restart', () => {
-    expect(sourceOf(aNode('found'), { appliedIndex: 95, isTrusted: true }).present()?.manifest.index).toBe(90)
+    expect(sourceAfter(aNode('found'), { appliedIndex: 95, isTrusted: true }).present()?.manifest.index).toBe(90)
   })
 
   it('that is ahead of the state is not given: it was made of one that was given up; who asks gets one of what there is now', () => {
     const node = aNode('ahead')
-    const source = sourceOf(node, { appliedIndex: 60, isTrusted: true })
+    const source = sourceAfter(node, { appliedIndex: 60, isTrusted: true })
     expect(source.present()).toBeUndefined()
     node.rig.settle()
     expect(source.present()?.manifest.index).toBe(60)
@@ -77,7 +66,7 @@ describe('a snapshot', () => {
   it('is neither given nor taken while the state that had parted is being rebuilt', () => {
     const node = aNode('rebuilt')
     const state = { appliedIndex: 60, isTrusted: false }
-    const source = sourceOf(node, state)
+    const source = sourceAfter(node, state)
     for (state.appliedIndex of [60, 95]) {
       expect(source.present()).toBeUndefined()
       node.rig.settle()

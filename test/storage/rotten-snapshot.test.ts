@@ -3,20 +3,19 @@
  * mended where it stands, and no byte of what has rotted leaves the node.
  */
 import { describe, expect, it } from 'vitest'
-import { SnapshotSource, type SnapshotSourceOptions } from '../../src/node/snapshot-source.ts'
+import type { SnapshotSource } from '../../src/node/snapshot-source.ts'
 import { mustExist } from '../../src/platform/assert.ts'
 import { crc32c } from '../../src/platform/bytes.ts'
 import type { Disk } from '../../src/platform/disk.ts'
 import type { CheckpointRows } from '../../src/state/store.ts'
 import { encodeBlockHeader, encodeOpenHeader, openRowBytes } from '../../src/storage/open-chunk.ts'
 import type { QueueIndexFile } from '../../src/storage/queue-index.ts'
-import { openLog, type OpenedLog } from '../../src/storage/open-log.ts'
 import type { SnapshotFile } from '../../src/storage/snapshot/manifest.ts'
 import { encodeRows } from '../../src/storage/snapshot/state-file.ts'
 import type { StateRow } from '../../src/storage/snapshot/state-file.ts'
+import { aGiverOf, type Giver, type GiverOptions } from './giver-rig.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
 
-const digest = { a: { low: 1, high: 2 }, b: { low: 3, high: 4 } }
 const path = `${rigDirectory}/snapshots/90/state`
 /** Read in blocks of ten. */
 const rows: StateRow[] = Array.from({ length: 50 }, (_, i) => ({ key: Uint8Array.of(7, i), value: new Uint8Array(30).fill(i) }))
@@ -27,43 +26,13 @@ function encodeAll(): Buffer {
   return Buffer.concat([0, 10, 20, 30, 40].map(at => encodeRows(rows.slice(at, at + 10))))
 }
 
-/** A node whose checkpoint is at entry 90 of 100; somebody has asked for a snapshot, and it is there. */
-function aSource(
-  seed: string,
-  index: SnapshotSourceOptions['index'] = { files: () => [], scrubBlock: () => undefined, renew: () => undefined },
-  before: (disk: Disk) => void = () => undefined,
-  { entryBytes = 40, entries = 100 } = {},
-): { rig: StorageRig; disk: Disk; opened: OpenedLog; source: SnapshotSource; notes: string[] } {
+/** Somebody has asked for a snapshot, and it is there. */
+function aSource(seed: string, given: GiverOptions = {}): Giver & { rig: StorageRig } {
   const rig = new StorageRig(`rotten snapshot/${seed}`)
-  const options = rig.openOptions()
-  const opened = openLog({ ...options, limits: rig.limits })
-  append(opened, 3, entries, entryBytes)
-  rig.flush(opened)
+  const giver = aGiverOf(rig, () => reader(rig), given)
+  expect(giver.source.present()).toBeUndefined()
   rig.settle()
-  before(options.disk)
-  const notes: string[] = []
-  const source = new SnapshotSource({
-    clock: options.clock,
-    disk: options.disk,
-    dataDirectory: rigDirectory,
-    log: opened.log,
-    directoryId: opened.directoryId,
-    rotFound: opened.holes.rotFound,
-    index,
-    store: { save: () => undefined, rows: () => reader(rig) },
-    checkpointer: { whenSaved: found => found({ appliedIndex: 90, digest }) },
-    appliedIndex: () => 95,
-    isStateTrusted: () => true,
-    origin: '1-1',
-    staleEntries: 1_000,
-    note: sentence => notes.push(sentence),
-    fatal: error => {
-      throw error
-    },
-  })
-  expect(source.present()).toBeUndefined()
-  rig.settle()
-  return { rig, disk: options.disk, opened, source, notes }
+  return { rig, ...giver }
 }
 
 function reader(rig: StorageRig): CheckpointRows {
@@ -155,7 +124,7 @@ describe('the state of a snapshot', () => {
 
   it('or any other file that is shorter than it was ends the snapshot, and the next one has it as it is', () => {
     for (const name of ['state', 'sidecar'] as const) {
-      const { disk, rig, source } = aSource(`short ${name}`, undefined, undefined, { entryBytes: 400 })
+      const { disk, rig, source } = aSource(`short ${name}`, { entryBytes: 400 })
       const files = source.present()?.manifest.files ?? []
       const number = name === 'state' ? 0 : files.findIndex(file => file.name.endsWith('.idx'))
       const { name: fileName, bytes } = mustExist(files[number], 'file')
@@ -198,7 +167,7 @@ describe('the log of a snapshot', () => {
   })
 
   it('that ends before the state, for its end has rotted and is being mended: nothing is given until it is here (seed 35008855)', () => {
-    const { rig, opened, source, notes } = aSource('mending', undefined, undefined, { entries: 60 })
+    const { rig, opened, source, notes } = aSource('mending', { entries: 60 })
     expect(source.present()).toBeUndefined()
     rig.settle()
     expect(source.present()).toBeUndefined()
@@ -229,7 +198,7 @@ describe('the chunk of the queue index that still grows', () => {
       const renewed: number[] = []
       const files = (): QueueIndexFile[] => [{ name, bytes: chunk.length, tag: '', isSealed: false }]
       const index = { files, scrubBlock: () => undefined, renew: (savedIndex: number) => renewed.push(savedIndex) }
-      const { source, notes } = aSource(`chunk ${position}`, index, disk => {
+      const before = (disk: Disk): void => {
         disk.makeDirectory(`${rigDirectory}/queue-index`)
         const file = disk.open(path, { create: true })
         file.writeSync(chunk, 0)
@@ -237,7 +206,8 @@ describe('the chunk of the queue index that still grows', () => {
         file.close()
         disk.syncDirectory(`${rigDirectory}/queue-index`)
         flip(disk, path, position)
-      })
+      }
+      const { source, notes } = aSource(`chunk ${position}`, { index, before })
       expect(source.present(), `byte ${position}`).toBeUndefined()
       expect(renewed).toEqual([90])
       expect(notes.at(-1)).toContain('has rotted; written anew from memory')
@@ -249,11 +219,12 @@ describe('the chunk of the queue index that still grows', () => {
     const chunk = openChunk()
     const index = { files: () => [{ name, bytes: chunk.length, tag: '', isSealed: false }], scrubBlock: () => undefined, renew: ignore }
     for (const position of [0, 20, 33, 60, 75, 100, chunk.length - 1]) {
-      const { rig, source, notes } = aSource(`copy ${position}`, index, disk => {
+      const before = (disk: Disk): void => {
         disk.makeDirectory(`${rigDirectory}/queue-index`)
         const file = disk.open(`${rigDirectory}/queue-index/${name}`, { create: true })
         file.writeSync(chunk, 0)
-      })
+      }
+      const { rig, source, notes } = aSource(`copy ${position}`, { index, before })
       expect(readFile(source, name)).toEqual({ bytes: Buffer.from(chunk), end: undefined })
       rig.disk.flipBit(`${rigDirectory}/snapshots/90/${name}`, position, 2)
       expect(readFile(source, name).end, `byte ${position}`).toBe('gone')
