@@ -217,16 +217,24 @@ export class Ending {
     return chosen
   }
 
+  /** What retention still has to do when nothing new comes any more. */
+  #kept(): string | undefined {
+    const { watch, configuration } = this.#parts
+    const bytesMax = configuration.log.retention?.sizeBytes ?? 0
+    return bytesMax === 0 ? undefined : watch.overlong(this.#core, bytesMax)
+  }
+
   #pollQuiet(): void {
     const { scheduler } = this.#parts
     this.#quietSince ??= scheduler.nowMs
     this.#parts.quiets()
     scheduler.schedule(pollMs, () => {
       // What still came in made the replicas differ for a moment: the last checks want them equal.
-      const isQuiet = scheduler.nowMs - (this.#quietSince ?? 0) >= quietMs && this.#missing() === undefined
-      if (isQuiet) return this.#parts.over()
-      if (scheduler.nowMs - (this.#quietSince ?? 0) > quietMs + this.#parts.configuration.drainMs)
-        throw new Violation('A51', `the group does not come to rest: ${this.#missing() ?? ''}`)
+      const sinceMs = scheduler.nowMs - (this.#quietSince ?? 0)
+      const missing = this.#missing() ?? this.#kept()
+      if (sinceMs >= quietMs && missing === undefined) return this.#parts.over()
+      if (sinceMs > quietMs + this.#parts.configuration.drainMs)
+        throw new Violation('A51', `the group does not come to rest: ${missing ?? ''}`)
       this.#pollQuiet()
     })
   }

@@ -191,6 +191,19 @@ export class Watch {
     return this.#unreadable(hosts)
   }
 
+  /**
+   * Which of these hosts keeps more of its log than retention was told to keep; undefined when none does. Besides `bytesMax`: the segment that is being
+   * written, and one of which only the end is wanted.
+   */
+  overlong(hosts: readonly Host[], bytesMax: number): string | undefined {
+    for (const { id, node } of hosts) {
+      const wanted = node?.log.segmentSpans().slice(1, -1) ?? []
+      const bytes = wanted.reduce((sum, segment) => sum + segment.bytes, 0)
+      if (bytes > bytesMax) return `node ${id}: keeps ${bytes} bytes of whole segments, of ${bytesMax} it may keep`
+    }
+    return undefined
+  }
+
   /** Committed entries have rotted on its disk that none of these has. */
   #hasLostEntries({ node, harmedLogSectors }: Host, hosts: readonly Host[]): boolean {
     if (node === undefined || harmedLogSectors === 0) return false

@@ -383,4 +383,12 @@ export const retentionMutants: readonly Mutant[] = [
       name: 'a segment that an answer is read from stays, though nothing else needs it, until the answer is over',
     },
   },
+  {
+    id: 'S430',
+    what: 'the log never begins further on, whatever of it may be given up',
+    file: 'src/broker/retention-watch.ts',
+    find: '    if (index > retention.logFirst) this.#propose',
+    replace: '    if (index < retention.logFirst) this.#propose',
+    expected: ['A51'],
+  },
 ]
