@@ -156,8 +156,7 @@ export class Host implements NodeView, Gateway, Target {
     const clock = this.#parts.clock.forProcess(process)
     this.#world.say(this.name, `starts (life ${this.#lives}${this.isOldBuild ? ', the build before' : ''})`)
     this.#starting = process
-    // What rotted near the end of the log is cut off, and fetched again.
-    if (this.#hasRotted) this.trueLog.forget()
+    if (this.#hasRotted) this.trueLog.rotted()
     this.#hasRotted = false
     this.foundAtStart = { hasTornLog: this.#hasLostPower && this.trueLog.endsTorn(), hasInstalled: false }
     this.#hasLostPower = false

@@ -39,6 +39,8 @@ export class DiskLog implements TrueLog {
   readonly #directory: string
   /** `#proved[i]` is entry i + 1; with holes where entries were deleted unseen. */
   readonly #proved: (Place | undefined)[] = []
+  /** What it held when its node last went down with rot on it. */
+  #heldBefore: LostDisk['held'] | undefined
 
   constructor(files: DurableFiles, directory: string) {
     this.#files = files
@@ -48,10 +50,22 @@ export class DiskLog implements TrueLog {
   /** The node has installed a snapshot: its log is in other files. */
   forget(): void {
     this.#proved.length = 0
+    this.#heldBefore = undefined
+  }
+
+  /**
+   * A node starts on a disk that has rotted: it may cut off what can't be told from a torn end, or write it elsewhere. Such an entry has been held all the same,
+   * and whoever heard of it while that was so may count it (seed 80002242), as long as no other stands in its place.
+   */
+  rotted(): void {
+    const held = this.inventory()
+    this.forget()
+    this.#heldBefore = held
   }
 
   /** Which entries the disk holds now, for the time when it is gone. */
   inventory(): LostDisk['held'] {
+    const before = this.#heldBefore
     const terms = this.#proved.map(place => place?.term)
     const { first, previous } = this.#start()
     let place = this.#read(previous, first)
@@ -59,7 +73,7 @@ export class DiskLog implements TrueLog {
       terms[index - 1] = place.term
       index += 1
     }
-    return (index, term) => terms[index - 1] === term
+    return (index, term) => terms[index - 1] === term || (terms[index - 1] === undefined && before?.(index, term) === true)
   }
 
   get provedTo(): number {
@@ -74,7 +88,7 @@ export class DiskLog implements TrueLog {
     let previous = before
     for (let next = first; next <= index; next += 1) {
       const place = this.#read(previous, next)
-      if (place === undefined) return false
+      if (place === undefined) return this.#heldBefore?.(index, term) === true
       found.push(place)
       previous = place
     }

@@ -33,6 +33,7 @@ import {
 import { findLog, type FoundLog, type RecoverLogOptions, type RottenPlace } from './recovery.ts'
 import { ReadWindow } from './segment-scan.ts'
 import { encodeSegmentHeader, parseSegmentName, Segment, segmentName, segmentHeaderBytes } from './segment.ts'
+import { removeSidecar } from './sidecar.ts'
 import { lastWholeRecord, nextFlushedRecord } from './whole-records.ts'
 
 /** Records that wait for a proof; more than this and only the commit of a peer can prove them, from the beginning again. */
@@ -191,10 +192,11 @@ export class LogRepair {
     return isMark ? 'right' : undefined
   }
 
-  /** Whether our own record behind the waiting ones is good, and follows them. */
+  /** Whether our own record behind the waiting ones is good, and follows them. Its segment may be one whose header nobody can believe. */
   #fitsOwn(tip: ChainLink): boolean {
     const { segment, position } = this.#cursor
-    if (!segment.isOnDisk) return false
+    const { disk, directory } = this.#recovery
+    if (!segment.isOnDisk && !disk.exists(`${directory}/${segment.name}`)) return false
     const at = position + this.#waitingBytes
     return this.#withFile(segment, file => {
       const header = new Uint8Array(recordHeaderBytes)
@@ -245,14 +247,18 @@ export class LogRepair {
     this.#forgetWaiting()
   }
 
-  /** Under its final name at once: without records behind it the header alone says nothing wrong. */
+  /**
+   * Under its final name at once: without records behind it the header alone says nothing wrong. In a file that is here already, what stands behind its header
+   * stays: it may be what nobody else has any more, and shows by its chain what of it goes on.
+   */
   #create(segment: Segment): void {
     const { disk, directory, directoryId } = this.#recovery
-    // Of the file that was here nothing is read any more: it may have gone on above the mark.
+    // It may have gone on above the mark, and where that began to be unreadable is not known.
     if (this.#rot.following === undefined && !this.#isReplaced) this.#options.tailLost()
+    // What it tells of need not stand here any more.
+    removeSidecar(disk, directory, segment)
     const path = `${directory}/${segment.name}`
-    if (disk.exists(path)) disk.remove(path)
-    const file = disk.open(path, { create: true })
+    const file = disk.open(path, { create: !disk.exists(path) })
     file.writeSync(encodeSegmentHeader(segment.prev, directoryId), 0)
     file.syncSync()
     file.close()
@@ -312,12 +318,14 @@ export class LogRepair {
     if (segment.isOnDisk) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
   }
 
-  /** The last one first: a crash in between leaves no gap. */
+  /** The last one first: a crash in between leaves no gap. With them what can't be believed of the one that would come next. */
   #removeLater(): void {
     const { disk, directory } = this.#recovery
+    const { segment } = this.#cursor
+    const lastKept = segment.isOnDisk ? segment.firstIndex : segment.firstIndex - 1
     for (const name of disk.list(directory).toReversed()) {
       const firstIndex = parseSegmentName(name)
-      if (firstIndex === undefined || firstIndex <= this.#cursor.segment.firstIndex) continue
+      if (firstIndex === undefined || firstIndex <= lastKept) continue
       disk.remove(`${directory}/${name}`)
       disk.syncDirectory(directory)
     }

@@ -22,7 +22,7 @@ import {
   segmentName,
 } from './segment.ts'
 import type { ScanEnd } from './segment-scan.ts'
-import { endsAsTold, scanSegment } from './segment-scan.ts'
+import { endsAsTold, ReadWindow, scanSegment } from './segment-scan.ts'
 import { isWholeSegment, readSidecar, sidecarName } from './sidecar.ts'
 import type { RecordsEnd } from './sidecar.ts'
 import { StorageError } from './storage-error.ts'
@@ -90,6 +90,15 @@ export interface TornTail {
   readonly sentence: string
 }
 
+/** The beginning of a segment's file. */
+interface Head {
+  readonly firstIndex: number
+  /** What the segment follows; undefined while its header can't be believed: then it is as good as gone, and its place is filled anew. */
+  prev: ChainLink | undefined
+  /** The header has changed since it was written. */
+  readonly isDamaged: boolean
+}
+
 export function findLog(given: RecoverLogOptions): FoundLog {
   const { disk, directory } = given
   const notes: string[] = []
@@ -97,8 +106,7 @@ export function findLog(given: RecoverLogOptions): FoundLog {
   const all = listSegments(disk, directory)
   const keptFrom = base.kind === 'found' ? base.base.link.index + 1 : base.kind === 'none' ? 1 : (all[0] ?? 1)
   const leftovers = all.filter(first => first < keptFrom).map(segmentName)
-  const heads = all.filter(first => first >= keptFrom).map(firstIndex => ({ firstIndex, prev: readPrev(given, firstIndex, notes) }))
-  const prevs = heads.flatMap(({ prev }) => prev ?? [])
+  const heads = all.filter(first => first >= keptFrom).map(firstIndex => ({ firstIndex, ...readHead(given, firstIndex, notes) }))
   // A file has its name only when what stands before it is durable.
   const named = Math.max(0, ...heads.map(({ firstIndex, prev }) => (prev === undefined ? firstIndex - 1 : 0)))
   const options = { ...given, mark: Math.max(given.mark, named) }
@@ -112,23 +120,33 @@ export function findLog(given: RecoverLogOptions): FoundLog {
   const runs: TermRun[] = []
   const badSidecars: string[] = []
   const unnoted: Segment[] = []
-  const end = heads.at(-1)
-  const lostEnd = end !== undefined && end.prev === undefined ? `${directory}/${segmentName(end.firstIndex)}` : undefined
-  const known = { segments, runs, notes, leftovers, baseProblem, baseMembership, badSidecars, unnoted, lostEnd } as const
-  const found = { ...known, tornAt: undefined, rot: undefined }
-  let last: ChainLink = base.kind === 'found' ? base.base.link : base.kind === 'bad' ? (prevs[0] ?? chainOrigin) : chainOrigin
+  const known = { segments, runs, notes, leftovers, baseProblem, baseMembership, badSidecars, unnoted, tornAt: undefined, rot: undefined }
+  let last: ChainLink = base.kind === 'found' ? base.base.link : base.kind === 'bad' ? (prevAfter(heads, -1) ?? chainOrigin) : chainOrigin
+  const ends = (how: Partial<Pick<FoundLog, 'rot' | 'tornAt'>>): FoundLog => ({
+    ...known,
+    lostEnd: lostEndOf(directory, heads),
+    last,
+    ...how,
+  })
   if (base.kind === 'bad' && last.index + 1 > keptFrom) throw beginsNowhere(directory, keptFrom, notes)
   // The place before the first entry has a term too: a peer that ends there can be fed.
   if (last.index > 0) noteTerm(runs, last.index, last.term)
-  for (const [number, prev] of prevs.entries()) {
-    if (prev.index > last.index) return { ...found, last, rot: missingFile(options, segments, last, prev) }
+  restoreHead(options, heads[0], last, notes)
+  for (const [number, { firstIndex, prev }] of heads.entries()) {
+    if (prev === undefined) {
+      const following = prevAfter(heads, number)
+      const hasHeld = following !== undefined || options.mark > last.index
+      if (firstIndex === last.index + 1 && hasHeld) return ends({ rot: missingFile(options, segments, last, following, firstIndex) })
+      continue
+    }
+    if (prev.index > last.index) return ends({ rot: missingFile(options, segments, last, prev) })
     checkFollows(options, last, prev)
     const segment = new Segment(prev, true)
     segments.push(segment)
-    const next = prevs[number + 1]
-    const spared = useSidecar(options, segment, next, runs)
+    const told = prevAfter(heads, number)
+    const spared = useSidecar(options, segment, told, runs)
     if (spared === 'whole') {
-      last = mustExist(next, 'sealed-next')
+      last = mustExist(told, 'sealed-next')
       continue
     }
     if (spared === 'damaged') {
@@ -137,15 +155,31 @@ export function findLog(given: RecoverLogOptions): FoundLog {
     }
     const scanned = scan(options, segment, runs, spared === 'damaged' ? undefined : spared)
     last = scanned.last
-    if (next !== undefined && isComplete(scanned, next)) {
+    restoreHead(options, heads[number + 1], last, notes)
+    const next = prevAfter(heads, number)
+    if (isComplete(scanned, heads[number + 1])) {
       unnoted.push(segment)
       continue
     }
     const judged = judgeEnd(options, segment, scanned, next)
-    if (judged !== undefined) return { ...found, last, ...judged }
+    if (judged !== undefined) return ends(judged)
   }
-  if (segments.length === 0 && options.mark > last.index) return { ...found, last, rot: missingFile(options, segments, last, undefined) }
-  return { ...found, last }
+  if (segments.length === 0 && options.mark > last.index) return ends({ rot: missingFile(options, segments, last, undefined) })
+  return ends({})
+}
+
+/** What the next segment with a header that can be believed follows. */
+function prevAfter(heads: readonly Head[], number: number): ChainLink | undefined {
+  for (let i = number + 1; i < heads.length; i++) {
+    const prev = heads[i]?.prev
+    if (prev !== undefined) return prev
+  }
+  return undefined
+}
+
+function lostEndOf(directory: string, heads: readonly Head[]): string | undefined {
+  const end = heads.at(-1)
+  return end !== undefined && end.prev === undefined ? `${directory}/${segmentName(end.firstIndex)}` : undefined
 }
 
 /** Neither the record of where the log begins nor its first segment can be believed. */
@@ -214,15 +248,15 @@ function listSegments(disk: Disk, directory: string): number[] {
   return firsts.sort((a, b) => a - b)
 }
 
-/** What a segment follows; undefined when its header can't be believed: then it is as good as gone, and its place is filled anew. */
-function readPrev(options: RecoverLogOptions, firstIndex: number, notes: string[]): ChainLink | undefined {
+/** What stands at the beginning of a segment's file. */
+function readHead(options: RecoverLogOptions, firstIndex: number, notes: string[]): Omit<Head, 'firstIndex'> {
   const path = `${options.directory}/${segmentName(firstIndex)}`
   const bytes = new Uint8Array(segmentHeaderBytes)
   const count = withFile(options.disk, path, file => file.readSync(bytes, 0))
   const header = decodeSegmentHeader(bytes.subarray(0, count))
   if (header.kind === 'bad') {
     notes.push(`${path}: its header ${header.problem}`)
-    return undefined
+    return { prev: undefined, isDamaged: header.isDamaged }
   }
   if (header.prev.index + 1 !== firstIndex) {
     throw new StorageError(
@@ -235,35 +269,58 @@ function readPrev(options: RecoverLogOptions, firstIndex: number, notes: string[
   }
   if (header.isHalfLost) {
     notes.push(`${path}: one of the two copies of its header has rotted; written anew`)
-    withFile(options.disk, path, file => {
-      file.writeSync(encodeSegmentHeader(header.prev, options.directoryId), 0)
-      file.syncSync()
-    })
+    writeHead(options, path, header.prev)
   }
-  return header.prev
+  return { prev: header.prev, isDamaged: false }
 }
 
-/** A whole file is not there: its place is a segment that will be made. */
+/**
+ * A header repeats what the record before it says, and no more. So one that has rotted is written anew, where the first record behind it is ours: it follows
+ * the last one before it. What stands in that segment may be nowhere else any more.
+ */
+function restoreHead(options: RecoverLogOptions, head: Head | undefined, last: ChainLink, notes: string[]): void {
+  if (head === undefined || !head.isDamaged || head.firstIndex !== last.index + 1) return
+  const path = `${options.directory}/${segmentName(head.firstIndex)}`
+  const first = withFile(options.disk, path, file => new ReadWindow(file).recordAt(segmentHeaderBytes, last))
+  // Its body may have rotted too: that is for the scan.
+  if (first.size === 0) return
+  writeHead(options, path, last)
+  notes.push(`${path}: the record behind its header follows the one before it; the header is written anew`)
+  head.prev = last
+}
+
+function writeHead(options: RecoverLogOptions, path: string, prev: ChainLink): void {
+  withFile(options.disk, path, file => {
+    file.writeSync(encodeSegmentHeader(prev, options.directoryId), 0)
+    file.syncSync()
+  })
+}
+
+/** A whole file is not there, or is, but can't be believed: its place is a segment that will be made. */
 function missingFile(
   { directory, mark }: RecoverLogOptions,
   segments: Segment[],
   last: ChainLink,
   following: ChainLink | undefined,
+  unbelieved?: number,
 ): RottenPlace {
   const segment = new Segment(last, false)
   segments.push(segment)
+  const from = last.index + 1
+  const through = following?.index ?? mark
+  const place = { segment, position: segmentHeaderBytes, last, following, through }
+  if (unbelieved !== undefined && (following !== undefined || segments.length > 1)) {
+    const path = `${directory}/${segmentName(unbelieved)}`
+    return {
+      ...place,
+      sentence: `${path}: what it begins with can't be believed; entries ${from}..${through} were on this disk`,
+    }
+  }
   const what =
     following === undefined
-      ? `${directory}: the log is gone; entries ${last.index + 1}..${mark} were on this disk`
-      : `${directory}: entries ${last.index + 1}..${following.index} are missing: a segment file before ${segmentName(following.index + 1)} is gone`
-  return {
-    segment,
-    position: segmentHeaderBytes,
-    last,
-    following,
-    through: following?.index ?? mark,
-    sentence: what,
-  }
+      ? `${directory}: the log is gone; entries ${from}..${mark} were on this disk`
+      : `${directory}: entries ${from}..${through} are missing: a segment file before ${segmentName(through + 1)} is gone`
+  return { ...place, sentence: what }
 }
 
 function checkFollows({ directory }: RecoverLogOptions, last: ChainLink, prev: ChainLink): void {
@@ -272,8 +329,9 @@ function checkFollows({ directory }: RecoverLogOptions, last: ChainLink, prev: C
   throw new StorageError(`${path}: it does not continue the segment before it, which ends with entry ${last.index}`, path)
 }
 
-function isComplete(end: ScanEnd, next: ChainLink): boolean {
-  return end.last.index === next.index && end.last.headerCrc === next.headerCrc
+/** It ends where the next segment begins. */
+function isComplete({ last }: ScanEnd, next: Head | undefined): boolean {
+  return next?.firstIndex === last.index + 1 && (next.prev === undefined || next.prev.headerCrc === last.headerCrc)
 }
 
 /** What the sidecar spares: all of a sealed segment, the beginning of any, nothing (then the segment is as if it had none). */

@@ -67,7 +67,7 @@ describe('a segment file', () => {
         expect(decodeSegmentHeader(flipped).kind).toBe('bad')
       }
     }
-    expect(decodeSegmentHeader(bytes.subarray(0, 511))).toEqual({ kind: 'bad', problem: 'is cut short' })
+    expect(decodeSegmentHeader(bytes.subarray(0, 511))).toEqual({ kind: 'bad', problem: 'is cut short', isDamaged: true })
     expect(decodeSegmentHeader(new Uint8Array(512)).kind).toBe('bad')
   })
 })

@@ -71,23 +71,31 @@ export type SegmentHeader =
       /** One of the two copies has rotted. Segments of earlier builds had only one. */
       readonly isHalfLost: boolean
     }
-  /** The end of a sentence: "its header …". */
-  | { readonly kind: 'bad'; readonly problem: string }
+  | {
+      readonly kind: 'bad'
+      /** The end of a sentence: "its header …". */
+      readonly problem: string
+      /** Neither copy is what was written. Else one is whole, and is of something that we do not know. */
+      readonly isDamaged: boolean
+    }
 
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
-  if (bytes.length < segmentHeaderBytes) return { kind: 'bad', problem: 'is cut short' }
+  if (bytes.length < segmentHeaderBytes) return { kind: 'bad', problem: 'is cut short', isDamaged: true }
   const first = decodeCopy(bytes.subarray(0, headerBytes))
   const second = decodeCopy(bytes.subarray(copyAt, copyAt + headerBytes))
-  if (first.kind === 'bad') return second.kind === 'bad' ? first : { ...second, isHalfLost: true }
+  if (first.kind === 'bad') {
+    if (second.kind === 'bad') return { ...first, isDamaged: first.isDamaged && second.isDamaged }
+    return { ...second, isHalfLost: true }
+  }
   return { ...first, isHalfLost: second.kind === 'bad' && !isZero(bytes, copyAt, copyAt + headerBytes) }
 }
 
 function decodeCopy(bytes: Uint8Array): SegmentHeader {
   const view = viewOf(bytes)
-  if (crc32cRange(bytes, 0, at.crc) !== view.getUint32(at.crc, true)) return { kind: 'bad', problem: 'fails its checksum' }
-  if (view.getUint32(at.magic, true) !== segmentMagic) return { kind: 'bad', problem: 'is none of a log segment' }
+  if (crc32cRange(bytes, 0, at.crc) !== view.getUint32(at.crc, true)) return { kind: 'bad', problem: 'fails its checksum', isDamaged: true }
+  if (view.getUint32(at.magic, true) !== segmentMagic) return { kind: 'bad', problem: 'is none of a log segment', isDamaged: false }
   if (view.getUint32(at.format, true) !== segmentFormat)
-    return { kind: 'bad', problem: `has the unknown format ${view.getUint32(at.format, true)}` }
+    return { kind: 'bad', problem: `has the unknown format ${view.getUint32(at.format, true)}`, isDamaged: false }
   const prev = {
     index: readU64(view, at.firstIndex) - 1,
     term: readU64(view, at.prevTerm),

@@ -1,7 +1,10 @@
 /** Another disk in the place of the first: what was on that is known by its inventory alone, and a directory begins anew. */
 import { expect, it } from 'vitest'
 import { DiskLog } from '../../chaos/true-log.ts'
-import { append, rigDirectory, StorageRig } from './rig.ts'
+import { mustExist } from '../../src/platform/assert.ts'
+import { recordHeaderBytes } from '../../src/storage/record.ts'
+import { segmentHeaderBytes } from '../../src/storage/segment.ts'
+import { append, logFiles, rigDirectory, StorageRig } from './rig.ts'
 
 it('a lost disk held what it had synced, and the one in its place holds nothing', () => {
   const rig = new StorageRig('lost disk')
@@ -22,4 +25,31 @@ it('a lost disk held what it had synced, and the one in its place holds nothing'
   const second = rig.open()
   expect(second.recovered.last.index).toBe(0)
   expect(Buffer.from(second.directoryId)).not.toEqual(Buffer.from(first.directoryId))
+})
+
+it('a rotten disk held what its node cut off as torn, for who heard of it before, until another entry stands there or it is another disk (seed 80002242)', () => {
+  const rig = new StorageRig('rotten end')
+  const first = rig.open()
+  append(first, 3, 5)
+  rig.flush(first)
+  const log = new DiskLog(rig.disk, `${rigDirectory}/log`)
+  rig.kill()
+  const path = mustExist(logFiles(rig)[0], 'segment')
+  const inFifth = segmentHeaderBytes + 4 * (recordHeaderBytes + 40) + 60
+  expect(rig.disk.harm(path, inFifth, Uint8Array.of(1), false)).toBe(true)
+  log.rotted()
+  const again = rig.open()
+  expect(again.recovered).toMatchObject({ last: { index: 4 }, hasTornTail: true })
+  expect([log.durableTo(4, 3), log.durableTo(5, 3), log.durableTo(5, 4), log.durableTo(6, 3)]).toEqual([true, true, false, false])
+  expect([log.holdsNow(5, 3), log.inventory()(5, 3)]).toEqual([false, true])
+  append(again, 4, 1)
+  rig.flush(again)
+  expect([log.durableTo(5, 3), log.durableTo(5, 4)]).toEqual([false, true])
+  const other = new DiskLog(rig.disk, `${rigDirectory}/log`)
+  other.rotted()
+  rig.kill()
+  rig.disk.replace()
+  expect(other.durableTo(5, 4)).toBe(true)
+  other.forget()
+  expect(other.durableTo(5, 4)).toBe(false)
 })

@@ -106,7 +106,7 @@ describe('what is refused', () => {
     expect(refusalOf(optionsOf(rig))).toMatch(/were on this disk.*restore the file from a copy first/)
   })
 
-  it('a log whose last segment has lost its head: what was in it may have been acknowledged, and nobody knows how much that was', () => {
+  it('a log whose last segment has lost its head and its first record: what was in it may have been acknowledged, and nobody knows how much that was', () => {
     const rig = stoppedNode('lost end')
     const opened = rig.open()
     while (opened.log.segments.length < 2) {
@@ -116,7 +116,7 @@ describe('what is refused', () => {
     const end = (opened.log.segments[1]?.firstIndex ?? 0) - 1
     rig.kill()
     const path = `${rigDirectory}/log/${opened.log.segments[1]?.name}`
-    expect(rig.disk.harm(path, 0, new Uint8Array(512).fill(7), false)).toBe(true)
+    expect(rig.disk.harm(path, 0, new Uint8Array(600).fill(7), false)).toBe(true)
     expect(refusalOf(optionsOf(rig))).toBe(
       `${path}: its head can't be read, and entries behind ${end} may have been acknowledged in it; restore the file, or move it away and do without them`,
     )

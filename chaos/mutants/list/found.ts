@@ -126,7 +126,7 @@ export const foundMutants: readonly Mutant[] = [
     expected: [],
     test: {
       file: 'test/storage/log-repair.test.ts',
-      name: 'a last segment whose head has rotted leaves in doubt what it held (seed 30009036) when the mark does not reach it, and alone is not begun with',
+      name: 'a last segment whose head has rotted, with its first record, leaves in doubt what it held (seed 30009036) when the mark does not reach it, and alone is not begun with',
     },
   },
   {
@@ -400,6 +400,54 @@ export const foundMutants: readonly Mutant[] = [
     test: {
       file: 'raft/driver/membership-watch.test.ts',
       name: 'a member whose new name is still that of another keeps nobody else from being recorded',
+    },
+  },
+  {
+    id: 'B76',
+    what: 'a segment whose header has rotted is as good as gone, though its records are whole',
+    file: 'src/storage/recovery.ts',
+    find: '  if (first.size === 0) return\n',
+    replace: '  if (first.size >= 0) return\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-heads.test.ts',
+      name: 'a segment whose header has rotted is whole all the same where all of them have rotted, too',
+    },
+  },
+  {
+    id: 'B76b',
+    what: 'what stands behind a header that has rotted is not asked whether it goes on',
+    file: 'src/storage/log-repair.ts',
+    find: '    if (!segment.isOnDisk && !disk.exists(`${directory}/${segment.name}`)) return false\n',
+    replace: '    if (!segment.isOnDisk) return false\n    void directory\n    void disk\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-heads.test.ts',
+      name: 'a segment whose header and first record have rotted needs no more than that record from a peer: segment 2',
+    },
+  },
+  {
+    id: 'B76c',
+    what: 'a header is written anew in front of records of another log',
+    file: 'src/storage/recovery.ts',
+    find: 'file => new ReadWindow(file).recordAt(segmentHeaderBytes, last))\n',
+    replace: 'file => new ReadWindow(file).recordAlone(segmentHeaderBytes))\n  void last\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-heads.test.ts',
+      name: 'a segment whose header has rotted is whole all the same but not where the first record behind it is of another log',
+    },
+  },
+  {
+    id: 'B76d',
+    what: 'a segment that is superseded stays, because its header can not be believed',
+    file: 'src/storage/log-repair.ts',
+    find: 'segment.isOnDisk ? segment.firstIndex : segment.firstIndex - 1\n',
+    replace: 'segment.firstIndex\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-heads.test.ts',
+      name: 'a segment whose header and first record have rotted goes with what is superseded: an entry was committed behind another one than ours before it',
     },
   },
 ]

@@ -383,7 +383,7 @@ export const repairMutants: readonly Mutant[] = [
     expected: [],
     test: {
       file: 'test/storage/log-repair.test.ts',
-      name: 'a last segment whose head has rotted leaves in doubt what it held (seed 30009036) and none that the one before it was on the disk to its end',
+      name: 'a last segment whose head has rotted, with its first record, leaves in doubt what it held (seed 30009036) and none that the one before it was on the disk to its end',
     },
   },
   {
