@@ -110,15 +110,28 @@ export class DiskLog implements TrueLog {
     return place?.term === term
   }
 
-  /** Behind the last whole record stands something that is no record: a write was torn. What has only rotted there was never written. */
+  /**
+   * Behind the last whole record stands something that is no record: a write was torn. What has only rotted there was never written; and where a write was lost
+   * that had been acknowledged, so that zeros stand in the place of a record, nobody can see what comes after (docs/decisions/0011).
+   */
   endsTorn(): boolean {
     const { first, previous } = this.#start()
     let last = previous
-    for (let next = first, place = this.#read(last, next); place !== undefined; place = this.#read(last, (next += 1))) last = place
+    for (let next = first; ; next += 1) {
+      const place = this.#read(last, next)
+      if (place === undefined) break
+      if (last !== undefined && this.#looksLikeEnd(last) && place.file === last.file) return false
+      last = place
+    }
     if (last === undefined || last.file === '') return false
     const bytes = this.#files.honestBytes?.(last.file) ?? this.#files.durableBytes(last.file)
     const behind = bytes?.subarray(last.end, last.end + headerBytes)
     return behind?.some(byte => byte !== 0) === true
+  }
+
+  #looksLikeEnd({ file, end }: Place): boolean {
+    const behind = this.#files.durableBytes(file)?.subarray(end, end + headerBytes)
+    return behind?.every(byte => byte === 0) !== false
   }
 
   /** Where to read on: behind what is proved, or, where retention has deleted what comes next, behind the last entry that is gone. */

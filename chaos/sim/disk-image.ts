@@ -210,9 +210,8 @@ export class DiskImage {
     for (const sector of sectors) {
       this.#beforeSync?.delete(sector)
       if (random.next() >= keep && sector !== torn) continue
-      // What it would hold honestly can't be told any more, unless nothing new was on its way there.
-      if (this.#honestWrites.some(write => write.sector === sector)) this.#honest.delete(sector)
-      const content = sector === torn ? this.#tornSector(sector, random) : this.#anyVersion(sector, random)
+      const { sequence, bytes: content } = sector === torn ? this.#tornSector(sector, random) : this.#anyVersion(sector, random)
+      this.#keepHonest(sector, sequence, content)
       const end = Math.min((sector + 1) * sectorBytes, Math.max(this.#seenBytes, lengthBefore))
       // A kept sector behind the old end makes the file that long; what lies between reads as zeros.
       if (end > this.#syncedBytes && sector * sectorBytes < this.#seenBytes) this.#resizeSynced(end)
@@ -250,6 +249,15 @@ export class DiskImage {
     }
   }
 
+  /** The power has left a sector as the write `sequence` made it, or garbage there: so it would be on an honest disk, where something was written. */
+  #keepHonest(sector: number, sequence: number, content: Uint8Array): void {
+    const honest = this.#honest.get(sector)
+    for (const write of this.#honestWrites) {
+      if (write.sector !== sector || write.sequence > sequence) continue
+      honest?.set(content.subarray(write.from, write.from + write.bytes.length), write.from)
+    }
+  }
+
   #forgetMended(): void {
     for (const [sector, honest] of this.#honest) if (Buffer.compare(honest, this.#syncedSector(sector)) === 0) this.#honest.delete(sector)
   }
@@ -270,22 +278,22 @@ export class DiskImage {
     dirty.sequence = this.#sequence
   }
 
-  #anyVersion(sector: number, random: SimRandom): Uint8Array {
+  #anyVersion(sector: number, random: SimRandom): { readonly sequence: number; readonly bytes: Uint8Array } {
     const older = this.#dirty.get(sector)?.older ?? []
     const version = random.integer(0, older.length)
-    return older[version]?.bytes ?? this.#sectorOf(sector)
+    return older[version] ?? { sequence: Infinity, bytes: this.#sectorOf(sector) }
   }
 
   /**
    * Garbage where the newest version differs from the synced one, and nowhere else: what a write does not change survives it (SQLite calls that
    * powersafe overwrite). Without that no log could put a second record into a sector.
    */
-  #tornSector(sector: number, random: SimRandom): Uint8Array {
+  #tornSector(sector: number, random: SimRandom): { readonly sequence: number; readonly bytes: Uint8Array } {
     const torn = this.#sectorOf(sector).slice()
     const start = sector * sectorBytes
     const garbage = random.bytes(sectorBytes)
     for (let i = 0; i < sectorBytes; i++) if (torn[i] !== (this.#synced[start + i] ?? 0)) torn[i] = garbage[i] ?? 0
-    return torn
+    return { sequence: Infinity, bytes: torn }
   }
 
   #sectorOf(sector: number): Uint8Array {

@@ -2,13 +2,18 @@
 import { describe, expect, it } from 'vitest'
 import { rotSomewhere } from '../frail-disk.ts'
 import { SimulatedDisk } from './disk.ts'
+import type { PowerCutOdds } from './disk-image.ts'
 import { SimRandom } from './random.ts'
 import { Scheduler } from './scheduler.ts'
 
 const loseAll = { keepLow: 0, keepHigh: 0, tear: 0 }
 
 function withFiles(...paths: readonly string[]): SimulatedDisk {
-  const disk = new SimulatedDisk({ scheduler: new Scheduler(), random: new SimRandom('harm'), odds: loseAll, remembersSyncs: true })
+  return diskWith(paths, new SimRandom('harm'), loseAll)
+}
+
+function diskWith(paths: readonly string[], random: SimRandom, odds: PowerCutOdds): SimulatedDisk {
+  const disk = new SimulatedDisk({ scheduler: new Scheduler(), random, odds, remembersSyncs: true })
   const seen = disk.openProcess()
   for (const path of paths) {
     seen.makeDirectory(path.slice(0, path.lastIndexOf('/')))
@@ -79,6 +84,21 @@ describe('a harmed sector', () => {
     disk.cutPower()
     expect([at(disk.durableBytes('/data/file'), 600), at(disk.durableBytes('/data/file'), 601)]).toEqual([9, 7])
     expect([at(disk.honestBytes('/data/file'), 600), at(disk.honestBytes('/data/file'), 601)]).toEqual([7, 7])
+  })
+
+  it('is known beside a write to it that the power has left there, torn or not (seed 92000017)', () => {
+    const seen = new Set<number>()
+    for (let i = 0; i < 50; i++) {
+      const disk = diskWith(['/data/file'], new SimRandom(`kept/${i}`), { keepLow: 0, keepHigh: 1, tear: 0.3 })
+      disk.harm('/data/file', 600, Uint8Array.of(9), false)
+      disk.openProcess().open('/data/file', { create: false }).writeSync(new Uint8Array(600).fill(5), 601)
+      disk.cutPower()
+      const [beside, written] = [600, 601].map(position => at(disk.honestBytes('/data/file'), position))
+      expect([beside, at(disk.durableBytes('/data/file'), 600), at(disk.durableBytes('/data/file'), 601)]).toEqual([7, 9, written])
+      seen.add(written ?? -1)
+    }
+    expect(seen).toContain(5)
+    expect(seen).toContain(7)
   })
 
   it('is none where a write has not been synced, or nothing was written', () => {
