@@ -1,7 +1,7 @@
 /**
  * How long does apply stand still while a snapshot is taken? A store on disk holds so much state; a state machine applies sends at a steady rate, and its
  * checkpoints go into the same store, as in a node. First while a snapshot of everything is written, then for as long again with nothing else going on:
- * what the machine itself holds up is in both. Reported of each part: the longest time between two turns of the loop, beyond the pause between turns, how
+ * what the machine itself holds up is in both. Then a second one, which takes the place of the first. Reported of each part: the longest time between two turns of the loop, beyond the pause between turns, how
  * many were longer than ten milliseconds, and the longest time that this thread itself ran between two turns: the rest it waited for a processor, which
  * is the machine's doing (Linux tells it; elsewhere the two are one).
  *
@@ -41,6 +41,8 @@ export interface SnapshotReport {
   readonly snapshot: Pauses
   /** For as long afterwards, while nothing else went on. */
   readonly quiet: Pauses
+  /** While a second one was taken, in whose place the first was removed. */
+  readonly second: Pauses
 }
 
 interface Pauses {
@@ -213,9 +215,11 @@ async function measure(directory: string, megabytes: number, perSecond: number):
   const appliedPerSecond = Math.round((node.applied - appliedBefore) / takenSeconds)
   await sleep(takenSeconds * 1_000)
   const quiet = node.pauses()
+  await snapshotOf(store, join(directory, 'snapshots'), node)
+  const second = node.pauses()
   await node.stop()
   await store.close()
-  return { kind: 'snapshot', stateMegabytes: megabytes, rows, appliedPerSecond, takenSeconds, snapshot, quiet }
+  return { kind: 'snapshot', stateMegabytes: megabytes, rows, appliedPerSecond, takenSeconds, snapshot, quiet, second }
 }
 
 function shown({ longestMs, longestOwnMs, long }: Pauses): string {
@@ -237,7 +241,7 @@ try {
   else
     console.log(
       `${report.stateMegabytes} MB of state in ${report.rows} rows, ${report.appliedPerSecond} entries a second applied meanwhile: snapshot in ` +
-        `${report.takenSeconds.toFixed(1)} s, ${shown(report.snapshot)}; as long without it: ${shown(report.quiet)}`,
+        `${report.takenSeconds.toFixed(1)} s, ${shown(report.snapshot)}; as long without it: ${shown(report.quiet)}; a second one: ${shown(report.second)}`,
     )
 } finally {
   rmSync(directory, { recursive: true, force: true })

@@ -33,6 +33,8 @@ export interface HostParts {
 
 /** Nobody exchanges a disk in less; and no two directories of one number are made in the same second (src/storage/open-log.ts). */
 const newDiskMs = 3_000
+/** Who stood still, or was cut off, goes by what was said so long ago at most. */
+const hearsayMs = 20_000
 /** For the target to catch up. */
 const handOverPatienceMs = 2_000
 
@@ -156,7 +158,7 @@ export class Host implements NodeView, Gateway, Target {
     const clock = this.#parts.clock.forProcess(process)
     this.#world.say(this.name, `starts (life ${this.#lives}${this.isOldBuild ? ', the build before' : ''})`)
     this.#starting = process
-    if (this.#hasRotted) this.trueLog.rotted()
+    if (this.#hasRotted) scheduler.schedule(hearsayMs, this.trueLog.rotted())
     this.#hasRotted = false
     this.foundAtStart = { hasTornLog: this.#hasLostPower && this.trueLog.endsTorn(), hasInstalled: false }
     this.#hasLostPower = false

@@ -55,12 +55,16 @@ export class DiskLog implements TrueLog {
 
   /**
    * A node starts on a disk that has rotted: it may cut off what can't be told from a torn end, or write it elsewhere. Such an entry has been held all the same,
-   * and whoever heard of it while that was so may count it (seed 80002242), as long as no other stands in its place.
+   * and whoever heard of it while that was so may count it (seed 80002242), as long as no other stands in its place. Returns what ends that: nobody goes by what
+   * was said long ago.
    */
-  rotted(): void {
+  rotted(): () => void {
     const held = this.inventory()
     this.forget()
     this.#heldBefore = held
+    return () => {
+      if (this.#heldBefore === held) this.#heldBefore = undefined
+    }
   }
 
   /** Which entries the disk holds now, for the time when it is gone. */

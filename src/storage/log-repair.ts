@@ -22,7 +22,6 @@ import type { DurableMark } from './hard-state.ts'
 import {
   checkRecordAlone,
   checkRecordBody,
-  checkRecordHeader,
   checkRecord,
   linkOf,
   recordBytes,
@@ -59,6 +58,8 @@ export interface LogRepairOptions {
   readonly reached: (found: FoundLog) => void
   /** Something for the operator. */
   readonly note: (sentence: string) => void
+  /** What the start has told: it is not told again when the log is looked at anew. */
+  readonly told: readonly string[]
 }
 
 /** A supplied record. */
@@ -91,9 +92,11 @@ export class LogRepair {
   /** What stood behind the hole is superseded, in whatever file. */
   #isReplaced = false
   #found: FoundLog | undefined
+  readonly #told: Set<string>
 
   constructor(options: LogRepairOptions) {
     this.#options = options
+    this.#told = new Set(options.told)
     this.#recovery = options.recovery
     this.#rot = options.rot
     this.#marked = options.marked
@@ -192,18 +195,18 @@ export class LogRepair {
     return isMark ? 'right' : undefined
   }
 
-  /** Whether our own record behind the waiting ones is good, and follows them. Its segment may be one whose header nobody can believe. */
+  /** Whether our own record behind the waiting ones is good, and follows them: in the same segment, or first in another whose header can't be believed. */
   #fitsOwn(tip: ChainLink): boolean {
     const { segment, position } = this.#cursor
+    const nextName = segmentName(tip.index + 1)
+    if (nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip)) return true
+    return this.#hasNext(segment.name, position + this.#waitingBytes, tip)
+  }
+
+  #hasNext(name: string, position: number, tip: ChainLink): boolean {
     const { disk, directory } = this.#recovery
-    if (!segment.isOnDisk && !disk.exists(`${directory}/${segment.name}`)) return false
-    const at = position + this.#waitingBytes
-    return this.#withFile(segment, file => {
-      const header = new Uint8Array(recordHeaderBytes)
-      const count = file.readSync(header, at)
-      if (checkRecordHeader(header, viewOf(header), 0, count, tip) !== undefined) return false
-      return new ReadWindow(file).recordAt(at, tip).problem === undefined
-    })
+    const path = `${directory}/${name}`
+    return disk.exists(path) && withFile(disk, path, file => new ReadWindow(file).recordAt(position, tip).problem === undefined)
   }
 
   /** The committed record at this place follows another one than ours: ours was never committed, nor anything behind it. */
@@ -293,6 +296,10 @@ export class LogRepair {
 
   #findAgain(): SupplyOutcome {
     const found = findLog(this.#recovery)
+    for (const sentence of found.notes) {
+      if (!this.#told.has(sentence)) this.#options.note(sentence)
+      this.#told.add(sentence)
+    }
     if (found.rot !== undefined) {
       this.#rot = found.rot
       this.#cursor = { ...cursorAt(found.rot) }
@@ -318,14 +325,12 @@ export class LogRepair {
     if (segment.isOnDisk) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
   }
 
-  /** The last one first: a crash in between leaves no gap. With them what can't be believed of the one that would come next. */
+  /** The last one first: a crash in between leaves no gap. */
   #removeLater(): void {
     const { disk, directory } = this.#recovery
-    const { segment } = this.#cursor
-    const lastKept = segment.isOnDisk ? segment.firstIndex : segment.firstIndex - 1
     for (const name of disk.list(directory).toReversed()) {
       const firstIndex = parseSegmentName(name)
-      if (firstIndex === undefined || firstIndex <= lastKept) continue
+      if (firstIndex === undefined || firstIndex <= this.#cursor.segment.firstIndex) continue
       disk.remove(`${directory}/${name}`)
       disk.syncDirectory(directory)
     }
@@ -381,7 +386,8 @@ export class LogRepair {
    */
   #findBeyond(): ChainLink | undefined {
     const { segment, position, last, following, through } = this.#rot
-    if (following !== undefined || !segment.isOnDisk) return undefined
+    const { disk, directory } = this.#recovery
+    if (following !== undefined || !disk.exists(`${directory}/${segment.name}`)) return undefined
     const next = this.#withFile(segment, file => nextFlushedRecord(file, position, last.index, this.#recovery.flushBytesMax))
     const termMin = Math.max(last.term, this.#marked.link?.term ?? 0)
     return next === undefined || next.index <= through + 1 || next.term < termMin ? undefined : next

@@ -129,7 +129,7 @@ export function openLog(options: OpenLogOptions): OpenedLog {
     if (part.last.index > log.lastId.index) log.reach(part)
   }
   const heard = { superseded, replaced, tailLost, committedIn, reached, note }
-  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, appliedIndex, segmentBytes, rot, ...heard })
+  const atStart = isWhole ? undefined : new LogRepair({ recovery, marked, appliedIndex, segmentBytes, rot, told: found.notes, ...heard })
   const repair = new Repairs({
     log,
     holes,
@@ -152,7 +152,10 @@ function findReadable(recovery: RecoverLogOptions, limits: LogLimits): FoundLog 
   const blocks = new BlockReader(files, limits.blockCacheBytesMax, ignore, knownOf(found))
   const rotten = found.segments.find(segment => segment.configs.some(index => !isReadable(blocks, segment, index)))
   files.closeAll()
-  return rotten === undefined || !removeSidecar(disk, directory, rotten) ? found : findReadable(recovery, limits)
+  if (rotten === undefined || !removeSidecar(disk, directory, rotten)) return found
+  const again = findReadable(recovery, limits)
+  // What was written anew the first time is not told the second.
+  return { ...again, notes: [...new Set([...found.notes, ...again.notes])] }
 }
 
 function knownOf(found: FoundLog): EntriesKnown {
@@ -199,7 +202,7 @@ export function lossAtEnd(path: string, lastIndex: number): string {
 /** After the repair at a start: what an undamaged start would have done with this log. */
 function settleWhole(recovery: RecoverLogOptions, whole: FoundLog, log: CommitLog, hardState: HardStateFile): void {
   const { record } = hardState
-  const hasTornTail = record.hasTornTail || whole.tornAt !== undefined
+  const hasTornTail = record.hasTornTail || whole.tornAt !== undefined || whole.lostEnd !== undefined
   const isVoteWithheld = record.isVoteWithheld || record.term < whole.last.term
   if (hasTornTail !== record.hasTornTail || isVoteWithheld !== record.isVoteWithheld)
     hardState.writeBothSync({ ...record, hasTornTail, isVoteWithheld })

@@ -63,6 +63,8 @@ export interface FoundLog extends RecoveredLog {
   readonly rot: RottenPlace | undefined
   /** The last segment's file, where its head can't be believed: what it held is not known, nor whether it held anything. */
   readonly lostEnd: string | undefined
+  /** Files of segments whose header can't be believed, that one among them. Without `rot` the log goes on beside them. */
+  readonly unbelieved: readonly string[]
   /** Names of sidecars that are damaged. */
   readonly badSidecars: readonly string[]
   /** Sentences about small damage that needs no peer. */
@@ -124,14 +126,15 @@ export function findLog(given: RecoverLogOptions): FoundLog {
   let last: ChainLink = base.kind === 'found' ? base.base.link : base.kind === 'bad' ? (prevAfter(heads, -1) ?? chainOrigin) : chainOrigin
   const ends = (how: Partial<Pick<FoundLog, 'rot' | 'tornAt'>>): FoundLog => ({
     ...known,
-    lostEnd: lostEndOf(directory, heads),
+    lostEnd: lostEndOf(directory, heads, last.index),
+    unbelieved: heads.flatMap(({ firstIndex, prev }) => (prev === undefined ? segmentName(firstIndex) : [])),
     last,
     ...how,
   })
   if (base.kind === 'bad' && last.index + 1 > keptFrom) throw beginsNowhere(directory, keptFrom, notes)
   // The place before the first entry has a term too: a peer that ends there can be fed.
   if (last.index > 0) noteTerm(runs, last.index, last.term)
-  restoreHead(options, heads[0], last, notes)
+  restoreHead(options, headAfter(heads, -1, last.index), last, notes)
   for (const [number, { firstIndex, prev }] of heads.entries()) {
     if (prev === undefined) {
       const following = prevAfter(heads, number)
@@ -155,9 +158,10 @@ export function findLog(given: RecoverLogOptions): FoundLog {
     }
     const scanned = scan(options, segment, runs, spared === 'damaged' ? undefined : spared)
     last = scanned.last
-    restoreHead(options, heads[number + 1], last, notes)
+    const following = headAfter(heads, number, last.index)
+    if (scanned.problem === 'end') restoreHead(options, following, last, notes)
     const next = prevAfter(heads, number)
-    if (isComplete(scanned, heads[number + 1])) {
+    if (isComplete(scanned, following)) {
       unnoted.push(segment)
       continue
     }
@@ -177,9 +181,19 @@ function prevAfter(heads: readonly Head[], number: number): ChainLink | undefine
   return undefined
 }
 
-function lostEndOf(directory: string, heads: readonly Head[]): string | undefined {
+/** Beside a file whose header can't be believed the log may have gone on in the file before, so that it stands in nobody's way any more. */
+function headAfter(heads: readonly Head[], number: number, lastIndex: number): Head | undefined {
+  for (let i = number + 1; i < heads.length; i++) {
+    const head = heads[i]
+    if (head?.prev !== undefined || (head?.firstIndex ?? 0) > lastIndex) return head
+  }
+  return undefined
+}
+
+function lostEndOf(directory: string, heads: readonly Head[], lastIndex: number): string | undefined {
   const end = heads.at(-1)
-  return end !== undefined && end.prev === undefined ? `${directory}/${segmentName(end.firstIndex)}` : undefined
+  const isLost = end !== undefined && end.prev === undefined && end.firstIndex > lastIndex
+  return isLost ? `${directory}/${segmentName(end.firstIndex)}` : undefined
 }
 
 /** Neither the record of where the log begins nor its first segment can be believed. */
@@ -194,7 +208,7 @@ function beginsNowhere(directory: string, keptFrom: number, notes: readonly stri
  * Makes what was found durable: after a kill the page cache may hold what no sync has carried to the disk. What stands behind the durable mark is
  * written once more, byte for byte: a sync that failed has left it in the cache as if it were on the disk, where the next sync does not look for it
  * (cockroach#37102, "fsyncgate"), and whoever supervises us starts us again on that very cache. Cuts off a torn tail first by a header of
- * zeros. The caller has put the torn tail on record before.
+ * zeros. The caller has put the torn tail, or the lost end, on record before.
  */
 export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
   const { disk, directory } = options
@@ -215,6 +229,8 @@ export function settleLog(options: RecoverLogOptions, found: FoundLog): void {
     disk.syncDirectory(directory)
   }
   for (const name of disk.list(directory)) if (isUseless(name, found)) disk.remove(`${directory}/${name}`)
+  // Once the log has gone on in the file before, nobody could tell such a file from a part of it.
+  for (const name of found.unbelieved) disk.remove(`${directory}/${name}`)
   disk.syncDirectory(directory)
 }
 
@@ -329,9 +345,10 @@ function checkFollows({ directory }: RecoverLogOptions, last: ChainLink, prev: C
   throw new StorageError(`${path}: it does not continue the segment before it, which ends with entry ${last.index}`, path)
 }
 
-/** It ends where the next segment begins. */
-function isComplete({ last }: ScanEnd, next: Head | undefined): boolean {
-  return next?.firstIndex === last.index + 1 && (next.prev === undefined || next.prev.headerCrc === last.headerCrc)
+/** It ends where the next segment begins. Of one whose header can't be believed there is only the name, so nothing else may stand in its place here. */
+function isComplete({ last, problem }: ScanEnd, next: Head | undefined): boolean {
+  if (next?.firstIndex !== last.index + 1) return false
+  return next.prev === undefined ? problem === 'end' : next.prev.headerCrc === last.headerCrc
 }
 
 /** What the sidecar spares: all of a sealed segment, the beginning of any, nothing (then the segment is as if it had none). */

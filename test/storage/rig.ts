@@ -110,6 +110,18 @@ export function expectEntry(opened: OpenedLog, n: number, term: number, bytes: n
   })
 }
 
+/** The bytes of these records, as a peer would give them. */
+export function recordsThrough({ log }: Pick<OpenedLog, 'log'>, from: number, through: number): Uint8Array {
+  const pieces: Uint8Array[] = []
+  for (let next = from; next <= through;) {
+    const block = log.readBlock(logIndex(next), logIndex(through), Infinity)
+    if (block === undefined) throw new Error(`entry ${next} is not in the log`)
+    pieces.push(...block.buffers.map(bytes => bytes.slice()))
+    next = block.lastIndex + 1
+  }
+  return Buffer.concat(pieces)
+}
+
 export function bytesOf(block: RecordBlock | undefined): Buffer {
   return Buffer.concat(block?.buffers ?? [])
 }

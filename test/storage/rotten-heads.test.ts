@@ -10,7 +10,7 @@ import { logLimits } from '../../src/storage/log-limits.ts'
 import type { OpenedLog } from '../../src/storage/open-log.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
 import { segmentHeaderBytes } from '../../src/storage/segment.ts'
-import { append, StorageRig } from './rig.ts'
+import { append, recordsThrough, StorageRig } from './rig.ts'
 
 const entries = 100
 const bodyBytes = 152
@@ -50,14 +50,8 @@ function withoutSidecars({ rig }: ALog): void {
   for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
 }
 
-function recordsOf({ log }: OpenedLog, from: number, through = entries): Uint8Array {
-  const pieces: Uint8Array[] = []
-  for (let next = from; next <= through;) {
-    const block = mustExist(log.readBlock(next as LogIndex, through as LogIndex, Infinity), 'block')
-    pieces.push(...block.buffers.map(bytes => bytes.slice()))
-    next = block.lastIndex + 1
-  }
-  return Buffer.concat(pieces)
+function recordsOf(opened: Pick<OpenedLog, 'log'>, from: number, through = entries): Uint8Array {
+  return recordsThrough(opened, from, through)
 }
 
 const firstRecord = segmentHeaderBytes + recordHeaderBytes + bodyBytes
@@ -153,7 +147,7 @@ describe('a segment whose header and first record have rotted', () => {
         again?.repair.supply(wanted.fromIndex, recordsOf(peer, wanted.fromIndex), entries)
       log.rig.kill()
       const { log: mended } = log.rig.open()
-      const held = recordsOf({ log: mended } as OpenedLog, 1, mended.lastId.index)
+      const held = recordsOf({ log: mended }, 1, mended.lastId.index)
       expect([cuts, held.length > 0 && Buffer.compare(held, records.subarray(0, held.length))]).toEqual([cuts, 0])
     }
     expect(cuts).toBeGreaterThan(20)

@@ -100,18 +100,23 @@ describe('a power cut after any disk operation', () => {
     expect(refusals).toBeGreaterThan(1)
   })
 
-  it('of taking leaves no snapshot or a whole one', () => {
+  it.each([
+    ['leaves no snapshot or a whole one', false],
+    ['a second one leaves that or the first, whole', true],
+  ])('of taking %s', (_name, hasFirst) => {
     for (let operation = 1; ; operation++) {
       const source = aLeader(`taking/${operation}`)
       const { rig } = source
+      if (hasFirst) take(source)
       let taken: TakenSnapshot | undefined
       const hasCrashed = crashes(rig, operation, () => {
-        taken = take(source)
+        taken = take(source, hasFirst ? 95 : 90)
       })
       rig.cutPower()
       rig.disk.crashAfter(Infinity)
       const { disk } = rig.openOptions()
       const found = findSnapshot(disk, snapshots)
+      if (hasFirst) expect(found).toBeDefined()
       if (found !== undefined) expect(readWhole(disk, `${found.directory}/state`)).toHaveLength(found.manifest.files[0]?.bytes ?? 0)
       if (!hasCrashed) {
         expect(found).toEqual(mustExist(taken, 'taken'))

@@ -31,7 +31,7 @@ export function aLeader(seed: string): { rig: StorageRig; opened: OpenedLog; dis
   return { rig, opened, disk: options.disk }
 }
 
-export function take({ rig, opened, disk }: ReturnType<typeof aLeader>): TakenSnapshot {
+export function take({ rig, opened, disk }: ReturnType<typeof aLeader>, index = 90): TakenSnapshot {
   let left = 2
   const reader = {
     next: (done: (error: undefined, some: readonly StateRow[] | undefined) => void) => {
@@ -40,12 +40,12 @@ export function take({ rig, opened, disk }: ReturnType<typeof aLeader>): TakenSn
     },
     close: () => undefined,
   }
-  const log = opened.log.filesThrough(90).map(({ name, bytes, prevCrc }) => ({ kind: 'log' as const, name, bytes, tag: `${prevCrc}` }))
+  const log = opened.log.filesThrough(index).map(({ name, bytes, prevCrc }) => ({ kind: 'log' as const, name, bytes, tag: `${prevCrc}` }))
   const files = [{ kind: 'state' as const, name: 'state', bytes: 0, tag: 'one' }, ...log]
   const manifest = {
     format: 1 as const,
     term: 3,
-    index: 90,
+    index,
     lastWallMs: 5,
     digest,
     membership: encodeBaseMembership(opened.log.baseMembership),

@@ -172,6 +172,16 @@ describe('a snapshot', () => {
     expect(disk.list(`${snapshots}/90`)).toEqual([])
   })
 
+  it('that takes the place of an earlier one removes that, and does not wait for the system to do so', () => {
+    const source = aLeader('another')
+    take(source)
+    const waitedFor: string[] = []
+    const disk = { ...source.disk, remove: (path: string) => waitedFor.push(path) }
+    const { directory } = take({ ...source, disk }, 95)
+    expect(source.rig.disk.files().filter(path => path.startsWith(snapshots))).toEqual([`${directory}/manifest`, `${directory}/state`])
+    expect(waitedFor).toEqual([])
+  })
+
   it('whose rows are damaged is thrown away, and the node keeps its own log', () => {
     const source = aLeader('damaged')
     const { rig: leader } = source

@@ -366,8 +366,8 @@ export const repairMutants: readonly Mutant[] = [
     id: 'U134',
     what: 'the torn end of a log that is found when it has been mended is cut off without a record of it',
     file: 'src/storage/open-log.ts',
-    find: 'const hasTornTail = record.hasTornTail || whole.tornAt !== undefined\n',
-    replace: 'const hasTornTail = record.hasTornTail\n',
+    find: 'const hasTornTail = record.hasTornTail || whole.tornAt !== undefined || whole.lostEnd !== undefined\n',
+    replace: 'const hasTornTail = record.hasTornTail || whole.lostEnd !== undefined\n',
     expected: [],
     test: {
       file: 'test/storage/log-repair.test.ts',

@@ -6,7 +6,7 @@
  * What is copied was fixed in one moment, when a checkpoint had just been saved; nothing of it is held still meanwhile. Older snapshots go when the new one is
  * there. After a crash a directory without a manifest is removed. A fetcher that reads what is removed is told so, and begins with the new one.
  */
-import type { Disk, DiskFile } from '../../platform/disk.ts'
+import type { Disk, DiskCallback, DiskFile } from '../../platform/disk.ts'
 import { openChunkFormat } from '../open-chunk.ts'
 import { diskErrorOf, IndexRot, isDiskError, isNoRoom, NoRoom } from '../storage-error.ts'
 import { FileCheck } from './file-check.ts'
@@ -49,7 +49,7 @@ export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts
   const directory = `${snapshots}/${parts.manifest.index}`
   const state = openState(disk, directory, parts.rows)
   let position = 0
-  const giveUp = (error: Error): void => done(giveBack(disk, directory, error), undefined)
+  const giveUp = (error: Error): void => giveBack(disk, directory, error, told => done(told, undefined))
   const fail = (error: Error): void => {
     parts.rows.close()
     state.close()
@@ -62,8 +62,13 @@ export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts
     const manifest = { ...parts.manifest, files }
     writeManifest(disk, directory, encodeManifest(manifest), error => {
       if (error !== undefined) return giveUp(error)
-      for (const name of disk.list(snapshots)) if (name !== `${manifest.index}`) removeTree(disk, `${snapshots}/${name}`)
-      done(undefined, { manifest, directory })
+      const older = disk.list(snapshots).filter(name => name !== `${manifest.index}`)
+      const taken = { manifest, directory }
+      removeTreesLater(
+        disk,
+        older.map(name => `${snapshots}/${name}`),
+        failed => done(failed, failed === undefined ? taken : undefined),
+      )
     })
   }
   const next = (): void => {
@@ -102,11 +107,31 @@ function problemOfRoom(disk: Disk, directory: string, { roomKeptBytes = 0 }: Sna
   return new NoRoom(`${freeBytes} bytes are free on this disk, and ${roomKeptBytes} of them are this node's own`, directory)
 }
 
-/** The next attempt has another index, and so another directory: what stays in this one would stay until the next start. Returns what is to be told. */
-function giveBack(disk: Disk, directory: string, error: Error): Error {
+/** The next attempt has another index, and so another directory: what stays in this one would stay until the next start. `done` hears what is to be told. */
+function giveBack(disk: Disk, directory: string, error: Error, done: (told: Error) => void): void {
   // A broken disk ends the node, and the next start removes what is not whole.
   const isBroken = isDiskError(error) && !isNoRoom(error) && !(error instanceof IndexRot)
-  return isBroken ? error : (diskErrorOf(() => removeTree(disk, directory)) ?? error)
+  if (isBroken) return done(error)
+  removeTreesLater(disk, [directory], failed => done(failed ?? error))
+}
+
+/** As removeTree, but nobody waits for the system, which takes a third of a second for a file of a gigabyte. A manifest first: what is half gone is no snapshot. */
+function removeTreesLater(disk: Disk, directories: readonly string[], done: DiskCallback): void {
+  const paths: string[] = []
+  const failed = diskErrorOf(() => {
+    for (const directory of directories) {
+      const names = [manifestName, ...disk.list(directory).filter(name => name !== manifestName)]
+      paths.push(...names.map(name => `${directory}/${name}`).filter(path => disk.exists(path)))
+    }
+  })
+  if (failed !== undefined) return done(failed)
+  const next = (): void => {
+    const path = paths.shift()
+    if (path === undefined) return done(undefined)
+    const refused = diskErrorOf(() => disk.removeLater(path, error => (error === undefined ? next() : done(error))))
+    if (refused !== undefined) done(refused)
+  }
+  next()
 }
 
 /** The snapshot that an earlier process left, if all of it is there; what is not whole is removed. */
