@@ -17,7 +17,7 @@ import { encodeCommand } from '../src/state/command-codec.ts'
 import type { Command, SendMessage } from '../src/state/command.ts'
 import { entryKinds, StateMachine } from '../src/state/machine.ts'
 import { MemoryQueueIndex } from '../src/state/memory-queue-index.ts'
-import { takeSnapshot } from '../src/storage/snapshot/take-snapshot.ts'
+import { removeOlder, takeSnapshot } from '../src/storage/snapshot/take-snapshot.ts'
 import { openStateStore, type StateStore } from '../src/storage/state-store.ts'
 
 const MB = 1e6
@@ -187,9 +187,10 @@ function snapshotOf(store: StateStore, directory: string, node: Node): Promise<v
   }
   return new Promise((done, failed) => {
     void node.whenSaved(() =>
-      takeSnapshot(realDisk, directory, { manifest, rows: store.rows(), copies: [] }, error =>
-        error === undefined ? done() : failed(error),
-      ),
+      takeSnapshot(realDisk, directory, { manifest, rows: store.rows(), copies: [] }, error => {
+        if (error !== undefined) return failed(error)
+        removeOlder(realDisk, directory, manifest.index, left => (left === undefined ? done() : failed(left)))
+      }),
     )
   })
 }

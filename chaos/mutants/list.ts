@@ -15,6 +15,7 @@ import { repairMutants } from './list/repair.ts'
 import { replicationMutants } from './list/replication.ts'
 import { retentionMutants } from './list/retention.ts'
 import { rotMutants } from './list/rot.ts'
+import { segmentHeadMutants } from './list/segment-heads.ts'
 import { sessionMutants } from './list/sessions.ts'
 import { snapshotMutants } from './list/snapshots.ts'
 import { stateMutants } from './list/state.ts'
@@ -46,4 +47,5 @@ export const mutants: readonly Mutant[] = [
   ...linkMutants,
   ...lostDiskMutants,
   ...foundMutants,
+  ...segmentHeadMutants,
 ]

@@ -267,7 +267,10 @@ export class SimulatedDisk {
       },
       removeLater: (filePath, done) => {
         begin('remove', filePath)
-        if (names.find(filePath) === undefined) throw failure('ENOENT', `remove ${filePath}`)
+        if (names.find(filePath) === undefined) {
+          this.#access.after('sync', () => this.#access.call(life, done, failure('ENOENT', `remove ${filePath}`)))
+          return
+        }
         names.remove(filePath)
         this.#count()
         this.#access.after('sync', () => {

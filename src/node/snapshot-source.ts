@@ -20,7 +20,15 @@ import { FileCheck, type BlockFormat } from '../storage/snapshot/file-check.ts'
 import { sealedFormat, segmentFormat } from '../storage/snapshot/given-formats.ts'
 import { encodeBaseMembership, type SnapshotFile } from '../storage/snapshot/manifest.ts'
 import { stateFileFormat } from '../storage/snapshot/state-file.ts'
-import { findSnapshot, readWhole, removeTree, snapshotsName, takeSnapshot, type TakenSnapshot } from '../storage/snapshot/take-snapshot.ts'
+import {
+  findSnapshot,
+  readWhole,
+  removeOlder,
+  removeTree,
+  snapshotsName,
+  takeSnapshot,
+  type TakenSnapshot,
+} from '../storage/snapshot/take-snapshot.ts'
 import { IndexRot, isDiskError, isNoRoom, StorageError, whatNext } from '../storage/storage-error.ts'
 import type { Checkpointer, SavedCheckpoint } from './checkpointer.ts'
 import { RoomPause, roomPauseMs } from './room-pause.ts'
@@ -236,15 +244,28 @@ export class SnapshotSource {
     const manifest = { ...place, membership: encodeBaseMembership(log.baseMembership), files }
     const parts = { manifest, rows: store.rows(), copies, roomKeptBytes: this.#options.roomKeptBytes }
     takeSnapshot(disk, this.#directory, parts, (error, taken) => {
+      if (taken !== undefined) return this.#exchange(taken)
       this.#isTaking = false
-      if (taken !== undefined) this.#taken = taken
-      if (error === undefined) this.#room.end()
       if (error instanceof IndexRot) {
         index.renew(appliedIndex)
         return this.#options.note(`the snapshot at entry ${appliedIndex} could not be taken: ${error.message}; written anew from memory`)
       }
-      if (error !== undefined) return this.#notTaken(appliedIndex, error)
-      this.#options.note(`a snapshot at entry ${appliedIndex} is there`)
+      if (error !== undefined) this.#notTaken(appliedIndex, error)
+    })
+  }
+
+  /** It is given from now on. No other is taken while the earlier ones go. */
+  #exchange(taken: TakenSnapshot): void {
+    const { disk, note, fatal } = this.#options
+    const { index } = taken.manifest
+    this.#close()
+    this.#taken = taken
+    this.#room.end()
+    note(`a snapshot at entry ${index} is there`)
+    removeOlder(disk, this.#directory, index, error => {
+      this.#isTaking = false
+      if (error === undefined) return
+      fatal(new StorageError(`an earlier snapshot could not be removed: ${error.message}; ${whatNext(error)}`, this.#directory, error))
     })
   }
 

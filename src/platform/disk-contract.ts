@@ -158,6 +158,13 @@ export function diskContract(name: string, makeHarness: () => DiskHarness): void
       expect(() => disk.remove(path)).toThrow(/ENOENT/)
     })
 
+    it('removes a name in the background, and tells there that it is not there', async () => {
+      withText(disk, path, 'gone')
+      expect(await finished(done => disk.removeLater(path, done))).toBeUndefined()
+      expect(disk.exists(path)).toBe(false)
+      expect((await finished(done => disk.removeLater(path, done)))?.message).toMatch(/ENOENT/)
+    })
+
     it('closes twice without complaint, and nothing can be done afterwards', () => {
       const file = disk.open(path, { create: true })
       file.close()

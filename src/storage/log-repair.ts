@@ -62,6 +62,8 @@ export interface LogRepairOptions {
   readonly told: readonly string[]
 }
 
+type Proof = 'fits' | 'fitsNext' | 'right'
+
 /** A supplied record. */
 interface Piece {
   readonly bytes: Uint8Array
@@ -141,7 +143,7 @@ export class LogRepair {
       if (isParted && position < bytes.length && this.#tip.index < commitIndex) continue
       if (isParted) return this.#replaceEnd()
       this.#writeWaiting()
-      if (proof === 'fits' || this.#isEnd()) return this.#lookAgain(proof)
+      if (proof !== 'right' || this.#isEnd()) return this.#lookAgain(proof)
     }
     if (this.#waitingBytes > waitingBytesMax) this.#forgetWaiting()
     return 'progress'
@@ -155,15 +157,16 @@ export class LogRepair {
     const { disk, directory } = this.#recovery
     const lastNamed = Math.max(0, ...disk.list(directory).map(name => parseSegmentName(name) ?? 0))
     const told = Math.max(this.#rot.through, this.#marked.index, lastNamed - 1)
-    if (lastNamed === 0) return told
     const { segment, position, last } = this.#rot
-    const isHere = segment.firstIndex === lastNamed
-    const path = `${directory}/${segmentName(lastNamed)}`
-    const from = isHere ? { position, index: last.index } : { position: segmentHeaderBytes, index: lastNamed - 1 }
-    return Math.max(
-      told,
-      withFile(disk, path, file => lastWholeRecord(file, from)),
-    )
+    const own = this.#lastWholeIn(segment.name, { position, index: last.index })
+    if (segment.firstIndex === lastNamed || lastNamed === 0) return Math.max(told, own)
+    return Math.max(told, own, this.#lastWholeIn(segmentName(lastNamed), { position: segmentHeaderBytes, index: lastNamed - 1 }))
+  }
+
+  #lastWholeIn(name: string, from: { readonly position: number; readonly index: number }): number {
+    const { disk, directory } = this.#recovery
+    const path = `${directory}/${name}`
+    return disk.exists(path) ? withFile(disk, path, file => lastWholeRecord(file, from)) : 0
   }
 
   /** Forgets what nobody has proven yet; false when there is nothing of that. */
@@ -182,25 +185,36 @@ export class LogRepair {
     this.#waitingBytes = 0
   }
 
-  /** Why the waiting records are what must stand here: our own records go on behind them (`fits`), or they are known to be right. */
-  #proof(commitIndex: number): 'fits' | 'right' | undefined {
+  /** Why the waiting records are what must stand here: our own records go on behind them, here or in the next file, or they are known to be right. */
+  #proof(commitIndex: number): Proof | undefined {
     const { index: markIndex, link: markLink } = this.#marked
     const tip = this.#tip
     const { following } = this.#rot
     if (following?.index === tip.index) {
       if (following.headerCrc === tip.headerCrc && following.term === tip.term) return 'fits'
-    } else if (this.#fitsOwn(tip)) return 'fits'
+    } else if (!this.#contradictsMark()) {
+      const fit = this.#fitOfOwn(tip)
+      if (fit !== undefined) return fit
+    }
     if (tip.index <= commitIndex) return 'right'
     const isMark = tip.index === markIndex && markLink?.headerCrc === tip.headerCrc && markLink.term === tip.term
     return isMark ? 'right' : undefined
   }
 
   /** Whether our own record behind the waiting ones is good, and follows them: in the same segment, or first in another whose header can't be believed. */
-  #fitsOwn(tip: ChainLink): boolean {
+  #fitOfOwn(tip: ChainLink): 'fits' | 'fitsNext' | undefined {
     const { segment, position } = this.#cursor
+    if (this.#hasNext(segment.name, position + this.#waitingBytes, tip)) return 'fits'
     const nextName = segmentName(tip.index + 1)
-    if (nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip)) return true
-    return this.#hasNext(segment.name, position + this.#waitingBytes, tip)
+    return nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip) ? 'fitsNext' : undefined
+  }
+
+  /** A file beside which the log went on long ago may fit as well: what stood at the mark is known better. */
+  #contradictsMark(): boolean {
+    const { index, link } = this.#marked
+    if (link === undefined) return false
+    const given = this.#waiting.find(piece => piece.link.index === index)?.link
+    return given !== undefined && (given.headerCrc !== link.headerCrc || given.term !== link.term)
   }
 
   #hasNext(name: string, position: number, tip: ChainLink): boolean {
@@ -233,10 +247,10 @@ export class LogRepair {
   /** Everything that waits goes to its place. A record that finds no room begins the next segment, as it did when it was first written. */
   #writeWaiting(): void {
     const cursor = this.#cursor
-    const { segmentBytes } = this.#options
     for (const { bytes, link } of this.#waiting) {
       const isEmpty = cursor.position === segmentHeaderBytes
-      if (!isEmpty && cursor.position + bytes.length > segmentBytes) {
+      if (!isEmpty && cursor.position + bytes.length > this.#roomIn(cursor.segment)) {
+        this.#endSegment()
         this.#withFile(cursor.segment, file => file.syncSync())
         cursor.segment = new Segment(cursor.link, false)
         cursor.position = segmentHeaderBytes
@@ -248,6 +262,14 @@ export class LogRepair {
       this.#repaired++
     }
     this.#forgetWaiting()
+  }
+
+  /** Segments may have been larger when this one was written. */
+  #roomIn(segment: Segment): number {
+    const { segmentBytes } = this.#options
+    if (!segment.isOnDisk) return segmentBytes
+    const fileBytes = this.#withFile(segment, file => file.sizeBytes())
+    return Math.max(segmentBytes, fileBytes)
   }
 
   /**
@@ -278,6 +300,18 @@ export class LogRepair {
     return (this.#beyond !== undefined && link.term > this.#beyond.term) || this.#isCleanEnd()
   }
 
+  /** Our own record stands behind the cursor, and follows. */
+  #goesOn(): boolean {
+    const { segment, position, link } = this.#cursor
+    return this.#hasNext(segment.name, position, link)
+  }
+
+  /** The log goes on in another segment: what may have rotted behind the last record of this one is not to be taken for a record. */
+  #endSegment(): void {
+    const { segment, position } = this.#cursor
+    if (!this.#isCleanEnd()) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
+  }
+
   /** Nothing was ever written behind the cursor, as far as its segment tells. */
   #isCleanEnd(): boolean {
     const { segment, position, link } = this.#cursor
@@ -285,8 +319,9 @@ export class LogRepair {
   }
 
   /** The hole is filled: ordinary recovery says what there is now. */
-  #lookAgain(proof: 'fits' | 'right'): SupplyOutcome {
-    if (proof === 'right') {
+  #lookAgain(proof: Proof): SupplyOutcome {
+    if (proof === 'fitsNext') this.#endSegment()
+    if (proof === 'right' && !this.#goesOn()) {
       if (!this.#isCleanEnd()) this.#options.tailLost()
       this.#endHere()
     }

@@ -97,8 +97,6 @@ interface Head {
   readonly firstIndex: number
   /** What the segment follows; undefined while its header can't be believed: then it is as good as gone, and its place is filled anew. */
   prev: ChainLink | undefined
-  /** The header has changed since it was written. */
-  readonly isDamaged: boolean
 }
 
 export function findLog(given: RecoverLogOptions): FoundLog {
@@ -108,7 +106,7 @@ export function findLog(given: RecoverLogOptions): FoundLog {
   const all = listSegments(disk, directory)
   const keptFrom = base.kind === 'found' ? base.base.link.index + 1 : base.kind === 'none' ? 1 : (all[0] ?? 1)
   const leftovers = all.filter(first => first < keptFrom).map(segmentName)
-  const heads = all.filter(first => first >= keptFrom).map(firstIndex => ({ firstIndex, ...readHead(given, firstIndex, notes) }))
+  const heads = all.filter(first => first >= keptFrom).map((firstIndex): Head => ({ firstIndex, prev: readPrev(given, firstIndex, notes) }))
   // A file has its name only when what stands before it is durable.
   const named = Math.max(0, ...heads.map(({ firstIndex, prev }) => (prev === undefined ? firstIndex - 1 : 0)))
   const options = { ...given, mark: Math.max(given.mark, named) }
@@ -264,15 +262,16 @@ function listSegments(disk: Disk, directory: string): number[] {
   return firsts.sort((a, b) => a - b)
 }
 
-/** What stands at the beginning of a segment's file. */
-function readHead(options: RecoverLogOptions, firstIndex: number, notes: string[]): Omit<Head, 'firstIndex'> {
+/** What a segment follows; undefined when its header has rotted. */
+function readPrev(options: RecoverLogOptions, firstIndex: number, notes: string[]): ChainLink | undefined {
   const path = `${options.directory}/${segmentName(firstIndex)}`
   const bytes = new Uint8Array(segmentHeaderBytes)
   const count = withFile(options.disk, path, file => file.readSync(bytes, 0))
   const header = decodeSegmentHeader(bytes.subarray(0, count))
   if (header.kind === 'bad') {
+    if (!header.isDamaged) throw new StorageError(`${path}: its header ${header.problem}; start the build that has written it`, path)
     notes.push(`${path}: its header ${header.problem}`)
-    return { prev: undefined, isDamaged: header.isDamaged }
+    return undefined
   }
   if (header.prev.index + 1 !== firstIndex) {
     throw new StorageError(
@@ -287,7 +286,7 @@ function readHead(options: RecoverLogOptions, firstIndex: number, notes: string[
     notes.push(`${path}: one of the two copies of its header has rotted; written anew`)
     writeHead(options, path, header.prev)
   }
-  return { prev: header.prev, isDamaged: false }
+  return header.prev
 }
 
 /**
@@ -295,7 +294,7 @@ function readHead(options: RecoverLogOptions, firstIndex: number, notes: string[
  * the last one before it. What stands in that segment may be nowhere else any more.
  */
 function restoreHead(options: RecoverLogOptions, head: Head | undefined, last: ChainLink, notes: string[]): void {
-  if (head === undefined || !head.isDamaged || head.firstIndex !== last.index + 1) return
+  if (head === undefined || head.prev !== undefined || head.firstIndex !== last.index + 1) return
   const path = `${options.directory}/${segmentName(head.firstIndex)}`
   const first = withFile(options.disk, path, file => new ReadWindow(file).recordAt(segmentHeaderBytes, last))
   // Its body may have rotted too: that is for the scan.

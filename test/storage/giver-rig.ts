@@ -15,7 +15,9 @@ export interface Giver {
   readonly notes: string[]
 }
 
-export interface GiverOptions extends Partial<Pick<SnapshotSourceOptions, 'index' | 'roomKeptBytes'>> {
+export interface GiverOptions extends Partial<
+  Pick<SnapshotSourceOptions, 'index' | 'roomKeptBytes' | 'appliedIndex' | 'checkpointer' | 'staleEntries'>
+> {
   readonly entryBytes?: number
   readonly entries?: number
   /** When the log is there. */

@@ -2,7 +2,8 @@
 import { describe, expect, it, test } from 'vitest'
 import type { LogIndex, Term } from '../../raft/index.ts'
 import { mustExist } from '../../src/platform/assert.ts'
-import type { OpenedLog } from '../../src/storage/open-log.ts'
+import { logLimits } from '../../src/storage/log-limits.ts'
+import type { OpenedLog, OpenLogOptions } from '../../src/storage/open-log.ts'
 import { recordHeaderBytes } from '../../src/storage/record.ts'
 import { segmentHeaderBytes } from '../../src/storage/segment.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
@@ -38,13 +39,13 @@ function aLog(seed: string, otherFrom = Infinity, entries = last, begin?: (opene
 }
 
 /** These records of the first segment have rotted, and the node starts on it. */
-function startOnRot({ rig, path }: ALog, bad: readonly number[]): OpenedLog {
+function startOnRot({ rig, path }: ALog, bad: readonly number[], changes: Partial<OpenLogOptions> = {}): OpenedLog {
   rig.kill()
   for (const index of bad) rig.disk.flipBit(path, segmentHeaderBytes + (index - 1) * (recordHeaderBytes + bodyBytes) + 60, 3)
   // Without its sidecars the whole log is read at a start.
   const { disk } = rig.openOptions()
   for (const name of rig.disk.files()) if (name.endsWith('.idx')) disk.remove(name)
-  const opened = rig.open({ hasPeers: () => true })
+  const opened = rig.open({ hasPeers: () => true, ...changes })
   expect(opened.repair.isRecovering).toBe(true)
   expect(opened.repair.wanted?.fromIndex).toBe(bad[0])
   return opened
@@ -67,6 +68,12 @@ test('what our own next record follows is what stood there, and it is there for 
   expect(opened.repair.supply(20, recordsOf(aLog('peer').opened, 20, 20), 0)).toBe('mended')
   rig.cutPower()
   expect(rig.open().recovered.last).toEqual({ term: 1, index: last })
+})
+
+test('a segment from the time when segments were larger is mended in its place (story 78)', () => {
+  const opened = startOnRot(aLog('larger'), [20], { limits: logLimits(4 * 1024, { slabBytes: 1024 }) })
+  expect(opened.repair.supply(20, recordsOf(aLog('peer').opened, 20, 20), 0)).toBe('mended')
+  expect(opened.log.lastId.index).toBe(last)
 })
 
 test('two that were both found rotten at their start mend each other by turns, though neither has all that the other lacks when they begin', () => {

@@ -13,7 +13,7 @@ import type { QueueIndexFile } from '../../src/storage/queue-index.ts'
 import type { SnapshotFile } from '../../src/storage/snapshot/manifest.ts'
 import { encodeRows } from '../../src/storage/snapshot/state-file.ts'
 import type { StateRow } from '../../src/storage/snapshot/state-file.ts'
-import { aGiverOf, type Giver, type GiverOptions } from './giver-rig.ts'
+import { aGiverOf, digest, type Giver, type GiverOptions } from './giver-rig.ts'
 import { append, rigDirectory, StorageRig } from './rig.ts'
 
 const path = `${rigDirectory}/snapshots/90/state`
@@ -114,6 +114,37 @@ describe('the state of a snapshot', () => {
     expect(source.present()).toBeUndefined()
     rig.settle()
     expect(readAll(source)).toEqual(stateBytes)
+  })
+
+  it('is not given any more, nor missed, while it makes room for a later one', () => {
+    const name = '000000000001.open'
+    const before = (disk: Disk): void => {
+      disk.makeDirectory(`${rigDirectory}/queue-index`)
+      disk.open(`${rigDirectory}/queue-index/${name}`, { create: true }).writeSync(encodeOpenHeader(1, 0), 0)
+    }
+    const bytes = encodeOpenHeader(1, 0).length
+    let at = 90
+    const { rig, source, notes } = aSource('later', {
+      index: { files: () => [{ name, bytes, tag: '', isSealed: false }], scrubBlock: () => undefined, renew: ignore },
+      before,
+      appliedIndex: () => 99,
+      checkpointer: { whenSaved: found => found({ appliedIndex: at, digest }) },
+    })
+    expect(source.present()?.manifest.index).toBe(90)
+    at = 95
+    expect(source.present(95)).toBeUndefined()
+    const seen = new Set<string>()
+    const isThere = (file: string): boolean => rig.disk.files().includes(`${rigDirectory}/snapshots/90/${file}`)
+    for (let i = 0; i < 5_000 && isThere('state'); i++) {
+      rig.scheduler.runFor(0.05)
+      const given = source.present(95)?.manifest.index
+      seen.add(`${given} ${typeof source.read(90, 1, 0, 10)}`)
+    }
+    rig.settle()
+    expect([...seen]).toEqual(['undefined object', '95 string'])
+    expect(rig.disk.files().filter(file => file.includes('/snapshots/90/'))).toEqual([])
+    expect(notes.filter(note => note.includes('could not') || note.includes('thrown away'))).toEqual([])
+    expect(source.read(95, 1, 0, 10)).toHaveLength(10)
   })
 
   it('that is of an earlier entry than who asks has use for is not given: another one is taken', () => {

@@ -13,7 +13,7 @@ import { encodeBaseMembership } from '../../src/storage/snapshot/manifest.ts'
 import type { SnapshotManifest } from '../../src/storage/snapshot/manifest.ts'
 import { Staging } from '../../src/storage/snapshot/staging.ts'
 import type { StateRow } from '../../src/storage/snapshot/state-file.ts'
-import { takeSnapshot } from '../../src/storage/snapshot/take-snapshot.ts'
+import { removeOlder, takeSnapshot } from '../../src/storage/snapshot/take-snapshot.ts'
 import type { TakenSnapshot } from '../../src/storage/snapshot/take-snapshot.ts'
 import { append, rigDirectory, rigIdentity, StorageRig } from './rig.ts'
 
@@ -54,7 +54,10 @@ export function take({ rig, opened, disk }: ReturnType<typeof aLeader>, index = 
   let taken: TakenSnapshot | undefined
   takeSnapshot(disk, snapshots, { manifest, rows: reader, copies: [] }, (error, found) => {
     if (error !== undefined) throw error
-    taken = found
+    removeOlder(disk, snapshots, index, failed => {
+      if (failed !== undefined) throw failed
+      taken = found
+    })
   })
   rig.scheduler.runUntilTrue(() => taken !== undefined, 60_000)
   return mustExist(taken, 'taken')

@@ -52,6 +52,15 @@ interface Next {
   readonly isLeft?: boolean
 }
 
+/** The second file, with its records as they were written, and without a header. */
+function leave(rig: StorageRig, content: Uint8Array): void {
+  const disk = rig.disk.openProcess()
+  const file = disk.open(fileOf(18), { create: true })
+  file.writeSync(content.fill(7, 0, segmentHeaderBytes), 0)
+  file.syncSync()
+  disk.syncDirectory(`${rigDirectory}/log`)
+}
+
 /** What began the second file has rotted. A new leader's 18 and 19 are small and find room in the first one, and 20 begins a third. */
 function wentOn(seed: string, { mark, last, end = 'kill', isLeft = false }: Next): StorageRig {
   const rig = twoFiles(seed)
@@ -68,12 +77,7 @@ function wentOn(seed: string, { mark, last, end = 'kill', isLeft = false }: Next
   rig.settle()
   if (end === 'power') rig.cutPower()
   else rig.kill()
-  if (isLeft) {
-    // The records stand there as they were written: only the header has rotted.
-    const file = rig.disk.openProcess().open(fileOf(18), { create: true })
-    file.writeSync(content.fill(7, 0, segmentHeaderBytes), 0)
-    file.syncSync()
-  }
+  if (isLeft) leave(rig, content)
   withoutSidecars(rig)
   return rig
 }
@@ -96,7 +100,7 @@ function feed({ repair }: OpenedLog, peer: OpenedLog, commitIndex: number): void
   }
 }
 
-const rotEighteen = (rig: StorageRig): void => rig.disk.flipBit(fileOf(1), segmentHeaderBytes + 17 * recordSize + 60, 3)
+const rot = (rig: StorageRig, index: number): void => rig.disk.flipBit(fileOf(1), segmentHeaderBytes + (index - 1) * recordSize + 60, 3)
 
 describe('a segment file whose beginning has rotted above the mark', () => {
   it('is removed when the log goes on without it, and not before the doubt about its end is on record, wherever the power is cut', () => {
@@ -132,7 +136,7 @@ describe('a segment file whose beginning has rotted above the mark', () => {
 
   it('does not bring an old history back when what took its place has rotted, and takes no later segment along', () => {
     const rig = wentOn('history', { mark: 30, last: 39, isLeft: true })
-    rotEighteen(rig)
+    rot(rig, 18)
     const opened = rig.open({ hasPeers })
     const old = twoFiles('old').open()
     opened.repair.supply(18, recordsThrough(old, 18, 18), 0)
@@ -143,11 +147,45 @@ describe('a segment file whose beginning has rotted above the mark', () => {
 
   it('nor where that is the end of the log, which is rotten, and not torn', () => {
     const rig = wentOn('end', { mark: 19, last: 19, isLeft: true })
-    rotEighteen(rig)
+    rot(rig, 18)
     const opened = rig.open({ hasPeers })
     expect(opened.recovered).toMatchObject({ isRecovering: true, last: { index: 17 } })
     opened.repair.supply(18, recordsThrough(twoFiles('old').open(), 18, 18), 0)
     expect([opened.repair.isRecovering, opened.log.lastId.index]).toEqual([true, 17])
+  })
+
+  it('does not take the place of what follows the same record, when that has rotted', () => {
+    const rig = wentOn('beside', { mark: 30, last: 39, isLeft: true })
+    rot(rig, 17)
+    const opened = rig.open({ hasPeers })
+    opened.repair.supply(17, recordsThrough(theTruth(), 17, 17), 0)
+    expect(opened.log.lastId).toEqual({ term: 2, index: 39 })
+  })
+
+  it('says nothing of how far the log went', () => {
+    const rig = wentOn('held', { mark: 18, last: 19, isLeft: true })
+    rot(rig, 18)
+    harm(rig, fileOf(18), segmentHeaderBytes, 3 * recordSize)
+    expect(rig.open({ hasPeers }).repair.heldThrough).toBe(19)
+  })
+
+  it('proves nothing that the durable mark contradicts', () => {
+    const rig = twoFiles('mark')
+    const content = mustExist(rig.disk.contentOf(fileOf(18)), 'content').slice()
+    const opened = rig.open()
+    opened.log.truncateFrom(11 as LogIndex)
+    opened.hardState.save({ term: 2 as Term, votedFor: undefined }, () => undefined)
+    append(opened, 2, 7, bodyBytes)
+    rig.flush(opened)
+    opened.log.noteDurable(17 as LogIndex)
+    rig.settle()
+    rig.kill()
+    leave(rig, content)
+    withoutSidecars(rig)
+    rot(rig, 11)
+    const { repair } = rig.open({ hasPeers })
+    repair.supply(11, recordsThrough(twoFiles('old').open(), 11, 17), 10)
+    expect(repair.isRecovering).toBe(true)
   })
 
   it('keeps no header behind it from being written anew', () => {
@@ -181,10 +219,45 @@ describe('a segment whose header has rotted', () => {
   ])('proves the last record before it, which has rotted too: mark %i, committed as far as a peer knows %i', (mark, commitIndex) => {
     const rig = aLog('before', mark)
     withoutSidecars(rig)
-    rig.disk.flipBit(fileOf(1), segmentHeaderBytes + 16 * recordSize + 60, 3)
+    rot(rig, 17)
     harm(rig, fileOf(18), 0, segmentHeaderBytes)
     const opened = rig.open({ hasPeers })
     feed(opened, aLog('peer', 12).open(), commitIndex)
+    expect(opened.log.lastId.index).toBe(30)
+  })
+
+  it.each([
+    [18, 0],
+    [18, 30],
+    [20, 0],
+    [20, 30],
+  ])(
+    'keeps what stands behind its first record, when that and the last one before it have rotted: mark %i, committed %i',
+    (mark, commitIndex) => {
+      const rig = aLog('roll', mark)
+      withoutSidecars(rig)
+      rot(rig, 17)
+      harm(rig, fileOf(18), 0, segmentHeaderBytes + recordSize)
+      const opened = rig.open({ hasPeers })
+      feed(opened, aLog('peer', 17).open(), commitIndex)
+      expect(opened.log.lastId.index).toBe(30)
+    },
+  )
+
+  it.each([
+    [17, 0],
+    [17, 30],
+    [20, 0],
+  ])('goes on behind a segment whose last record, and what stands behind that, have rotted: mark %i, committed %i', (mark, commitIndex) => {
+    const rig = aLog('slack', mark)
+    withoutSidecars(rig)
+    const file = rig.disk.openProcess().open(fileOf(1), { create: false })
+    const garbage = new Uint8Array(recordSize - 60 + recordHeaderBytes).fill(7)
+    file.writeSync(garbage, segmentHeaderBytes + 16 * recordSize + 60)
+    file.syncSync()
+    harm(rig, fileOf(18), 0, segmentHeaderBytes)
+    const opened = rig.open({ hasPeers })
+    feed(opened, aLog('peer', 17).open(), commitIndex)
     expect(opened.log.lastId.index).toBe(30)
   })
 

@@ -403,95 +403,11 @@ export const foundMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'B76',
-    what: 'a segment whose header has rotted is as good as gone, though its records are whole',
-    file: 'src/storage/recovery.ts',
-    find: '  if (first.size === 0) return\n',
-    replace: '  if (first.size >= 0) return\n',
-    expected: [],
-    test: {
-      file: 'test/storage/rotten-heads.test.ts',
-      name: 'a segment whose header has rotted is whole all the same where all of them have rotted, too',
-    },
-  },
-  {
-    id: 'B76b',
-    what: 'what stands behind a header that has rotted is not asked whether it goes on',
-    file: 'src/storage/log-repair.ts',
-    find: '    if (nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip)) return true\n',
-    replace: '    if (nextName === segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip)) return true\n',
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment whose header has rotted proves the last record before it, which has rotted too: mark 17, committed as far as a peer knows 0',
-    },
-  },
-  {
-    id: 'B76e',
-    what: 'a file beside which the log went on stays in its place',
-    file: 'src/storage/recovery.ts',
-    find: '  for (const name of found.unbelieved) disk.remove(`${directory}/${name}`)\n',
-    replace: '',
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment file whose beginning has rotted above the mark is removed when the log goes on without it, and not before the doubt about its end is on record, wherever the power is cut',
-    },
-  },
-  {
-    id: 'B76f',
-    what: 'a file beside which the log went on is the next one, by its number',
-    file: 'src/storage/recovery.ts',
-    find: '    if (head?.prev !== undefined || (head?.firstIndex ?? 0) > lastIndex) return head\n',
-    replace: '    void lastIndex\n    return head\n',
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment file whose beginning has rotted above the mark is in nobody’s way later (left by the build before: true)',
-    },
-  },
-  {
-    id: 'B76g',
-    what: 'a file is believed by its name alone, though something else stands in its place',
-    file: 'src/storage/recovery.ts',
-    find: "return next.prev === undefined ? problem === 'end' : ",
-    replace: "return next.prev === undefined ? problem !== 'cut' : ",
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment file whose beginning has rotted above the mark does not bring an old history back when what took its place has rotted, and takes no later segment along',
-    },
-  },
-  {
-    id: 'B76h',
-    what: 'later flushes behind a header that has rotted prove nothing',
-    file: 'src/storage/log-repair.ts',
-    find: 'if (following !== undefined || !disk.exists(`${directory}/${segment.name}`)) return undefined\n',
-    replace: 'if (following !== undefined || !segment.isOnDisk) return undefined\n    void directory\n    void disk\n',
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment whose header has rotted keeps what later flushes wrote behind its first records, which have rotted too: rot from byte 0 on',
-    },
-  },
-  {
-    id: 'B76c',
-    what: 'a header is written anew in front of records of another log',
-    file: 'src/storage/recovery.ts',
-    find: 'file => new ReadWindow(file).recordAt(segmentHeaderBytes, last))\n',
-    replace: 'file => new ReadWindow(file).recordAlone(segmentHeaderBytes))\n  void last\n',
-    expected: [],
-    test: {
-      file: 'test/storage/rotten-heads.test.ts',
-      name: 'a segment whose header has rotted is whole all the same but not where the first record behind it is of another log',
-    },
-  },
-  {
     id: 'B77',
     what: 'a node stands still while an earlier snapshot of a gigabyte is removed',
     file: 'src/storage/snapshot/take-snapshot.ts',
-    find: 'diskErrorOf(() => disk.removeLater(path, error => (error === undefined ? next() : done(error))))\n',
-    replace: 'diskErrorOf(() => disk.remove(path))\n    if (refused === undefined) next()\n',
+    find: 'diskErrorOf(() => disk.removeLater(path, error => (error === undefined || isGone(error) ? next() : done(error))))\n',
+    replace: 'diskErrorOf(() => disk.remove(path))\n    void isGone\n    if (refused === undefined) next()\n',
     expected: [],
     test: {
       file: 'test/storage/snapshot.test.ts',
@@ -508,6 +424,25 @@ export const foundMutants: readonly Mutant[] = [
     test: {
       file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of taking a second one leaves that or the first, whole',
+    },
+  },
+  {
+    id: 'B77c',
+    what: 'an earlier snapshot is given as long as it is being removed',
+    file: 'src/node/snapshot-source.ts',
+    find: '    this.#taken = taken\n    this.#room.end()\n',
+    replace: '    this.#room.end()\n',
+    also: [
+      {
+        file: 'src/node/snapshot-source.ts',
+        find: '      this.#isTaking = false\n      if (error === undefined) return\n',
+        replace: '      this.#isTaking = false\n      this.#taken = taken\n      if (error === undefined) return\n',
+      },
+    ],
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-snapshot.test.ts',
+      name: 'the state of a snapshot is not given any more, nor missed, while it makes room for a later one',
     },
   },
 ]

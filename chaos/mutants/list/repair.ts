@@ -390,8 +390,8 @@ export const repairMutants: readonly Mutant[] = [
     id: 'U138',
     what: 'a log with a hole that is replaced counts as going to its mark, whatever was written behind it',
     file: 'src/storage/log-repair.ts',
-    find: '    return Math.max(\n      told,\n      withFile(disk, path, file => lastWholeRecord(file, from)),\n    )\n',
-    replace: '    void [path, from, lastWholeRecord]\n    return told\n',
+    find: 'disk.exists(path) ? withFile(disk, path, file => lastWholeRecord(file, from)) : 0\n',
+    replace: 'disk.exists(path) && lastWholeRecord.length > 9 ? from.index : 0\n',
     expected: [],
     test: {
       file: 'test/storage/log-repair.test.ts',

@@ -4,7 +4,7 @@
  *   snapshots/4181/state, 000000000007.open …   written, synced → snapshots/4181/manifest written under another name, synced, renamed: it is there
  *
  * What is copied was fixed in one moment, when a checkpoint had just been saved; nothing of it is held still meanwhile. Older snapshots go when the new one is
- * there. After a crash a directory without a manifest is removed. A fetcher that reads what is removed is told so, and begins with the new one.
+ * there (removeOlder). After a crash a directory without a manifest is removed. A fetcher that reads what is removed is told so, and begins with the new one.
  */
 import type { Disk, DiskCallback, DiskFile } from '../../platform/disk.ts'
 import { openChunkFormat } from '../open-chunk.ts'
@@ -62,13 +62,7 @@ export function takeSnapshot(disk: Disk, snapshots: string, parts: SnapshotParts
     const manifest = { ...parts.manifest, files }
     writeManifest(disk, directory, encodeManifest(manifest), error => {
       if (error !== undefined) return giveUp(error)
-      const older = disk.list(snapshots).filter(name => name !== `${manifest.index}`)
-      const taken = { manifest, directory }
-      removeTreesLater(
-        disk,
-        older.map(name => `${snapshots}/${name}`),
-        failed => done(failed, failed === undefined ? taken : undefined),
-      )
+      done(undefined, { manifest, directory })
     })
   }
   const next = (): void => {
@@ -115,6 +109,16 @@ function giveBack(disk: Disk, directory: string, error: Error, done: (told: Erro
   removeTreesLater(disk, [directory], failed => done(failed ?? error))
 }
 
+/** When a newer one is there, and nobody reads the older ones any more. */
+export function removeOlder(disk: Disk, snapshots: string, index: number, done: DiskCallback): void {
+  const older = disk.list(snapshots).filter(name => name !== `${index}`)
+  removeTreesLater(
+    disk,
+    older.map(name => `${snapshots}/${name}`),
+    done,
+  )
+}
+
 /** As removeTree, but nobody waits for the system, which takes a third of a second for a file of a gigabyte. A manifest first: what is half gone is no snapshot. */
 function removeTreesLater(disk: Disk, directories: readonly string[], done: DiskCallback): void {
   const paths: string[] = []
@@ -128,10 +132,16 @@ function removeTreesLater(disk: Disk, directories: readonly string[], done: Disk
   const next = (): void => {
     const path = paths.shift()
     if (path === undefined) return done(undefined)
-    const refused = diskErrorOf(() => disk.removeLater(path, error => (error === undefined ? next() : done(error))))
+    // Who threw it away because it had rotted was faster.
+    if (!disk.exists(path)) return next()
+    const refused = diskErrorOf(() => disk.removeLater(path, error => (error === undefined || isGone(error) ? next() : done(error))))
     if (refused !== undefined) done(refused)
   }
   next()
+}
+
+function isGone(error: Error): boolean {
+  return 'code' in error && error.code === 'ENOENT'
 }
 
 /** The snapshot that an earlier process left, if all of it is there; what is not whole is removed. */
