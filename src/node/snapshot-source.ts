@@ -265,7 +265,10 @@ export class SnapshotSource {
     removeOlder(disk, this.#directory, index, error => {
       this.#isTaking = false
       if (error === undefined) return
-      fatal(new StorageError(`an earlier snapshot could not be removed: ${error.message}; ${whatNext(error)}`, this.#directory, error))
+      const sentence = `an earlier snapshot could not be removed: ${error.message}`
+      // Some file systems need room to give room. The next snapshot finds it.
+      if (isNoRoom(error)) note(`${sentence}; it goes with the next one`)
+      else fatal(new StorageError(`${sentence}; ${whatNext(error)}`, this.#directory, error))
     })
   }
 

@@ -31,7 +31,7 @@ import {
 } from './record.ts'
 import { findLog, type FoundLog, type RecoverLogOptions, type RottenPlace } from './recovery.ts'
 import { ReadWindow } from './segment-scan.ts'
-import { encodeSegmentHeader, parseSegmentName, Segment, segmentName, segmentHeaderBytes } from './segment.ts'
+import { decodeSegmentHeader, encodeSegmentHeader, parseSegmentName, Segment, segmentName, segmentHeaderBytes } from './segment.ts'
 import { removeSidecar } from './sidecar.ts'
 import { lastWholeRecord, nextFlushedRecord } from './whole-records.ts'
 
@@ -62,12 +62,14 @@ export interface LogRepairOptions {
   readonly told: readonly string[]
 }
 
-type Proof = 'fits' | 'fitsNext' | 'right'
+type Proof = 'fits' | 'right'
 
-/** A supplied record. */
+/** A supplied record, and where it belongs. */
 interface Piece {
   readonly bytes: Uint8Array
   readonly link: ChainLink
+  readonly segment: Segment
+  readonly position: number
 }
 
 /** Where the next record is written. */
@@ -132,7 +134,7 @@ export class LogRepair {
         return this.startOver() ? 'progress' : 'refused'
       }
       const size = recordBytes(view, position)
-      this.#waiting.push({ bytes: bytes.slice(position, position + size), link: linkOf(view, position) })
+      this.#waiting.push({ bytes: bytes.slice(position, position + size), link: linkOf(view, position), ...this.#placeFor(size) })
       this.#waitingBytes += size
       position += size
       const proof = this.#proof(commitIndex)
@@ -143,7 +145,7 @@ export class LogRepair {
       if (isParted && position < bytes.length && this.#tip.index < commitIndex) continue
       if (isParted) return this.#replaceEnd()
       this.#writeWaiting()
-      if (proof !== 'right' || this.#isEnd()) return this.#lookAgain(proof)
+      if (proof === 'fits' || this.#isEnd()) return this.#lookAgain(proof)
     }
     if (this.#waitingBytes > waitingBytesMax) this.#forgetWaiting()
     return 'progress'
@@ -157,8 +159,9 @@ export class LogRepair {
     const { disk, directory } = this.#recovery
     const lastNamed = Math.max(0, ...disk.list(directory).map(name => parseSegmentName(name) ?? 0))
     const told = Math.max(this.#rot.through, this.#marked.index, lastNamed - 1)
-    const { segment, position, last } = this.#rot
-    const own = this.#lastWholeIn(segment.name, { position, index: last.index })
+    const { segment, position, last, following } = this.#rot
+    // Behind what the next segment follows stand leftovers.
+    const own = Math.min(following?.index ?? Infinity, this.#lastWholeIn(segment.name, { position, index: last.index }))
     if (segment.firstIndex === lastNamed || lastNamed === 0) return Math.max(told, own)
     return Math.max(told, own, this.#lastWholeIn(segmentName(lastNamed), { position: segmentHeaderBytes, index: lastNamed - 1 }))
   }
@@ -177,7 +180,15 @@ export class LogRepair {
   }
 
   get #tip(): ChainLink {
-    return this.#waiting.at(-1)?.link ?? this.#cursor.link
+    return this.#end.link
+  }
+
+  /** Behind what waits. */
+  get #end(): Cursor {
+    const piece = this.#waiting.at(-1)
+    if (piece === undefined) return this.#cursor
+    const { segment, position, bytes, link } = piece
+    return { segment, position: position + bytes.length, link }
   }
 
   #forgetWaiting(): void {
@@ -192,21 +203,17 @@ export class LogRepair {
     const { following } = this.#rot
     if (following?.index === tip.index) {
       if (following.headerCrc === tip.headerCrc && following.term === tip.term) return 'fits'
-    } else if (!this.#contradictsMark()) {
-      const fit = this.#fitOfOwn(tip)
-      if (fit !== undefined) return fit
-    }
+    } else if (!this.#contradictsMark() && this.#fitsOwn()) return 'fits'
     if (tip.index <= commitIndex) return 'right'
     const isMark = tip.index === markIndex && markLink?.headerCrc === tip.headerCrc && markLink.term === tip.term
     return isMark ? 'right' : undefined
   }
 
   /** Whether our own record behind the waiting ones is good, and follows them: in the same segment, or first in another whose header can't be believed. */
-  #fitOfOwn(tip: ChainLink): 'fits' | 'fitsNext' | undefined {
-    const { segment, position } = this.#cursor
-    if (this.#hasNext(segment.name, position + this.#waitingBytes, tip)) return 'fits'
-    const nextName = segmentName(tip.index + 1)
-    return nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip) ? 'fitsNext' : undefined
+  #fitsOwn(): boolean {
+    const { segment, position, link } = this.#end
+    const nextName = segmentName(link.index + 1)
+    return this.#hasNext(segment.name, position, link) || (nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, link))
   }
 
   /** A file beside which the log went on long ago may fit as well: what stood at the mark is known better. */
@@ -244,32 +251,54 @@ export class LogRepair {
     return (link !== undefined && isParting(tip, { ...link, index })) || (following !== undefined && isParting(tip, following))
   }
 
-  /** Everything that waits goes to its place. A record that finds no room begins the next segment, as it did when it was first written. */
-  #writeWaiting(): void {
-    const cursor = this.#cursor
-    for (const { bytes, link } of this.#waiting) {
-      const isEmpty = cursor.position === segmentHeaderBytes
-      if (!isEmpty && cursor.position + bytes.length > this.#roomIn(cursor.segment)) {
-        this.#endSegment()
-        this.#withFile(cursor.segment, file => file.syncSync())
-        cursor.segment = new Segment(cursor.link, false)
-        cursor.position = segmentHeaderBytes
-      }
-      if (!cursor.segment.isOnDisk) this.#create(cursor.segment)
-      this.#withFile(cursor.segment, file => file.writeSync(bytes, cursor.position))
-      cursor.position += bytes.length
-      cursor.link = link
-      this.#repaired++
-    }
-    this.#forgetWaiting()
+  /** Where the next record belongs: behind the one before it, or first in the next segment, as it was when it was first written. */
+  #placeFor(bytes: number): Pick<Piece, 'segment' | 'position'> {
+    const end = this.#end
+    const { segment, position, link } = end
+    const isEmpty = position === segmentHeaderBytes
+    if (isEmpty || (position + bytes <= this.#roomIn(segment) && !this.#goesOnInNext(end))) return { segment, position }
+    return { segment: new Segment(link, false), position: segmentHeaderBytes }
   }
 
   /** Segments may have been larger when this one was written. */
   #roomIn(segment: Segment): number {
     const { segmentBytes } = this.#options
-    if (!segment.isOnDisk) return segmentBytes
+    if (!this.#exists(segment.name)) return segmentBytes
     const fileBytes = this.#withFile(segment, file => file.sizeBytes())
     return Math.max(segmentBytes, fileBytes)
+  }
+
+  /** Or smaller: a file with the right name is there, though its header can't be believed, and nothing is behind the last record of this one. */
+  #goesOnInNext(end: Cursor): boolean {
+    return this.#isHeadless(segmentName(end.link.index + 1)) && this.#isCleanEnd(end)
+  }
+
+  #isHeadless(name: string): boolean {
+    const { disk, directory } = this.#recovery
+    if (!this.#exists(name)) return false
+    const bytes = new Uint8Array(segmentHeaderBytes)
+    const count = withFile(disk, `${directory}/${name}`, file => file.readSync(bytes, 0))
+    return decodeSegmentHeader(bytes.subarray(0, count)).kind === 'bad'
+  }
+
+  #exists(name: string): boolean {
+    const { disk, directory } = this.#recovery
+    return disk.exists(`${directory}/${name}`)
+  }
+
+  /** Everything that waits goes to its place. */
+  #writeWaiting(): void {
+    const cursor = this.#cursor
+    for (const { bytes, link, segment, position } of this.#waiting) {
+      if (segment !== cursor.segment) this.#withFile(cursor.segment, file => file.syncSync())
+      cursor.segment = segment
+      if (!segment.isOnDisk) this.#create(segment)
+      this.#withFile(segment, file => file.writeSync(bytes, position))
+      cursor.position = position + bytes.length
+      cursor.link = link
+      this.#repaired++
+    }
+    this.#forgetWaiting()
   }
 
   /**
@@ -300,29 +329,15 @@ export class LogRepair {
     return (this.#beyond !== undefined && link.term > this.#beyond.term) || this.#isCleanEnd()
   }
 
-  /** Our own record stands behind the cursor, and follows. */
-  #goesOn(): boolean {
-    const { segment, position, link } = this.#cursor
-    return this.#hasNext(segment.name, position, link)
-  }
-
-  /** The log goes on in another segment: what may have rotted behind the last record of this one is not to be taken for a record. */
-  #endSegment(): void {
-    const { segment, position } = this.#cursor
-    if (!this.#isCleanEnd()) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
-  }
-
-  /** Nothing was ever written behind the cursor, as far as its segment tells. */
-  #isCleanEnd(): boolean {
-    const { segment, position, link } = this.#cursor
-    return !segment.isOnDisk || this.#withFile(segment, file => new ReadWindow(file).recordAt(position, link).problem === 'end')
+  /** Nothing was ever written behind it, as far as its segment tells. */
+  #isCleanEnd({ segment, position, link }: Cursor = this.#cursor): boolean {
+    return !this.#exists(segment.name) || this.#withFile(segment, file => new ReadWindow(file).recordAt(position, link).problem === 'end')
   }
 
   /** The hole is filled: ordinary recovery says what there is now. */
   #lookAgain(proof: Proof): SupplyOutcome {
-    if (proof === 'fitsNext') this.#endSegment()
-    if (proof === 'right' && !this.#goesOn()) {
-      if (!this.#isCleanEnd()) this.#options.tailLost()
+    if (proof === 'right') {
+      if (!this.#isCleanEnd() || this.#laterNames().length > 0) this.#options.tailLost()
       this.#endHere()
     }
     this.#withFile(this.#cursor.segment, file => file.syncSync())
@@ -360,12 +375,26 @@ export class LogRepair {
     if (segment.isOnDisk) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
   }
 
-  /** The last one first: a crash in between leaves no gap. */
   #removeLater(): void {
+    this.#remove(this.#laterNames())
+  }
+
+  /** Such a file says by its name alone how far the log went: a start would miss what was superseded. */
+  #removeHeadless(): void {
+    this.#remove(this.#laterNames().filter(name => this.#isHeadless(name)))
+  }
+
+  /** The last one first. */
+  #laterNames(): string[] {
     const { disk, directory } = this.#recovery
-    for (const name of disk.list(directory).toReversed()) {
-      const firstIndex = parseSegmentName(name)
-      if (firstIndex === undefined || firstIndex <= this.#cursor.segment.firstIndex) continue
+    const isLater = (name: string): boolean => (parseSegmentName(name) ?? 0) > this.#cursor.segment.firstIndex
+    return disk.list(directory).filter(isLater).toReversed()
+  }
+
+  /** Each for good before the next: a crash in between leaves no gap. */
+  #remove(names: readonly string[]): void {
+    const { disk, directory } = this.#recovery
+    for (const name of names) {
       disk.remove(`${directory}/${name}`)
       disk.syncDirectory(directory)
     }
@@ -376,6 +405,7 @@ export class LogRepair {
     this.#options.note(
       `${this.#recovery.directory}: entry ${link.index + 1} was committed behind another entry than our ${link.index}: ours is superseded from there on, and the log ends with it`,
     )
+    this.#removeHeadless()
     this.#options.superseded(link)
     this.#noteEnd(link)
     return this.#endForGood()
@@ -390,6 +420,7 @@ export class LogRepair {
     this.#options.note(
       `${this.#recovery.directory}: entries up to ${index} of term ${term} are committed in place of ours, which are superseded from there on; the log ends with them`,
     )
+    this.#removeHeadless()
     this.#options.replaced(this.#tip)
     this.#noteEnd(this.#tip)
     this.#isReplaced = true

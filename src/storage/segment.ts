@@ -84,7 +84,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader {
   const first = decodeCopy(bytes.subarray(0, headerBytes))
   const second = decodeCopy(bytes.subarray(copyAt, copyAt + headerBytes))
   if (first.kind === 'bad') {
-    if (second.kind === 'bad') return { ...first, isDamaged: first.isDamaged && second.isDamaged }
+    if (second.kind === 'bad') return first.isDamaged ? second : first
     return { ...second, isHalfLost: true }
   }
   return { ...first, isHalfLost: second.kind === 'bad' && !isZero(bytes, copyAt, copyAt + headerBytes) }

@@ -252,6 +252,25 @@ describe('a snapshot for others', () => {
     expect(source.present()?.manifest.index).toBe(90)
   })
 
+  it('stays for a while when its removal finds no room, and goes with the next one', () => {
+    let at = 90
+    const rig = new StorageRig('removal')
+    const { source, notes } = aGiverOf(rig, () => tenRows(rig), {
+      appliedIndex: () => 99,
+      checkpointer: { whenSaved: found => found({ appliedIndex: at, digest }) },
+    })
+    const taken: (number | undefined)[] = []
+    for (at of [90, 93, 96]) {
+      if (at === 93) rig.disk.failNext({ operation: 'remove', pathPart: 'snapshots/90', code: 'ENOSPC' })
+      source.present(at)
+      rig.settle()
+      taken.push(source.present(at)?.manifest.index)
+    }
+    expect(taken).toEqual([90, 93, 96])
+    expect(notes.filter(note => note.includes('could not be removed: ENOSPC'))).toHaveLength(1)
+    expect(rig.disk.files().filter(path => path.startsWith(snapshots) && !path.includes('/96/'))).toEqual([])
+  })
+
   it('takes nothing of the room that is kept for the node itself', () => {
     const { rig, source, notes } = aGiver('kept', 150_000)
     rig.disk.leaveRoom(400_000)

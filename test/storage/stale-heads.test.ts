@@ -83,11 +83,11 @@ function wentOn(seed: string, { mark, last, end = 'kill', isLeft = false }: Next
 }
 
 /** Who holds what the group has committed. */
-function theTruth(): OpenedLog {
+function theTruth(last = 39): OpenedLog {
   const opened = new StorageRig('the truth', limits).open()
   append(opened, 1, 17, bodyBytes)
-  append(opened, 2, 2, 40)
-  append(opened, 2, 20, bodyBytes)
+  append(opened, 2, Math.min(last - 17, 2), 40)
+  append(opened, 2, Math.max(last - 19, 0), bodyBytes)
   return opened
 }
 
@@ -154,12 +154,17 @@ describe('a segment file whose beginning has rotted above the mark', () => {
     expect([opened.repair.isRecovering, opened.log.lastId.index]).toEqual([true, 17])
   })
 
-  it('does not take the place of what follows the same record, when that has rotted', () => {
-    const rig = wentOn('beside', { mark: 30, last: 39, isLeft: true })
-    rot(rig, 17)
+  it.each([
+    { mark: 19, last: 19, rotten: [17] },
+    { mark: 19, last: 19, rotten: [17, 18] },
+    { mark: 30, last: 39, rotten: [17] },
+    { mark: 30, last: 39, rotten: [17, 18] },
+  ])('does not take the place of what follows the same record: $rotten rotten, mark $mark of $last', ({ mark, last, rotten }) => {
+    const rig = wentOn('beside', { mark, last, isLeft: true })
+    for (const index of rotten) rot(rig, index)
     const opened = rig.open({ hasPeers })
-    opened.repair.supply(17, recordsThrough(theTruth(), 17, 17), 0)
-    expect(opened.log.lastId).toEqual({ term: 2, index: 39 })
+    feed(opened, theTruth(18), 18)
+    expect(opened.log.lastId).toEqual({ term: 2, index: last })
   })
 
   it('says nothing of how far the log went', () => {
@@ -247,8 +252,8 @@ describe('a segment whose header has rotted', () => {
   it.each([
     [17, 0],
     [17, 30],
-    [20, 0],
-  ])('goes on behind a segment whose last record, and what stands behind that, have rotted: mark %i, committed %i', (mark, commitIndex) => {
+    [20, 30],
+  ])('is in doubt when what stands behind the last record before it has rotted too: mark %i, committed %i', (mark, commitIndex) => {
     const rig = aLog('slack', mark)
     withoutSidecars(rig)
     const file = rig.disk.openProcess().open(fileOf(1), { create: false })
@@ -258,7 +263,8 @@ describe('a segment whose header has rotted', () => {
     harm(rig, fileOf(18), 0, segmentHeaderBytes)
     const opened = rig.open({ hasPeers })
     feed(opened, aLog('peer', 17).open(), commitIndex)
-    expect(opened.log.lastId.index).toBe(30)
+    expect(opened.repair.isRecovering).toBe(false)
+    expect(opened.log.lastId.index === 30 || opened.repair.hasTornTail).toBe(true)
   })
 
   it.each([0, segmentHeaderBytes])(

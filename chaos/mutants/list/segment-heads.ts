@@ -1,4 +1,4 @@
-/** Segments whose header has rotted, and files beside which the log went on: stories 76 and 78 of docs/bugs-found.md, and what two reviews found in the first mends. */
+/** Segments whose header has rotted, and files beside which the log went on: stories 76 and 78 of docs/bugs-found.md, and what three reviews found in the first mends. */
 import type { Mutant } from '../mutant.ts'
 
 export const segmentHeadMutants: readonly Mutant[] = [
@@ -12,18 +12,6 @@ export const segmentHeadMutants: readonly Mutant[] = [
     test: {
       file: 'test/storage/rotten-heads.test.ts',
       name: 'a segment whose header has rotted is whole all the same where all of them have rotted, too',
-    },
-  },
-  {
-    id: 'B76b',
-    what: 'what stands behind a header that has rotted is not asked whether it goes on',
-    file: 'src/storage/log-repair.ts',
-    find: "    return nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip) ? 'fitsNext' : undefined\n",
-    replace: "    return nextName === segment.name && this.#hasNext(nextName, segmentHeaderBytes, tip) ? 'fitsNext' : undefined\n",
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment whose header has rotted proves the last record before it, which has rotted too: mark 17, committed as far as a peer knows 0',
     },
   },
   {
@@ -87,42 +75,6 @@ export const segmentHeadMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'B76i',
-    what: 'behind what the next file goes on from, rot is taken for a record',
-    file: 'src/storage/log-repair.ts',
-    find: "    if (proof === 'fitsNext') this.#endSegment()\n",
-    replace: '',
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment whose header has rotted goes on behind a segment whose last record, and what stands behind that, have rotted: mark 17, committed 0',
-    },
-  },
-  {
-    id: 'B76j',
-    what: 'what a peer calls committed ends the log, though our own record follows it',
-    file: 'src/storage/log-repair.ts',
-    find: "if (proof === 'right' && !this.#goesOn()) {",
-    replace: "if (proof === 'right') {\n      this.#goesOn()",
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment whose header has rotted keeps what stands behind its first record, when that and the last one before it have rotted: mark 18, committed 30',
-    },
-  },
-  {
-    id: 'B76k',
-    what: 'a file beside which the log went on proves more than the durable mark',
-    file: 'src/storage/log-repair.ts',
-    find: '    } else if (!this.#contradictsMark()) {\n',
-    replace: '    } else {\n      this.#contradictsMark()\n',
-    expected: [],
-    test: {
-      file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment file whose beginning has rotted above the mark proves nothing that the durable mark contradicts',
-    },
-  },
-  {
     id: 'B76l',
     what: 'how far a log went is not looked for in the segment that has rotted',
     file: 'src/storage/log-repair.ts',
@@ -135,16 +87,99 @@ export const segmentHeadMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'B76m',
-    what: 'a file beside which the log went on is asked before our own next record',
+    id: 'B76b',
+    what: 'what stands behind a header that has rotted is not asked whether it goes on',
     file: 'src/storage/log-repair.ts',
-    find: "    if (this.#hasNext(segment.name, position + this.#waitingBytes, tip)) return 'fits'\n    const nextName = segmentName(tip.index + 1)\n",
-    replace:
-      "    const nextName = segmentName(tip.index + 1)\n    if (!this.#hasNext(nextName, segmentHeaderBytes, tip) && this.#hasNext(segment.name, position + this.#waitingBytes, tip)) return 'fits'\n",
+    find: '(nextName !== segment.name && this.#hasNext(nextName,',
+    replace: '(nextName === segment.name && this.#hasNext(nextName,',
     expected: [],
     test: {
       file: 'test/storage/stale-heads.test.ts',
-      name: 'a segment file whose beginning has rotted above the mark does not take the place of what follows the same record, when that has rotted',
+      name: 'a segment whose header has rotted proves the last record before it, which has rotted too: mark 17, committed as far as a peer knows 0',
+    },
+  },
+  {
+    id: 'B76i',
+    what: 'a repair goes on in the same file as long as there is room, though the log went on in another',
+    file: 'src/storage/log-repair.ts',
+    find: '&& !this.#goesOnInNext(end))) return',
+    replace: '|| this.#goesOnInNext(end) === undefined)) return',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-rolls.test.ts',
+      name: 'the last record of a segment has rotted, and the header and first record of the next and that is where the repair goes on, though there would be room in the first by now: mark 20, committed 0',
+    },
+  },
+  {
+    id: 'B76j',
+    what: 'what stands behind the last record of a file is no reason to stay in it',
+    file: 'src/storage/log-repair.ts',
+    find: 'return this.#isHeadless(segmentName(end.link.index + 1)) && this.#isCleanEnd(end)',
+    replace: 'return this.#isHeadless(segmentName(end.link.index + 1))',
+    expected: [],
+    test: {
+      file: 'test/storage/stale-heads.test.ts',
+      name: 'a segment file whose beginning has rotted above the mark does not take the place of what follows the same record: [ 17, 18 ] rotten, mark 30 of 39',
+    },
+  },
+  {
+    id: 'B76k',
+    what: 'a file beside which the log went on proves more than the durable mark',
+    file: 'src/storage/log-repair.ts',
+    find: "} else if (!this.#contradictsMark() && this.#fitsOwn()) return 'fits'",
+    replace: "} else if (this.#contradictsMark() !== undefined && this.#fitsOwn()) return 'fits'",
+    expected: [],
+    test: {
+      file: 'test/storage/stale-heads.test.ts',
+      name: 'a segment file whose beginning has rotted above the mark proves nothing that the durable mark contradicts',
+    },
+  },
+  {
+    id: 'B76m',
+    what: 'whether our own records go on is asked where the last one before the rot stands',
+    file: 'src/storage/log-repair.ts',
+    find: '    const { segment, position, link } = this.#end\n    const nextName',
+    replace: '    const { segment, position } = this.#cursor\n    const { link } = this.#end\n    const nextName',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-rolls.test.ts',
+      name: 'the last record of a segment has rotted, and the header and first record of the next and what stands behind it proves them, though the mark does not reach them and nobody knows of a commit',
+    },
+  },
+  {
+    id: 'B76n',
+    what: 'what loses its head while the log is mended goes without a word',
+    file: 'src/storage/log-repair.ts',
+    find: 'if (!this.#isCleanEnd() || this.#laterNames().length > 0) this',
+    replace: 'if (!this.#isCleanEnd()) this',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-rolls.test.ts',
+      name: 'what loses its head while its log is being mended is not taken away without a doubt on record',
+    },
+  },
+  {
+    id: 'B76o',
+    what: 'the name of a file says how long the log was, when its end is superseded already',
+    file: 'src/storage/log-repair.ts',
+    find: '    this.#removeHeadless()\n    this.#options.replaced(this.#tip)\n',
+    replace: '    this.#options.replaced(this.#tip)\n    this.#removeHeadless()\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-rolls.test.ts',
+      name: 'a log whose end is superseded is not waited for, wherever the power is cut, because the name of a file says how long it was',
+    },
+  },
+  {
+    id: 'B76p',
+    what: 'leftovers in a segment say how far the log went',
+    file: 'src/storage/log-repair.ts',
+    find: 'Math.min(following?.index ?? Infinity, this.#lastWholeIn(segment.name, { position, index: last.index }))',
+    replace: 'Math.max(following?.index ?? 0, this.#lastWholeIn(segment.name, { position, index: last.index }))',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-rolls.test.ts',
+      name: 'leftovers of a truncated suffix, behind what the next segment follows, say nothing of how far the log went',
     },
   },
   {

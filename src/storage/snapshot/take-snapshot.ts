@@ -111,7 +111,11 @@ function giveBack(disk: Disk, directory: string, error: Error, done: (told: Erro
 
 /** When a newer one is there, and nobody reads the older ones any more. */
 export function removeOlder(disk: Disk, snapshots: string, index: number, done: DiskCallback): void {
-  const older = disk.list(snapshots).filter(name => name !== `${index}`)
+  let older: string[] = []
+  const failed = diskErrorOf(() => {
+    older = disk.list(snapshots).filter(name => name !== `${index}`)
+  })
+  if (failed !== undefined) return done(failed)
   removeTreesLater(
     disk,
     older.map(name => `${snapshots}/${name}`),
