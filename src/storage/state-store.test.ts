@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { realDisk } from '../platform/disk.ts'
 import { encodeMarker, judgeStore, markerKey, rowKey } from './checkpoint-codec.ts'
 import type { CheckpointRead, CheckpointWrite } from './checkpoint-codec.ts'
+import { openRowThread } from './row-thread.ts'
 import { openStateStore } from './state-store.ts'
 import type { StateStore } from './state-store.ts'
 
@@ -138,6 +139,65 @@ test('old markers are dropped, and the kept ones are enough', async () => {
   const { store: again, loaded } = await openStateStore(realDisk, directory, { markersKept: 3 })
   expect(loaded?.number).toBe(10)
   await again.close()
+})
+
+/** All rows that a reader gives, as text. */
+function readAll(reader: ReturnType<StateStore['rows']>): Promise<Record<string, string>> {
+  const all: CheckpointRead['rows'][number][] = []
+  return new Promise((resolve, reject) => {
+    const next = (): void =>
+      reader.next((error, rows) => {
+        if (error !== undefined) return reject(error)
+        if (rows === undefined) return resolve(Object.fromEntries(all.map(row => [text(row.key), text(row.value)])))
+        all.push(...rows)
+        next()
+      })
+    next()
+  })
+}
+
+test('the rows of a moment are those of that moment, whatever is saved while they are read', async () => {
+  const { store } = await openStateStore(realDisk, directory)
+  await save(store, batch(1, { gone: 'with its generation' }))
+  const puts = Object.fromEntries(Array.from({ length: 1_100 }, (_, i) => [`key ${i}`, `${i}`]))
+  await save(store, batch(1, puts))
+  await save(store, batch(2, { 'key 7': '', other: '5' }, ['key 8']))
+  const reader = store.rows()
+  // At once: before the other thread has so much as begun.
+  await save(store, batch(3, { 'key 9': 'later', new: 'later' }, ['other']))
+  const { 'key 8': deleted, ...kept } = puts
+  expect(deleted).toBe('8')
+  expect(await readAll(reader)).toEqual({ ...kept, 'key 7': '', other: '5' })
+  reader.close()
+  expect(await readAll(store.rows())).toEqual({ ...kept, 'key 7': '', 'key 9': 'later', new: 'later' })
+  await store.close()
+})
+
+test('a store that is closed while it is read is closed for good, and the next one opens', async () => {
+  const { store } = await openStateStore(realDisk, directory)
+  await save(store, batch(1, { a: '1' }))
+  let told = 0
+  store.rows().next(() => told++)
+  const second = store.rows()
+  await store.close()
+  await store.close()
+  const again = await openStateStore(realDisk, directory)
+  expect(rowsOf(again.loaded)).toEqual({ a: '1' })
+  await again.store.close()
+  second.next(() => told++)
+  expect(told).toBe(0)
+})
+
+test('a database that cannot be read in the other thread is the fault of the disk', async () => {
+  fs.writeFileSync(directory, 'no directory')
+  const reader = openRowThread(directory, new Uint8Array(4))
+  const told: unknown[] = []
+  for (let i = 0; i < 2; i++) await readAll(reader).catch((error: unknown) => told.push(error))
+  expect(told).toHaveLength(2)
+  for (const error of told)
+    expect(error).toMatchObject({ name: 'StorageError', message: expect.stringMatching(/could not be read/) as string })
+  reader.close()
+  await reader.ended
 })
 
 test('a second process is refused with one sentence', async () => {

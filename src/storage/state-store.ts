@@ -11,8 +11,9 @@ import { Level } from 'level'
 import { assert } from '../platform/assert.ts'
 import { realClock } from '../platform/clock.ts'
 import type { Disk } from '../platform/disk.ts'
-import { encodeMarker, generationStart, judgeStore, keyPrefixBytes, KeyKind, markerKey, rowKey } from './checkpoint-codec.ts'
+import { encodeMarker, generationStart, judgeStore, markerKey, rowKey } from './checkpoint-codec.ts'
 import type { CheckpointRead, CheckpointWrite, StoreContent } from './checkpoint-codec.ts'
+import { openRowThread, type RowThread } from './row-thread.ts'
 import { DirectoryInUse, innermost, StorageError, whatNext } from './storage-error.ts'
 
 export interface StateStoreOptions {
@@ -40,11 +41,22 @@ const rowsPerSlice = 1_000
 /** Stores moved aside are kept for the curious, up to so many. */
 const asideMax = 3
 const rowsPerRead = 1_000
-/** While the node serves: fewer, for what is made of them is work of the same turn. */
-const rowsPerReadServing = 250
+/** For several threads of this process LevelDB's lock is none. */
+const inUse = new Set<string>()
 
 /** Opens the store in `directory`, which it creates. Throws a StorageError with one sentence when another process has it. */
 export async function openStateStore(disk: Disk, directory: string, options: StateStoreOptions = {}): Promise<OpenedStateStore> {
+  if (inUse.has(directory)) throw directoryInUse(directory)
+  inUse.add(directory)
+  try {
+    return await openOwn(disk, directory, options)
+  } catch (error) {
+    inUse.delete(directory)
+    throw error
+  }
+}
+
+async function openOwn(disk: Disk, directory: string, options: StateStoreOptions): Promise<OpenedStateStore> {
   const markersKept = options.markersKept ?? markersKeptByDefault
   disk.makeDirectory(directory)
   let problem: string | undefined
@@ -83,6 +95,8 @@ export class StateStore {
   #generation: number
   #lastNumber: number
   #saving: Promise<void> | undefined
+  #reader: RowThread | undefined
+  #readersEnded = Promise.resolve()
   #failure: Error | undefined
 
   constructor(
@@ -117,38 +131,28 @@ export class StateStore {
     )
   }
 
-  /** The rows as they are now: LevelDB's iterator is a snapshot. */
-  rows(): {
-    next(done: (error: Error | undefined, rows: CheckpointRead['rows'] | undefined) => void): void
-    close(): void
-  } {
+  /** The rows as they are now, whatever is saved while they are read; a save waits until they are fixed. One reader at a time. */
+  rows(): Pick<RowThread, 'next' | 'close'> {
     assert(this.#saving === undefined, 'rows-while-saving')
-    const iterator = this.#database.iterator({ gte: generationStart(this.#generation), fillCache: false })
-    return {
-      next(done) {
-        iterator.nextv(rowsPerReadServing).then(
-          entries => {
-            if (entries.length === 0) return done(undefined, undefined)
-            const rows = entries.filter(([key]) => key[4] === KeyKind.row)
-            done(
-              undefined,
-              rows.map(([key, value]) => ({ key: key.subarray(keyPrefixBytes), value })),
-            )
-          },
-          (error: unknown) => done(error as Error, undefined),
-        )
-      },
-      close: () => background(iterator.close()),
-    }
+    this.#reader?.close()
+    const reader = openRowThread(this.#directory, generationStart(this.#generation))
+    this.#reader = reader
+    this.#readersEnded = this.#readersEnded.then(() => reader.ended)
+    return reader
   }
 
-  /** Waits for the save under way. Idempotent. */
+  /** Waits for the save under way, and for whoever reads. Idempotent. */
   async close(): Promise<void> {
     await this.#saving
+    // It has the same database open, and the memory that its reads need is this one's.
+    this.#reader?.close()
+    await this.#readersEnded
     await this.#database.close()
+    inUse.delete(this.#directory)
   }
 
   async #write(batch: CheckpointWrite, replaces: boolean): Promise<void> {
+    await this.#reader?.opened
     const chain = this.#database.batch()
     let rows = 0
     for (const { key, value } of batch.puts) {
@@ -181,13 +185,8 @@ export class StateStore {
   }
 }
 
-/** Nobody waits for it, and a failure has no consequence: the database closes what is left open. */
-function background(task: Promise<void>): void {
-  task.catch(() => undefined)
-}
-
 async function openDatabase(directory: string): Promise<Database> {
-  const database: Database = new Level(directory, { keyEncoding: 'view', valueEncoding: 'view' })
+  const database: Database = new Level(directory, { keyEncoding: 'view', valueEncoding: 'view', multithreading: true })
   await database.open()
   return database
 }
@@ -217,16 +216,16 @@ function moveAside(disk: Disk, directory: string): string {
   return aside
 }
 
+function directoryInUse(directory: string, cause?: unknown): DirectoryInUse {
+  const sentence = `data directory ${dirname(directory)} is in use by another process; stop that one or choose another data_dir`
+  return new DirectoryInUse(sentence, directory, cause)
+}
+
 /** Why the content can't be used. Throws instead when the fault is not the content's: then nothing is moved. */
 function problemOf(error: unknown, directory: string): string {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string' || !error.code.startsWith('LEVEL_')) throw error
   const cause = error.cause instanceof Error ? error.cause : error
-  if ('code' in cause && cause.code === 'LEVEL_LOCKED')
-    throw new DirectoryInUse(
-      `data directory ${dirname(directory)} is in use by another process; stop that one or choose another data_dir`,
-      directory,
-      error,
-    )
+  if ('code' in cause && cause.code === 'LEVEL_LOCKED') throw directoryInUse(directory, error)
   if (/permission denied|no space left|read-only|too many open files|input\/output error/i.test(cause.message))
     throw new StorageError(`state store ${directory} can't be opened: ${cause.message}`, directory, error)
   return cause.message

@@ -427,4 +427,25 @@ export const storageMutants: readonly Mutant[] = [
       name: 'a power cut after any disk operation loses nothing that was reported durable and invents nothing (draw 1)',
     },
   },
+  {
+    id: 'N576',
+    what: 'a checkpoint is saved before the rows of a snapshot are fixed in the thread that reads them',
+    file: 'src/storage/state-store.ts',
+    find: '    await this.#reader?.opened\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/storage/state-store.test.ts',
+      name: 'the rows of a moment are those of that moment, whatever is saved while they are read',
+    },
+  },
+  {
+    id: 'N577',
+    what: 'two nodes of one process may have the same data directory',
+    file: 'src/storage/state-store.ts',
+    find: '  inUse.add(directory)\n',
+    replace: '',
+    expected: [],
+    test: { file: 'src/storage/state-store.test.ts', name: 'a second process is refused with one sentence' },
+  },
 ]

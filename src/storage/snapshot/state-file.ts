@@ -66,7 +66,8 @@ function readBlock(file: DiskFile, begin: number, end: number): Uint8Array | und
   return crc32c(block) === viewOf(bytes).getUint32(4, true) ? block : undefined
 }
 
-function takeRows(block: Uint8Array, rows: StateRow[]): boolean {
+/** Appends the rows of a block, as views of it; false where it does not end with a row. */
+export function takeRows(block: Uint8Array, rows: StateRow[]): boolean {
   const view = viewOf(block)
   for (let at = 0; at < block.length;) {
     if (at + 8 > block.length) return false
