@@ -185,7 +185,10 @@ export class LogRepair {
 
   /** Behind what waits. */
   get #end(): Cursor {
-    const piece = this.#waiting.at(-1)
+    return this.#behind(this.#waiting.at(-1))
+  }
+
+  #behind(piece: Piece | undefined): Cursor {
     if (piece === undefined) return this.#cursor
     const { segment, position, bytes, link } = piece
     return { segment, position: position + bytes.length, link }
@@ -213,6 +216,9 @@ export class LogRepair {
   #fitsOwn(): boolean {
     const { segment, position, link } = this.#end
     const nextName = segmentName(link.index + 1)
+    // Where something stood behind the end of the file before, the log may have gone on there, and this one be of the past.
+    const isRolled = segment !== this.#cursor.segment
+    if (isRolled && !this.#isCleanEnd(this.#behind(this.#waiting.findLast(piece => piece.segment !== segment)))) return false
     return this.#hasNext(segment.name, position, link) || (nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, link))
   }
 
@@ -290,15 +296,26 @@ export class LogRepair {
   #writeWaiting(): void {
     const cursor = this.#cursor
     for (const { bytes, link, segment, position } of this.#waiting) {
-      if (segment !== cursor.segment) this.#withFile(cursor.segment, file => file.syncSync())
+      const before = { ...cursor }
+      if (segment !== before.segment) this.#withFile(before.segment, file => file.syncSync())
       cursor.segment = segment
       if (!segment.isOnDisk) this.#create(segment)
+      if (segment !== before.segment) this.#endSegment(before)
       this.#withFile(segment, file => file.writeSync(bytes, position))
       cursor.position = position + bytes.length
       cursor.link = link
       this.#repaired++
     }
     this.#forgetWaiting()
+  }
+
+  /** The next one is there for good, and says that this one ends here: what stood behind its last record is none, and would be in the way of that header's repair. */
+  #endSegment(end: Cursor): void {
+    if (this.#isCleanEnd(end)) return
+    this.#withFile(end.segment, file => {
+      file.writeSync(new Uint8Array(recordHeaderBytes), end.position)
+      file.syncSync()
+    })
   }
 
   /**

@@ -168,3 +168,18 @@ test('leftovers of a truncated suffix, behind what the next segment follows, say
   rot(end(rig), 5)
   expect(rig.open({ hasPeers }).repair.heldThrough).toBe(12)
 })
+
+test('what a repair leaves behind the last record of a segment is zeros, so that the next header can rot', () => {
+  const truth = new StorageRig('the truth', limits).open()
+  append(truth, 1, 11, bodyBytes)
+  append(truth, 2, 8, 500)
+  const rig = aLog(29)
+  rot(rig, 12)
+  const opened = rig.open({ hasPeers })
+  expect(opened.repair.supply(12, recordsThrough(truth, 12, 19), 19)).toBe('mended')
+  expect(opened.log.lastId).toEqual({ term: 2, index: 19 })
+  opened.hardState.trustRestored('tail')
+  end(rig)
+  expect(rig.disk.harm(fileOf(14), 0, new Uint8Array(segmentHeaderBytes).fill(7), false)).toBe(true)
+  expect(rig.open().recovered).toMatchObject({ last: { index: 19 }, isRecovering: false })
+})

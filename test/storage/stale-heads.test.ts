@@ -27,7 +27,7 @@ function harm(rig: StorageRig, path: string, from: number, bytes: number): void 
 }
 
 /** 1..17 in one file, 18..20 in another, the mark at 17. */
-function twoFiles(seed: string): StorageRig {
+function twoFiles(seed: string, largeBytes = bodyBytes): StorageRig {
   const rig = new StorageRig(`stale heads/${seed}`, limits)
   const opened = rig.open()
   opened.hardState.trustRestored('tail')
@@ -36,7 +36,7 @@ function twoFiles(seed: string): StorageRig {
   rig.flush(opened)
   opened.log.noteDurable(17 as LogIndex)
   rig.settle()
-  append(opened, 1, 3, bodyBytes)
+  append(opened, 1, 3, largeBytes)
   rig.flush(opened)
   rig.kill()
   expect(logFiles(rig)).toEqual([fileOf(1), fileOf(18)])
@@ -50,6 +50,8 @@ interface Next {
   readonly end?: 'kill' | 'power'
   /** The build before let the file lie. */
   readonly isLeft?: boolean
+  /** Of the bodies in the second file. */
+  readonly largeBytes?: number
 }
 
 /** The second file, with its records as they were written, and without a header. */
@@ -62,10 +64,10 @@ function leave(rig: StorageRig, content: Uint8Array): void {
 }
 
 /** What began the second file has rotted. A new leader's 18 and 19 are small and find room in the first one, and 20 begins a third. */
-function wentOn(seed: string, { mark, last, end = 'kill', isLeft = false }: Next): StorageRig {
-  const rig = twoFiles(seed)
+function wentOn(seed: string, { mark, last, end = 'kill', isLeft = false, largeBytes = bodyBytes }: Next): StorageRig {
+  const rig = twoFiles(seed, largeBytes)
   const content = mustExist(rig.disk.contentOf(fileOf(18)), 'content').slice()
-  harm(rig, fileOf(18), 0, segmentHeaderBytes + recordSize)
+  harm(rig, fileOf(18), 0, segmentHeaderBytes + recordHeaderBytes + largeBytes)
   const opened = rig.open({ hasPeers })
   expect(opened.recovered).toMatchObject({ last: { index: 17 }, hasTornTail: true, isRecovering: false })
   opened.hardState.trustRestored('tail')
@@ -143,6 +145,14 @@ describe('a segment file whose beginning has rotted above the mark', () => {
     feed(opened, theTruth(), 39)
     expect(logFiles(rig)).toContain(fileOf(20))
     expect(opened.log.lastId).toEqual({ term: 2, index: 39 })
+  })
+
+  it.each([19, 39])('nor where its records were larger than the room in the file before: last %i', last => {
+    const rig = wentOn('large', { mark: 19, last, isLeft: true, largeBytes: 300 })
+    rot(rig, 18)
+    const opened = rig.open({ hasPeers })
+    opened.repair.supply(18, recordsThrough(twoFiles('large', 300).open(), 18, 18), 0)
+    expect([opened.repair.isRecovering, opened.log.lastId.index]).toEqual([true, 17])
   })
 
   it('nor where that is the end of the log, which is rotten, and not torn', () => {

@@ -194,4 +194,28 @@ export const segmentHeadMutants: readonly Mutant[] = [
       name: 'a segment from the time when segments were larger is mended in its place (story 78)',
     },
   },
+  {
+    id: 'B76q',
+    what: 'a file of the past proves what has no room in the file before',
+    file: 'src/storage/log-repair.ts',
+    find: 'if (isRolled && !this.#isCleanEnd(',
+    replace: 'if (isRolled && undefined === this.#isCleanEnd(',
+    expected: [],
+    test: {
+      file: 'test/storage/stale-heads.test.ts',
+      name: 'a segment file whose beginning has rotted above the mark nor where its records were larger than the room in the file before: last 19',
+    },
+  },
+  {
+    id: 'B76r',
+    what: 'a repair leaves what it found behind the last record of a segment',
+    file: 'src/storage/log-repair.ts',
+    find: '      if (segment !== before.segment) this.#endSegment(before)\n',
+    replace: '      if (segment === before.segment) this.#endSegment(before)\n',
+    expected: [],
+    test: {
+      file: 'test/storage/rotten-rolls.test.ts',
+      name: 'what a repair leaves behind the last record of a segment is zeros, so that the next header can rot',
+    },
+  },
 ]
