@@ -1,5 +1,5 @@
 /**
- * The simulated world holds its promises (seeds 1 to 60; sim-b and sim-c have those up to 180), and a seed is a seed: another process, which differs in what
+ * The simulated world holds its promises (seeds 1 to 50; sim-b and sim-c have those up to 150), and a seed is a seed: another process, which differs in what
  * must not matter (time zone, hash seed, garbage collection), comes to the same hashes.
  */
 import { spawn } from 'node:child_process'
@@ -25,7 +25,7 @@ function tracesOfAnotherProcess(): Promise<readonly string[]> {
 }
 
 it(
-  'the simulated world keeps every promise in seeds 1 to 60, with enough going on, and they give the same traces in two processes',
+  'the simulated world keeps every promise in seeds 1 to 50, with enough going on, and they give the same traces in two processes',
   { timeout: batchTimeoutMs },
   async () => {
     const there = tracesOfAnotherProcess()

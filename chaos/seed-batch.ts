@@ -2,7 +2,7 @@
 import { Report, type Summary } from './report.ts'
 import { runSeed } from './world.ts'
 
-export const batchSeeds = 60
+export const batchSeeds = 50
 /** Far above what a batch takes; a shared machine may be slow. */
 export const batchTimeoutMs = 600_000
 
@@ -12,7 +12,7 @@ export interface Batch {
   readonly traces: readonly string[]
 }
 
-/** Runs seeds `60 × number + 1` to `60 × (number + 1)`. */
+/** Runs seeds `50 × number + 1` to `50 × (number + 1)`. */
 export function runBatch(number: number): Batch {
   const startedMs = performance.now()
   const report = new Report()
