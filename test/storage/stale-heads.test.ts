@@ -226,19 +226,24 @@ describe('a segment whose header has rotted', () => {
     return rig
   }
 
+  /** So are the last record before it and the first ones behind it; a peer has given what it was asked for. */
+  function mended(mark: number, rottenBehind: number, commitIndex: number): OpenedLog {
+    const rig = aLog('mended', mark)
+    withoutSidecars(rig)
+    rot(rig, 17)
+    harm(rig, fileOf(18), 0, segmentHeaderBytes + rottenBehind * recordSize)
+    const opened = rig.open({ hasPeers })
+    feed(opened, aLog('peer', 17).open(), commitIndex)
+    return opened
+  }
+
   it.each([
     [12, 30],
     [17, 0],
     [20, 0],
     [20, 30],
   ])('proves the last record before it, which has rotted too: mark %i, committed as far as a peer knows %i', (mark, commitIndex) => {
-    const rig = aLog('before', mark)
-    withoutSidecars(rig)
-    rot(rig, 17)
-    harm(rig, fileOf(18), 0, segmentHeaderBytes)
-    const opened = rig.open({ hasPeers })
-    feed(opened, aLog('peer', 12).open(), commitIndex)
-    expect(opened.log.lastId.index).toBe(30)
+    expect(mended(mark, 0, commitIndex).log.lastId.index).toBe(30)
   })
 
   it.each([
@@ -249,13 +254,7 @@ describe('a segment whose header has rotted', () => {
   ])(
     'keeps what stands behind its first record, when that and the last one before it have rotted: mark %i, committed %i',
     (mark, commitIndex) => {
-      const rig = aLog('roll', mark)
-      withoutSidecars(rig)
-      rot(rig, 17)
-      harm(rig, fileOf(18), 0, segmentHeaderBytes + recordSize)
-      const opened = rig.open({ hasPeers })
-      feed(opened, aLog('peer', 17).open(), commitIndex)
-      expect(opened.log.lastId.index).toBe(30)
+      expect(mended(mark, 1, commitIndex).log.lastId.index).toBe(30)
     },
   )
 
