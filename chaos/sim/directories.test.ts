@@ -33,6 +33,20 @@ function change(group: RaftGroup, wish: MembershipChange): void {
   expect(outcomes).toMatchObject([{ kind: 'applied' }])
 }
 
+/** Two members have lost their directories, one after the other; each reads the log from its beginning, entry by entry. */
+function twoTakenInAnew(seed: string): RaftGroup {
+  const { group } = settled(seed, 3, 1)
+  for (const id of [3, 1].map(nodeId)) {
+    group.wipe(id)
+    group.start(id)
+    group.run(1_000)
+    change(group, { kind: 'replace', add: [], remove: [id] })
+    change(group, { kind: 'replace', add: [group.describe(group.member(id))], remove: [] })
+    group.run(3_000)
+  }
+  return group
+}
+
 describe('a data directory', () => {
   it('of each member is written into the log by the leader, once', () => {
     const { group, leader } = settled('bound')
@@ -64,6 +78,22 @@ describe('a data directory', () => {
     group.start(leader.id)
     group.awaitLeader()
     group.checkLogs()
+  })
+
+  it('that turns out to be another one while its node is connected is cut off', () => {
+    const group = new RaftGroup({ seed: 'learned late', size: 3, config: { farewellMs: 200 } })
+    const leader = group.awaitLeader()
+    const [late, wiped] = group.members.filter(member => member !== leader) as [Member, Member]
+    group.network.partition([leader.host], [late.host])
+    expect(group.run(3_000, () => boundIn(leader)[wiped.id - 1] !== undefined)).toBe(true)
+    expect(boundIn(late)[wiped.id - 1]).toBeUndefined()
+    group.wipe(wiped.id)
+    group.start(wiped.id)
+    expect(group.run(3_000, () => late.node.isConnectedTo(wiped.id))).toBe(true)
+    group.network.heal()
+    expect(group.run(5_000, () => boundIn(late)[wiped.id - 1] !== undefined)).toBe(true)
+    group.run(1_000)
+    expect(late.node.isConnectedTo(wiped.id)).toBe(false)
   })
 
   it('that is the old one again is let in: nothing was lost', () => {
@@ -138,15 +168,7 @@ describe('a data directory', () => {
   })
 
   it('that an old membership names, met on the way through the log, cuts nobody off for good (seed 7300013)', () => {
-    const { group } = settled('old names', 3, 1)
-    for (const id of [3, 1].map(nodeId)) {
-      group.wipe(id)
-      group.start(id)
-      group.run(1_000)
-      change(group, { kind: 'replace', add: [], remove: [id] })
-      change(group, { kind: 'replace', add: [group.describe(group.member(id))], remove: [] })
-      group.run(3_000)
-    }
+    const group = twoTakenInAnew('old names')
     const closed = group.members.flatMap(({ id, node }) =>
       node
         .status()
@@ -154,6 +176,12 @@ describe('a data directory', () => {
         .map(({ peer }) => [id, peer]),
     )
     expect(closed).toEqual([])
+  })
+
+  it('that an old membership names, met on the way through the log, does not interrupt the leader who has another by now (seed 110002508)', () => {
+    const group = twoTakenInAnew('old leader')
+    const cut = group.trace.filter(({ event }) => event.kind === 'link' && event.what === 'it has another data directory')
+    expect(cut).toEqual([])
   })
 
   it('of a number that was added is not the one that an earlier process of it told', () => {

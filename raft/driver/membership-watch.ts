@@ -61,7 +61,8 @@ export class MembershipWatch {
     const isKnown = told.isRemoved === isOut && told.isOtherDirectory === view.isOtherDirectory
     if (told.at === at && told.isCommitted === isCommitted && isKnown) return
     this.#told = view
-    if (told.at !== at) transport.follow(this.#addresses(at.membership))
+    // Who is a stranger depends on what is committed, too.
+    if (told.at !== at || told.isCommitted !== isCommitted) transport.follow(this.#addresses(at.membership))
     app.membershipChanged?.(view)
   }
 

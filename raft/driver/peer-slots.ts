@@ -30,6 +30,8 @@ export interface Peer {
   boundDirectory: string | undefined
   /** The one that its last hello told; empty = it did not say. */
   directory: string
+  /** Place of the newest committed membership that its process knew then. */
+  membershipIndex: number
   /** A stranger's directory that was told of: once is enough. */
   strangeTold: string | undefined
   /** What its process supports, by its last hello; 0 = not heard. */

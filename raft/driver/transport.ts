@@ -122,7 +122,7 @@ export class Transport implements LinkOwner {
       const peer = known ?? this.#add(id, address, false)
       peer.isGuest = false
       peer.boundDirectory = directory
-      if (isOther(peer, peer.directory)) this.#dropStranger(peer)
+      if (this.#isStranger(peer, peer)) this.#dropStranger(peer)
       if (known === undefined) this.#dialOurs(peer)
       else this.#moveTo(peer, address)
     }
@@ -141,7 +141,14 @@ export class Transport implements LinkOwner {
     assert(id !== this.#options.id, 'peer-is-self', id)
     const control = newSlot('control', this.#options.id < id)
     const data = newSlot('data', this.#options.id > id)
-    const unknown = { incarnation: undefined, featureLevel: 0, boundDirectory: undefined, directory: '', strangeTold: undefined }
+    const unknown = {
+      incarnation: undefined,
+      featureLevel: 0,
+      boundDirectory: undefined,
+      directory: '',
+      membershipIndex: 0,
+      strangeTold: undefined,
+    }
     const peer: Peer = { id, address, isGuest, control, data, ...unknown, isUpTold: false, isDeathTold: false, lastProblem: undefined }
     this.#byId.set(id, peer)
     this.#peers = [...this.#byId.values()]
@@ -358,6 +365,7 @@ export class Transport implements LinkOwner {
     this.#adoptIncarnation(peer, hello.incarnation, link)
     peer.featureLevel = hello.featureLevel
     peer.directory = directory
+    peer.membershipIndex = hello.membershipIndex
     if (link.isDialled) return undefined
     if (hello.channel !== 'bulk') this.#seat(peer, link, hello.channel)
     else {
@@ -375,11 +383,17 @@ export class Transport implements LinkOwner {
 
   /**
    * A voter that lost its directory has forgotten its votes and what it acknowledged; its number alone must not vote again (rule 12). Who knows a newer
-   * membership than ours may have been taken in anew by it.
+   * membership than ours may have been taken in anew by it: while we read an old log, our own leader.
    */
-  #whyOtherDirectory(peer: Peer, { directory, membershipIndex }: Hello): Unwelcome | undefined {
+  #isStranger({ boundDirectory }: Peer, { directory, membershipIndex }: Pick<Hello, 'directory' | 'membershipIndex'>): boolean {
+    const isOther = boundDirectory !== undefined && directory !== '' && directory !== boundDirectory
+    return isOther && membershipIndex <= this.#events.membershipIndex()
+  }
+
+  #whyOtherDirectory(peer: Peer, hello: Hello): Unwelcome | undefined {
+    if (!this.#isStranger(peer, hello)) return undefined
+    const { directory } = hello
     const removedAt = this.#events.membershipIndex()
-    if (!isOther(peer, directory) || membershipIndex > removedAt) return undefined
     if (peer.strangeTold !== directory) this.#events.otherDirectory(peer.id)
     peer.strangeTold = directory
     const reason = `node ${peer.id} has another data directory than the one that votes under this number: it must be taken in anew`
@@ -532,10 +546,6 @@ export class Transport implements LinkOwner {
   #peerOf(link: Link): Peer | undefined {
     return link.peer === undefined ? undefined : this.#byId.get(link.peer)
   }
-}
-
-function isOther({ boundDirectory }: Peer, directory: string): boolean {
-  return boundDirectory !== undefined && directory !== '' && directory !== boundDirectory
 }
 
 function bytesOf(buffers: readonly Uint8Array[]): number {

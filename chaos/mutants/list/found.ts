@@ -445,4 +445,28 @@ export const foundMutants: readonly Mutant[] = [
       name: 'the state of a snapshot is not given any more, nor missed, while it makes room for a later one',
     },
   },
+  {
+    id: 'B79',
+    what: 'a member that reads an old membership drops its leader, who has another directory by now',
+    file: 'raft/driver/transport.ts',
+    find: '      if (this.#isStranger(peer, peer)) this.#dropStranger(peer)\n',
+    replace: '      if (this.#isStranger(peer, { ...peer, membershipIndex: 0 })) this.#dropStranger(peer)\n',
+    expected: [],
+    test: {
+      file: 'chaos/sim/directories.test.ts',
+      name: 'a data directory that an old membership names, met on the way through the log, does not interrupt the leader who has another by now (seed 110002508)',
+    },
+  },
+  {
+    id: 'B79b',
+    what: 'a link to who turns out to have another directory stays open',
+    file: 'raft/driver/transport.ts',
+    find: '      if (this.#isStranger(peer, peer)) this.#dropStranger(peer)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'chaos/sim/directories.test.ts',
+      name: 'a data directory that turns out to be another one while its node is connected is cut off',
+    },
+  },
 ]
