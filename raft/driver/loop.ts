@@ -178,9 +178,9 @@ export class Loop {
     this.#membershipWatch.introduced(member)
   }
 
-  /** A member said that we are out of the group, and why. */
-  toldOut(isOtherDirectory: boolean): void {
-    this.#membershipWatch.toldOut(isOtherDirectory)
+  /** A member said that we are out of the group, and why, by the membership that it knows. */
+  toldOut(index: number, isOtherDirectory: boolean): void {
+    this.#membershipWatch.toldOut(index, isOtherDirectory)
   }
 
   /** Asks for a turn as soon as what is waiting has come in. */

@@ -34,3 +34,29 @@ test('a member whose new name is still that of another keeps nobody else from be
   watch.maybeRecordMoves()
   expect(wishes).toEqual([{ kind: 'update', member: member(4, 'e') }])
 })
+
+test('of two that say that a node is out, the one that knows the newer membership is believed: why it is out decides what its operator does', () => {
+  const [self] = [member(4, 'd')]
+  const at = { index: 0, membership: firstMembership([]) }
+  const core = { inspect: () => ({ toldRemovedAt: 446, commitIndex: 0, members: { current: at, log: [] } }) } as unknown as RaftCore
+  const told: boolean[] = []
+  const watch = new MembershipWatch({
+    core,
+    transport: { follow: () => undefined, isUp: () => true },
+    app: { membershipChanged: view => told.push(view.isOtherDirectory) },
+    self,
+    join: [],
+    wish: () => undefined,
+  })
+  for (const [index, isOtherDirectory] of [
+    [181, false],
+    [446, true],
+    [181, false],
+    [446, true],
+    [500, false],
+  ] as const) {
+    watch.toldOut(index, isOtherDirectory)
+    watch.tell()
+  }
+  expect(told).toEqual([false, true, false])
+})

@@ -30,7 +30,7 @@ export class MembershipWatch {
   readonly #options: MembershipWatchOptions
   readonly #introduced = new Map<NodeId, Member>()
   #told: MembershipView
-  #isOtherDirectory = false
+  #toldOut = { index: 0, isOtherDirectory: false }
 
   constructor(options: MembershipWatchOptions) {
     this.#options = options
@@ -44,9 +44,12 @@ export class MembershipWatch {
     this.#introduced.set(member.id, member)
   }
 
-  /** A member said that we are out: because we were removed, or because our number has another directory. */
-  toldOut(isOtherDirectory: boolean): void {
-    this.#isOtherDirectory = isOtherDirectory
+  /**
+   * A member said that we are out: because we were removed, or because our number has another directory. Who knows an older membership than another who told
+   * us, as one that was removed itself, knows less.
+   */
+  toldOut(index: number, isOtherDirectory: boolean): void {
+    if (index >= this.#toldOut.index) this.#toldOut = { index, isOtherDirectory }
   }
 
   /** After each turn. */
@@ -56,7 +59,8 @@ export class MembershipWatch {
     const at = node.members.current
     const isOut = isRemoved(node)
     const isCommitted = at.index <= node.commitIndex
-    const view = { at, isCommitted, isRemoved: isOut, isOtherDirectory: isOut && this.#isOtherDirectory }
+    const isOtherDirectory = isOut && this.#toldOut.isOtherDirectory && this.#toldOut.index >= at.index
+    const view = { at, isCommitted, isRemoved: isOut, isOtherDirectory }
     const told = this.#told
     const isKnown = told.isRemoved === isOut && told.isOtherDirectory === view.isOtherDirectory
     if (told.at === at && told.isCommitted === isCommitted && isKnown) return

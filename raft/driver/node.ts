@@ -368,7 +368,7 @@ export class RaftNode {
           return index > membershipIndex && wasRemoved(membership, node) && memberOf(membership, node) === undefined
         },
         toldRemoved: (index, isOtherDirectory) => {
-          this.#loop.toldOut(isOtherDirectory)
+          this.#loop.toldOut(index, isOtherDirectory)
           this.#note({ kind: 'removed', index: logIndex(index) })
         },
         otherDirectory: peer => trace?.({ kind: 'otherDirectory', peer }),

@@ -10,7 +10,6 @@ import {
   EntryKind,
   logIndex,
   UnreadableEntry,
-  type MembershipView,
   type RaftApp,
   type RaftNode,
   type StoredEntry,
@@ -34,7 +33,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { Scrubber } from '../storage/scrubber.ts'
 import { distrustParted, forgetParted, noteParted, partedSentence } from '../storage/parted.ts'
 import { openDoor } from './door.ts'
-import { membershipNews, nodesOf } from './members.ts'
+import { membershipTeller, nodesOf } from './members.ts'
 import { NodeReporter } from './node-report.ts'
 import { mustFindSelf, type BrokerNodeOptions, type LeadershipNews, type NodeSettings, type Seams } from './node-settings.ts'
 import { openState, type OpenedState } from './open-state.ts'
@@ -65,7 +64,6 @@ export class BrokerNode {
   #isStopped = false
   #isToStartAgain = false
   #isSilent = false
-  #isRemoved = false
   /** Where this node's state was found to differ from the others', until the rebuilt one has passed there. */
   #partedAt: number | undefined
   /** The use cases, for the RPC floor and for simulated clients. */
@@ -331,7 +329,7 @@ export class BrokerNode {
         this.#hooks.leadershipChanged()
         this.#tellLeadership({ term: view.term, leader: view.leaderId, isLeader: view.isLeader })
       },
-      membershipChanged: view => this.#tellMembership(view),
+      membershipChanged: membershipTeller(this.#options.config, sentence => this.#options.note?.(sentence)),
       peerFrame: (from, bytes) => this.#hooks.peerFrame(from, bytes),
       peerConnected: peer => this.#hooks.peerConnected(peer),
       peerDisconnected: peer => this.#hooks.peerDisconnected(peer),
@@ -339,12 +337,6 @@ export class BrokerNode {
       fatal: error => this.#fatal(error),
       bulk: this.#catchUp,
     }
-  }
-
-  #tellMembership(view: MembershipView): void {
-    if (view.isRemoved === this.#isRemoved) return
-    this.#isRemoved = view.isRemoved
-    this.#options.note?.(membershipNews(view, this.#options.config))
   }
 
   #retainedLog(): RetainedLog {

@@ -51,8 +51,24 @@ export function memberFrom({ id, name, peerAddress, clientAddress }: MemberSetti
   return { id: nodeId(id), name, address: formatAddress(peerAddress), clientAddress: formatAddress(clientAddress) }
 }
 
-/** A node that has come out of the group, or back into it, says so. */
-export function membershipNews(view: MembershipView, config: NodeSettings): string {
+/** Tells what a node is to its group, when that changes. */
+export function membershipTeller(config: NodeSettings, note: (sentence: string) => void): (view: MembershipView) => void {
+  let told = standingOf({ isRemoved: false, isOtherDirectory: false })
+  return view => {
+    const standing = standingOf(view)
+    if (standing === told) return
+    told = standing
+    note(membershipNews(view, config))
+  }
+}
+
+function standingOf({ isRemoved, isOtherDirectory }: Pick<MembershipView, 'isRemoved' | 'isOtherDirectory'>): string {
+  if (isOtherDirectory) return 'other directory'
+  return isRemoved ? 'removed' : 'member'
+}
+
+/** A node that has come out of the group, or back into it, says so; and when it learns that the reason is another one. */
+function membershipNews(view: MembershipView, config: NodeSettings): string {
   if (view.isOtherDirectory)
     return `${config.dataDirectory} is not the data directory that votes as node ${config.number}: taking no part; with that directory lost, let this one in: raftmq cluster member replace ${mustFindSelf(config).name}`
   if (view.isRemoved)

@@ -469,4 +469,28 @@ export const foundMutants: readonly Mutant[] = [
       name: 'a data directory that turns out to be another one while its node is connected is cut off',
     },
   },
+  {
+    id: 'B80',
+    what: 'whoever spoke last says why a node is out of its group',
+    file: 'raft/driver/membership-watch.ts',
+    find: '    if (index >= this.#toldOut.index) this',
+    replace: '    if (index >= 0) this',
+    expected: [],
+    test: {
+      file: 'raft/driver/membership-watch.test.ts',
+      name: 'of two that say that a node is out, the one that knows the newer membership is believed: why it is out decides what its operator does',
+    },
+  },
+  {
+    id: 'B80b',
+    what: 'a node that has said that it was removed does not say that the reason is its directory',
+    file: 'src/node/members.ts',
+    find: '    if (standing === told) return\n',
+    replace: "    if (standing === told || told === 'removed') return\n",
+    expected: [],
+    test: {
+      file: 'src/node/members.test.ts',
+      name: 'a node says what it is to its group when that changes, and also when only the reason for which it is out is another one',
+    },
+  },
 ]
