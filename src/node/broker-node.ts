@@ -6,14 +6,7 @@
  * Order of a start: the data directory proves to be ours, hard state and log are recovered, the state is restored from the checkpoint (or begins
  * empty and is rebuilt by applying the log), then Raft takes part. A stop goes backwards and leaves a checkpoint and a durable mark behind.
  */
-import {
-  EntryKind,
-  logIndex,
-  UnreadableEntry,
-  type RaftApp,
-  type RaftNode,
-  type StoredEntry,
-} from '../../raft/index.ts'
+import { EntryKind, logIndex, UnreadableEntry, type RaftApp, type RaftNode, type StoredEntry } from '../../raft/index.ts'
 import { createBroker, type BrokerHooks } from '../broker/create-broker.ts'
 import type { BrokerNodeInfo } from '../broker/broker.ts'
 import type { Leadership } from '../broker/leadership.ts'
