@@ -200,8 +200,11 @@ class World implements ClientWorld {
   noted(host: Host, sentence: string): void {
     this.#watch.onNote(host, sentence)
     if (sentence.includes('is not the data directory that votes as')) this.#operator.mending.refused(host)
+    if (!sentence.includes('this node starts again')) return
     // In the middle of an entry: what it shows of its state until then is nothing that it stands by.
-    if (sentence.includes('this node starts again')) host.halt()
+    host.halt()
+    // What rotted while there were faults may be met long after them, and by a leader.
+    this.#judges.elections.disturbed()
   }
 
   traced(host: Host, event: RaftTraceEvent): void {

@@ -10,7 +10,7 @@ export interface NeedlessElections extends Checker {
   readonly settledAtMs: number
   /** All faults are over, or will be then: a disk that hung has to finish what it began. */
   healed(fromMs?: number): void
-  /** The leader leaves the group: the time for its succession begins anew. */
+  /** The leader leaves the group, or a node starts again by itself: the time for a succession begins anew. */
   disturbed(): void
 }
 
