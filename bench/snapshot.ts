@@ -1,9 +1,9 @@
 /**
  * How long does apply stand still while a snapshot is taken? A store on disk holds so much state; a state machine applies sends at a steady rate, and its
  * checkpoints go into the same store, as in a node. First while a snapshot of everything is written, then for as long again with nothing else going on:
- * what the machine itself holds up is in both. Then a second one, which takes the place of the first. Reported of each part: the longest time between two turns of the loop, beyond the pause between turns, how
- * many were longer than ten milliseconds, and the longest time that this thread itself ran between two turns: the rest it waited for a processor, which
- * is the machine's doing (Linux tells it; elsewhere the two are one).
+ * what the machine itself holds up is in both. Then a second one, which takes the place of the first. Reported of each part: the longest time between two
+ * turns of the loop, beyond the pause between turns, how many were longer than ten milliseconds, and the longest time that this thread itself ran between
+ * two turns: the rest it waited for a processor, which is the machine's doing (Linux tells it; elsewhere the two are one).
  *
  *     npm run bench:snapshot -- [--megabytes 1024] [--rate 2000] [--directory .] [-o json]
  *

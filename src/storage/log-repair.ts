@@ -153,7 +153,7 @@ export class LogRepair {
 
   /**
    * The last entry that was on this disk, as far as the disk still tells: what was acknowledged is not behind it. The durable mark, the names of segments, and
-   * every record of the last of them that is whole.
+   * every record that is whole in the last of them, or in the one that has rotted.
    */
   get heldThrough(): number {
     const { disk, directory } = this.#recovery
@@ -194,6 +194,11 @@ export class LogRepair {
     return { segment, position: position + bytes.length, link }
   }
 
+  /** They follow each other without a gap. */
+  #waitingAt(index: number): Piece | undefined {
+    return this.#waiting[index - this.#cursor.link.index - 1]
+  }
+
   #forgetWaiting(): void {
     this.#waiting = []
     this.#waitingBytes = 0
@@ -218,7 +223,7 @@ export class LogRepair {
     const nextName = segmentName(link.index + 1)
     // Where something stood behind the end of the file before, the log may have gone on there, and this one be of the past.
     const isRolled = segment !== this.#cursor.segment
-    if (isRolled && !this.#isCleanEnd(this.#behind(this.#waiting.findLast(piece => piece.segment !== segment)))) return false
+    if (isRolled && !this.#isCleanEnd(this.#behind(this.#waitingAt(segment.firstIndex - 1)))) return false
     return this.#hasNext(segment.name, position, link) || (nextName !== segment.name && this.#hasNext(nextName, segmentHeaderBytes, link))
   }
 
@@ -226,7 +231,7 @@ export class LogRepair {
   #contradictsMark(): boolean {
     const { index, link } = this.#marked
     if (link === undefined) return false
-    const given = this.#waiting.find(piece => piece.link.index === index)?.link
+    const given = this.#waitingAt(index)?.link
     return given !== undefined && (given.headerCrc !== link.headerCrc || given.term !== link.term)
   }
 
@@ -387,8 +392,7 @@ export class LogRepair {
     const { disk, directory } = this.#recovery
     const { segment, position } = this.#cursor
     this.#removeLater()
-    const sidecar = `${directory}/${segment.name.replace(/\.log$/, '.idx')}`
-    if (disk.exists(sidecar)) disk.remove(sidecar)
+    removeSidecar(disk, directory, segment)
     if (segment.isOnDisk) this.#withFile(segment, file => file.writeSync(new Uint8Array(recordHeaderBytes), position))
   }
 
@@ -429,8 +433,8 @@ export class LogRepair {
   }
 
   /**
-   * The log ends with what waits. The mark goes first, and names the new end: from then on a crash leaves a hole that reaches to there and no further. Later
-   * segments go next: behind a log that is mended to its end they would be missed up to their first record.
+   * The log ends with what waits. The mark names the new end: from then on a crash leaves a hole that reaches to there and no further. Before it go the files
+   * that would say otherwise by their name alone, after it the later segments: behind a log that is mended to its end they would be missed up to their first record.
    */
   #replaceEnd(): SupplyOutcome {
     const { term, index } = this.#tip

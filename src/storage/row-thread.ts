@@ -7,6 +7,7 @@
  */
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
+import { assert } from '../platform/assert.ts'
 import { keyPrefixBytes, KeyKind } from './checkpoint-codec.ts'
 import { takeRows, type StateRow } from './snapshot/state-file.ts'
 import { StorageError } from './storage-error.ts'
@@ -126,7 +127,7 @@ export function openRowThread(location: string, from: Uint8Array): RowThread {
 
 function rowsOf(bytes: Uint8Array): StateRow[] {
   const rows: StateRow[] = []
-  takeRows(bytes, rows)
+  assert(takeRows(bytes, rows), 'row-thread-bytes', bytes.length)
   return rows
 }
 

@@ -116,7 +116,7 @@ describe('a power cut after any disk operation', () => {
       rig.disk.crashAfter(Infinity)
       const { disk } = rig.openOptions()
       const found = findSnapshot(disk, snapshots)
-      if (hasFirst) expect(found).toBeDefined()
+      expect(hasFirst ? [90, 95] : [undefined, 90]).toContain(found?.manifest.index)
       if (found !== undefined) expect(readWhole(disk, `${found.directory}/state`)).toHaveLength(found.manifest.files[0]?.bytes ?? 0)
       if (!hasCrashed) {
         expect(found).toEqual(mustExist(taken, 'taken'))
