@@ -38,7 +38,7 @@ import { Watch } from './watch.ts'
 import { Weather } from './weather.ts'
 import { prepare } from './workloads/admin.ts'
 import { Clients } from './workloads/clients.ts'
-import type { ClientWorld, ReceivedValue } from './workloads/client-world.ts'
+import type { ClientWorld, GiveBack, ReceivedValue } from './workloads/client-world.ts'
 import { startReader } from './workloads/reader.ts'
 import type { Mending, Said } from './wire-tap.ts'
 
@@ -88,6 +88,7 @@ class World implements ClientWorld {
   #isOver = false
   #hasGivenUp = false
   #isDraining = false
+  #trial: Trial | undefined
   #isAskedForSends = false
 
   constructor(configuration: WorldConfiguration, plan: readonly PlanItem[], { keepsLines = false, isLite = false }: RunOptions) {
@@ -170,6 +171,10 @@ class World implements ClientWorld {
   delivered(consumerGroup: string, topic: string, queueId: number, offset: number, bytes: Uint8Array): Value {
     this.#catchUp()
     return this.#judges.received.delivered(consumerGroup, topic, queueId, offset, bytes)
+  }
+
+  givesBack(consumerGroup: string, value: Value): GiveBack | undefined {
+    return this.#trial?.givesBack(consumerGroup, value)
   }
 
   handsOut(gateway: number): void {
@@ -401,7 +406,8 @@ class World implements ClientWorld {
           acknowledged,
           say,
         }
-        new Trial(parts, done).start()
+        this.#trial = new Trial(parts, done)
+        this.#trial.start()
       },
       quiets: () => {
         this.#clients.stop()

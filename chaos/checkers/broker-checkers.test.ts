@@ -78,8 +78,9 @@ function aSettle(
   delivery: Delivery,
   outcome: SettleOutcome = 'ok',
   wallMs?: number,
+  suspend = false,
 ): CommittedRecord {
-  const item = { kind, ref: delivery.ref, invisibleMs: 0, suspend: false }
+  const item = { kind, ref: delivery.ref, invisibleMs: 0, suspend }
   return record(index, { kind: 'settle', items: [item] }, { kind: 'settled', outcomes: [outcome] }, wallMs)
 }
 
@@ -212,6 +213,60 @@ describe('deliveries', () => {
     other.committed?.(aPop(3, [aDelivery(0, 4)], 10_000))
     expect(idOf(() => other.committed?.(aPop(4, [aDelivery(0, 5, 3)], 90_000)))).toBe('A35')
     expect(idOf(() => other.committed?.(aPop(5, [aDelivery(1, 4)], 90_000)))).toBe('A28')
+  })
+
+  it('count no attempt that was suspended, or that its client never had before it was gone', () => {
+    const isGone = record(
+      5,
+      { kind: 'clientsChanged', changes: [{ client: { low: 1, high: 1 }, change: 'terminated' }] },
+      { kind: 'done' },
+      10_002,
+    )
+    const given = (end: readonly CommittedRecord[], attempt: number, wallMs: number): string => {
+      const checker = aChecker()
+      checker.committed?.(aPop(3, [aDelivery(0, 1)], 10_000))
+      for (const each of end) checker.committed?.(each)
+      return idOf(() => checker.committed?.(aPop(9, [aDelivery(0, 2, attempt)], wallMs)))
+    }
+    const confirmed = aSettle(4, 'confirm', aDelivery(0, 1), 'ok', 10_001)
+    expect([given([isGone], 1, 11_000), given([isGone], 2, 11_000), given([isGone], 2, 20_000)]).toEqual(['none', 'A35', 'none'])
+    expect([given([confirmed, isGone], 1, 11_000), given([confirmed, isGone], 2, 11_000)]).toEqual(['A35', 'none'])
+    const suspended = aSettle(4, 'changeInvisible', aDelivery(0, 1), 'ok', 10_001, true)
+    const givenBack = aSettle(4, 'changeInvisible', aDelivery(0, 1), 'ok', 10_001)
+    expect([given([suspended], 1, 10_002), given([suspended], 2, 10_002)]).toEqual(['none', 'A35'])
+    expect([given([givenBack], 1, 10_002), given([givenBack], 2, 10_002)]).toEqual(['A35', 'none'])
+  })
+
+  it('let nothing go to the dead letters after a last attempt that does not count', () => {
+    const inDeadLetters = (end: CommittedRecord, isThen = false): string => {
+      const dead: { logIndex: number; ordinal: number }[] = []
+      const checker = deliveries(() => ({ isFifo: false, maxAttempts: 1 }), { newDeadLetters: () => dead.splice(0) }, new Marks())
+      checker.committed?.(aSend(1, 0, 0))
+      checker.committed?.(aPop(2, [aDelivery(0, 1)], 10_000))
+      if (isThen) checker.committed?.(end)
+      dead.push({ logIndex: 1, ordinal: 0 })
+      return idOf(() => checker.committed?.(isThen ? aPop(4, [], 10_500) : end))
+    }
+    const isDown = record(3, { kind: 'nodeChanged', node: 1, isUp: false }, { kind: 'done' }, 10_001)
+    const settle = (kind: SettleItem['kind'], isSuspended = false): CommittedRecord =>
+      aSettle(3, kind, aDelivery(0, 1), 'ok', 10_001, isSuspended)
+    expect([inDeadLetters(settle('release'), true), inDeadLetters(isDown, true)]).toEqual(['A34', 'A34'])
+    expect(inDeadLetters(settle('changeInvisible', true), true)).toBe('A34')
+    expect([inDeadLetters(settle('changeInvisible')), inDeadLetters(settle('deadLetter'))]).toEqual(['none', 'none'])
+    expect(inDeadLetters(settle('confirm'), true)).toBe('none')
+  })
+
+  it('let the pause of what was given back be cut short by no end of its client', () => {
+    const checker = deliveries(() => ({ isFifo: false, maxAttempts: 16 }), { newDeadLetters: () => [] }, new Marks())
+    checker.committed?.(aSend(1, 0, 0))
+    checker.committed?.(aPop(2, [aDelivery(0, 1)], 10_000, aRequest({ autoRenew: true })))
+    const item = { kind: 'changeInvisible', ref: aDelivery(0, 1).ref, invisibleMs: 30_000, suspend: false }
+    checker.committed?.(record(3, { kind: 'settle', items: [item] }, { kind: 'settled', outcomes: ['ok'] }, 10_001))
+    const changes = [{ client: { low: 1, high: 1 }, change: 'terminated' }]
+    checker.committed?.(record(4, { kind: 'clientsChanged', changes }, { kind: 'done' }, 10_002))
+    checker.committed?.(record(5, { kind: 'nodeChanged', node: 1, isUp: false }, { kind: 'done' }, 10_003))
+    expect(idOf(() => checker.committed?.(aPop(6, [aDelivery(0, 2, 2)], 30_000)))).toBe('A26')
+    expect(idOf(() => checker.committed?.(aPop(7, [aDelivery(0, 3, 2)], 40_001)))).toBe('none')
   })
 
   it('refuse the second of a message group before the first is done, unless both come in one batch', () => {

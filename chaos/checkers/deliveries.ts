@@ -13,30 +13,9 @@ import { autoRenewMs } from '../../src/state/limits.ts'
 import type { Marks } from '../marks.ts'
 import { expectThat, Violation } from '../violation.ts'
 import { carriedOut, type Checker, type CommittedRecord } from './checker.ts'
+import { countedBetween, type DeliveryRow, never, nobody } from './delivery-row.ts'
 import { MessageGroupOrder } from './message-group-order.ts'
 import { seats } from './seats.ts'
-
-/** A message that was given out: as it was given last. */
-export interface DeliveryRow {
-  sequence: number
-  attempt: number
-  /** Not visible before this. */
-  deadlineMs: number
-  client: string
-  /** Gateway that got it. */
-  node: number
-  isConfirmed: boolean
-  /** Once confirmed it is the client's while that lives. */
-  autoRenew: boolean
-  isSettled: boolean
-  /** Its gateway or its client was declared gone: from here on it may come again. */
-  liftAtMs: number
-  /** The receive it was given to, while that may be repeated. */
-  attemptName: string | undefined
-  givenAtMs: number
-  /** Index of the entry that said its gateway is gone, while the row was unconfirmed; 0 again when its client is heard in time after all (seed 3100047). */
-  orphanedBy: number
-}
 
 /** A client without any connection is gone after this (DESIGN rule 19). */
 const clientGoneMs = 10_000
@@ -67,7 +46,6 @@ export interface GroupRules {
   readonly retry?: { readonly initialMs: number; readonly maxMs: number; readonly multiplier: number }
 }
 
-const never = Number.POSITIVE_INFINITY
 /** What a gateway that is gone had not confirmed is free after so many more entries: each fires 256. */
 const entriesToFree = 3
 /** A gateway that has settled other things since, twice, has had its say of a delivery this old. */
@@ -110,13 +88,15 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
       const row = rows.get(key)
       if (row === undefined) order.done(key)
       else {
-        const wasSent =
-          record.command?.kind === 'settle' && record.command.items.some(item => item.kind === 'deadLetter' && keyOf(item.ref) === key)
-        expectThat(
-          wasSent || row.isSettled || row.attempt >= maxAttempts,
-          'A34',
-          () => `group ${group}: ${key} went to the dead letters by entry ${record.index}, after attempt ${row.attempt} of ${maxAttempts}`,
-        )
+        const items = record.command?.kind === 'settle' ? record.command.items.filter(item => keyOf(item.ref) === key) : []
+        const wasSent = items.some(item => item.kind === 'deadLetter')
+        // Given back with this entry, and visible at once, whoever holds it or is gone.
+        const wasGivenBack = items.some(item => item.kind === 'changeInvisible' && !item.suspend)
+        const isCounted = wasGivenBack || countedBetween(row, record.wallMs)[1] === 1
+        expectThat(wasSent || row.isSettled || (row.attempt >= maxAttempts && isCounted), 'A34', () => {
+          const how = isCounted ? '' : ', which does not count'
+          return `group ${group}: ${key} went to the dead letters by entry ${record.index}, after attempt ${row.attempt} of ${maxAttempts}${how}`
+        })
         settle(key, row)
       }
     }
@@ -159,8 +139,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
         'A26',
         () => `${where}: given out again ${row.deadlineMs - record.wallMs} ms before its invisible time was over`,
       )
-      // What was released is not counted, what ran out is; where a gateway or a client is gone, it depends on what came first.
-      const [low, high] = row.deadlineMs === -never ? [0, 0] : row.liftAtMs === never ? [1, 1] : [0, 1]
+      const [low, high] = countedBetween(row, record.wallMs)
       expectThat(
         delivery.attempt >= row.attempt + low && delivery.attempt <= row.attempt + high,
         'A35',
@@ -187,6 +166,7 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
       node: record.proposer?.node ?? 0,
       isConfirmed: false,
       autoRenew: request.autoRenew,
+      isSuspended: false,
       isSettled: false,
       // A client whose only gateway is down in the log is as good as unconnected.
       liftAtMs: downNodes.has(record.proposer?.node ?? 0) ? record.wallMs + clientGoneMs : never,
@@ -232,9 +212,16 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
       case 'deadLetter':
         return settle(key, row)
       case 'changeInvisible':
-        row.deadlineMs = record.wallMs + Math.max(item.invisibleMs, backOffMs(row, item.ref.consumerGroupId))
+        row.deadlineMs =
+          record.wallMs + (item.suspend ? item.invisibleMs : Math.max(item.invisibleMs, backOffMs(row, item.ref.consumerGroupId)))
         row.isConfirmed = true
+        row.isSuspended = item.suspend
         row.orphanedBy = 0
+        // Given back for good: what becomes of its client does not cut the pause short.
+        if (row.autoRenew) {
+          row.client = nobody
+          row.liftAtMs = never
+        }
         row.autoRenew = false
         row.attemptName = undefined
         return
@@ -265,7 +252,8 @@ export function deliveries(rulesOf: (consumerGroup: string) => GroupRules, deadL
     for (const row of openRows.values()) {
       const isUnconfirmed = row.node === node && !row.isConfirmed
       if (isUnconfirmed && row.orphanedBy === 0 && record.wallMs < Math.min(row.deadlineMs, row.liftAtMs)) row.orphanedBy = record.index
-      row.liftAtMs = Math.min(row.liftAtMs, isUnconfirmed ? record.wallMs : record.wallMs + clientGoneMs)
+      if (isUnconfirmed) row.liftAtMs = Math.min(row.liftAtMs, record.wallMs)
+      else if (row.client !== nobody) row.liftAtMs = Math.min(row.liftAtMs, record.wallMs + clientGoneMs)
     }
   }
 

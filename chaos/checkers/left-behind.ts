@@ -11,7 +11,8 @@ import type { CommandResult } from '../../src/state/result.ts'
 import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
 import type { Checker, CommittedRecord } from './checker.ts'
-import type { Deliveries, DeliveryRow, GroupRules } from './deliveries.ts'
+import type { Deliveries, GroupRules } from './deliveries.ts'
+import type { DeliveryRow } from './delivery-row.ts'
 
 interface Message {
   /** `topicId/queueId/offset`. */

@@ -14,6 +14,7 @@ import { electionMutants } from './list/raft.ts'
 import { repairMutants } from './list/repair.ts'
 import { replicationMutants } from './list/replication.ts'
 import { retentionMutants } from './list/retention.ts'
+import { returnMutants } from './list/returns.ts'
 import { rotMutants } from './list/rot.ts'
 import { segmentHeadMutants } from './list/segment-heads.ts'
 import { sessionMutants } from './list/sessions.ts'
@@ -38,6 +39,7 @@ export const mutants: readonly Mutant[] = [
   ...snapshotMutants,
   ...trimMutants,
   ...retentionMutants,
+  ...returnMutants,
   ...rotMutants,
   ...repairMutants,
   ...deliveryMutants,

@@ -25,7 +25,11 @@ function settled(
 }
 
 /** Dials a node's peer port from a host that is nobody's, says something, and reports how it ended. */
-function stranger(group: RaftGroup, target: Member, bytes: Uint8Array | undefined): { closes: string[]; heard: Buffer[] } {
+function stranger(
+  group: RaftGroup,
+  target: Member,
+  bytes: Uint8Array | undefined,
+): { closes: string[]; heard: Buffer[]; say(bytes: Uint8Array): void } {
   const closes: string[] = []
   const heard: Buffer[] = []
   const process = group.scheduler.newProcess('stranger')
@@ -39,7 +43,13 @@ function stranger(group: RaftGroup, target: Member, bytes: Uint8Array | undefine
       onClose: reason => closes.push(reason),
     },
   )
-  return { closes, heard }
+  return {
+    closes,
+    heard,
+    say: more => {
+      connection.write([more])
+    },
+  }
 }
 
 describe('the links of a Raft node', () => {
@@ -179,6 +189,24 @@ describe('the links of a Raft node', () => {
     stranger(group, taker, helloForTest({ clusterName: 'test', node: 2, incarnation, channel: 'data', targetNode: 1 }))
     group.run(100)
     expect(taker.links.slice(before, before + 2)).toEqual(['2 is gone', '2 is there'])
+  })
+
+  it('are closed on a frame that does not end, though bytes of it come all the time (seed 540099)', () => {
+    const { group, leader } = settled('endless frame')
+    const target = group.members.find(member => member.id === 1) ?? leader
+    const { incarnation = 0 } = target.node.status().links.find(link => link.peer === 2) ?? {}
+    group.network.partition([target.host], [group.member(nodeId(2)).host])
+    const peer = stranger(group, target, helloForTest({ clusterName: 'test', node: 2, incarnation, channel: 'data', targetNode: 1 }))
+    group.run(100)
+    const begin = new Uint8Array(1_000)
+    new DataView(begin.buffer).setUint32(0, 1_000_000, true)
+    peer.say(begin)
+    for (let i = 0; i < 60; i++) {
+      group.run(100)
+      if (i < 28) expect(peer.closes).toEqual([])
+      if (peer.closes.length === 0) peer.say(new Uint8Array(100))
+    }
+    expect(peer.closes).toHaveLength(1)
   })
 
   it('stay few, however many strangers knock', () => {

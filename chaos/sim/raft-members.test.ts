@@ -66,6 +66,30 @@ describe('members on simulated seams', () => {
     expect(votersOf(back)).toEqual([1, 2, 3, 4])
   })
 
+  it('a node that was cut off while a removed one was added again follows it when that leads: who comes with a newer membership is heard', () => {
+    const group = new RaftGroup({ seed: 'removed and back', spares: 1, config: { farewellMs: 200 } })
+    change(group, () => adding(group, 4))
+    group.run(1_000)
+    change(group, () => removing(4))
+    group.run(6_000)
+    const away = group.member(nodeId(3))
+    expect(votersOf(away)).toEqual([1, 2, 3])
+    group.network.partition(
+      [away.host],
+      [1, 2, 4].map(id => group.member(nodeId(id)).host),
+    )
+    group.run(2_000)
+    group.awaitLeader()
+    group.run(500)
+    change(group, () => adding(group, 4))
+    const leader = group.awaitLeader()
+    if (leader.id !== 4) leader.node.transferLeadership(nodeId(4), 1_000, () => undefined)
+    expect(group.run(2_000, () => group.leader?.id === 4)).toBe(true)
+    group.network.heal()
+    expect(group.run(5_000, () => votersOf(away).includes(4))).toBe(true)
+    expect(group.leader?.id).toBe(4)
+  })
+
   it('a leader that is removed hands over, and the pause is no election timeout', () => {
     const group = new RaftGroup({ seed: 'leader leaves' })
     const old = group.awaitLeader()

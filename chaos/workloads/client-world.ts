@@ -16,6 +16,13 @@ export interface ReceivedValue {
   readonly attempt: number
 }
 
+/** How a message is to be given back, where that is not the consumer's own choice. */
+export interface GiveBack {
+  readonly invisibleMs: number
+  /** The next delivery does not count as an attempt. */
+  readonly suspend: boolean
+}
+
 export interface ClientWorld {
   readonly configuration: WorldConfiguration
   readonly scheduler: Scheduler
@@ -34,6 +41,8 @@ export interface ClientWorld {
   acknowledged(value: Value, place: { readonly queueId: number; readonly offset: number }): void
   /** A message came to a consumer. Judged at once; returns the value it is. */
   delivered(consumerGroup: string, topic: string, queueId: number, offset: number, bytes: Uint8Array): Value
+  /** Asked of each delivery once: whether its consumer gives it back, and how, whatever it would do by itself. */
+  givesBack(consumerGroup: string, value: Value): GiveBack | undefined
   /** A gateway begins to hand out a batch. */
   handsOut(gateway: number): void
   /** An acknowledgement of a delivery was accepted. */

@@ -10,7 +10,7 @@ import { happens } from '../chance.ts'
 import { hasFeature, type ConsumerGroupPlan } from '../configuration.ts'
 import type { SimRandom } from '../sim/random.ts'
 import { Violation } from '../violation.ts'
-import type { ClientWorld, ReceivedValue } from './client-world.ts'
+import type { ClientWorld, GiveBack, ReceivedValue } from './client-world.ts'
 import { Doors } from './doors.ts'
 import { call, type CallOutcome, type Gateway, type GatewayLife, type ServerSide } from './rpc.ts'
 
@@ -204,6 +204,12 @@ export class Consumer {
   #settle(delivery: ReceivedValue): boolean {
     const { counts } = this.#world.ledger
     const { nackShare, forgetShare, deadLetterShare } = this.#group
+    const asked = this.#world.givesBack(this.#group.name, delivery.value)
+    if (asked !== undefined) {
+      counts.nacks += 1
+      this.#giveBack(delivery, 1, asked)
+      return false
+    }
     const draw = this.#world.isDraining ? 1 : this.#random.next()
     if (draw < nackShare) {
       counts.nacks += 1
@@ -244,21 +250,21 @@ export class Consumer {
     )
   }
 
-  #giveBack(delivery: ReceivedValue, attempt: number): void {
+  #giveBack(delivery: ReceivedValue, attempt: number, asked?: GiveBack): void {
     this.#world.ledger.counts.operations += 1
     const { receiptHandle } = delivery
-    const invisibleMs = this.#random.pick([0, 100, 1_000])
+    const { invisibleMs, suspend } = asked ?? { invisibleMs: this.#random.pick([0, 100, 1_000]), suspend: false }
     call<ChangeInvisibleAnswer | Refusal>(
       this.#world.scheduler,
       this.#random,
       this.#gateway(),
       callTimeoutMs,
       side => {
-        const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle, invisibleMs, suspend: false }
+        const request = { ...this.#asked(side), messageId: delivery.value.messageId, receiptHandle, invisibleMs, suspend }
         side.broker.changeInvisible(request, answer => side.reply(answer))
       },
       outcome => {
-        if (!isSettled(outcome)) this.#retry(attempt, () => this.#giveBack(delivery, attempt + 1))
+        if (!isSettled(outcome)) this.#retry(attempt, () => this.#giveBack(delivery, attempt + 1, asked))
       },
     )
   }

@@ -275,6 +275,27 @@ test('a heartbeat tells no commit index that its receiver may lack', () => {
   ])
 })
 
+test('a heartbeat commits what its receiver is known to have, and no more', () => {
+  const one = 1 as Term
+  const core = aCore({}, { hardState: { term: one, votedFor: undefined } })
+  const slice = {
+    prev: { term: 0 as Term, index: 0 as LogIndex },
+    lastIndex: 2 as LogIndex,
+    runs: [{ firstIndex: 1 as LogIndex, term: one }],
+    memberships: [],
+    bytes: 200,
+    lastWallMs: 0,
+    ticket: 0,
+  }
+  const session = 1 as never
+  receive(core, 2, { kind: 'append', term: one, session, commitIndex: 1 as LogIndex, slice })
+  const heartbeat = { kind: 'heartbeat', term: one, session, clusterTimeMs: 0, round: 1 } as const
+  receive(core, 2, { ...heartbeat, commitIndex: 2 as LogIndex })
+  expect(core.inspect().commitIndex).toBe(2)
+  receive(core, 2, { ...heartbeat, commitIndex: 3 as LogIndex })
+  expect(core.inspect().commitIndex).toBe(2)
+})
+
 test('a new term and the vote in it are one write of the hard state', () => {
   const core = aCore()
   receive(core, 2, { kind: 'vote', term: 7 as Term, last: { term: 0 as Term, index: 0 as LogIndex }, isTransfer: false })

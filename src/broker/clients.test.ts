@@ -252,6 +252,17 @@ test('a change that found no leader for longer than its patience is told when th
   expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([2])
 })
 
+test('a change whose fate stayed unknown for longer than its patience, and which then came to nothing, is told again', () => {
+  const world = new FakeWorld()
+  world.group.isCommitHeld = true
+  beat(world, 2, 'c', 'group')
+  world.clock.advance(12_000)
+  world.group.elect(3, 0)
+  world.group.releaseCommit()
+  world.clock.advance(100)
+  expect(world.at(1).machine.client(hash64('c'))?.nodes).toEqual([2])
+})
+
 test('a client that went while nobody led stays gone, though its coming was overtaken only afterwards (seed 2000956)', () => {
   const world = new FakeWorld()
   world.createTopic('t')

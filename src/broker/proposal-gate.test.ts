@@ -65,6 +65,22 @@ test('a frame that does not follow the last one taken is refused, and so is all 
   expect(group.log.map(entry => parse(entry.body).sequence)).toEqual([1, 2])
 })
 
+test('the beginning of a run that comes after that of a later one is refused, and the later one goes on', () => {
+  const { group, a } = threeGateways()
+  group.isCommitHeld = true
+  const gate = new ProposalGate(a.node, codec)
+  const frameOf = (sequence: number, previousSequence: number, run: number): ProposalsFrame => {
+    const made = barrierOf({ node: 2, incarnation: 1, sequence, sentAtMs: 1 })
+    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+    const isRestart = previousSequence === 0
+    return { kind: 'proposals', term: a.node.term, incarnation: 1, run, isRestart, previousSequence, bodies: [body] }
+  }
+  expect(offer(gate, 2, frameOf(1, 0, 2))).toEqual([])
+  expect(offer(gate, 2, frameOf(4, 0, 1))).toEqual(['gap 4'])
+  expect(offer(gate, 2, frameOf(2, 1, 2))).toEqual([])
+  expect(group.log.map(entry => parse(entry.body).sequence)).toEqual([1, 2])
+})
+
 test('a body whose checksum does not hold, or of another sender, is refused', () => {
   const { group, a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)

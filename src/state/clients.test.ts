@@ -58,6 +58,33 @@ test('an auto-renewed delivery stays invisible while its client lives, and not m
   sound(replica)
 })
 
+test('a delivery that was never confirmed is no attempt of a client that is gone: it may never have reached it', () => {
+  const replica = withTopic()
+  replica.run(send('orders', [1, 2]))
+  replica.pop('readers', 'orders', { max: 1, invisibleMs: 60_000 })
+  replica.take('readers', 'orders', { max: 1, invisibleMs: 60_000 })
+  replica.run({ kind: 'clientsChanged', changes: [{ client: hash(1), change: 'disconnected' }] })
+  replica.pass(10_000)
+  replica.pass(0)
+  const again = replica.pop('readers', 'orders', { client: hash(2) })
+  expect(again.map(({ ref, attempt }) => [ref.offset, attempt])).toEqual([
+    [0, 1],
+    [1, 2],
+  ])
+  sound(replica)
+})
+
+test('a client that has left is the next thing that is due when nothing else is', () => {
+  const replica = withTopic()
+  replica.run({ kind: 'clientsChanged', changes: [{ client: hash(1), change: 'connected' }] })
+  expect(replica.machine.nextDeadlineMs).toBeUndefined()
+  replica.run({ kind: 'clientsChanged', changes: [{ client: hash(1), change: 'disconnected' }] })
+  expect(replica.machine.nextDeadlineMs).toBe(replica.machine.wallMs + 10_000)
+  replica.pass(10_000)
+  replica.pass(0)
+  expect([replica.machine.client(hash(1)), replica.machine.nextDeadlineMs]).toEqual([undefined, undefined])
+})
+
 test('an auto-renewed delivery ends after three hours whatever its client does', () => {
   const replica = withTopic()
   replica.run(send('orders', [1]))

@@ -437,4 +437,16 @@ export const gatewayMutants: readonly Mutant[] = [
       name: 'of a tag or id given twice the last one counts, as for the scan that took the message',
     },
   },
+  {
+    id: 'N588',
+    what: 'the gate does not remember which runs of a gateway it has heard',
+    file: 'src/broker/proposal-gate.ts',
+    find: '    session.lastRun = frame.run\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'src/broker/proposal-gate.test.ts',
+      name: 'the beginning of a run that comes after that of a later one is refused, and the later one goes on',
+    },
+  },
 ]

@@ -83,4 +83,28 @@ export const linkMutants: readonly Mutant[] = [
       name: 'the links of a Raft node tell their user that the old one is gone when another takes its place: what was on it may be lost',
     },
   },
+  {
+    id: 'N583',
+    what: 'a frame that does not end holds its link for as long as bytes come',
+    file: 'raft/driver/transport.ts',
+    find: "      else if (link.isStuck(nowMs)) link.close('a frame that does not end')\n",
+    replace: '',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-links.test.ts',
+      name: 'the links of a Raft node are closed on a frame that does not end, though bytes of it come all the time (seed 540099)',
+    },
+  },
+  {
+    id: 'N584',
+    what: 'who was removed once is turned away although it knows a newer membership that has it again',
+    file: 'raft/driver/node.ts',
+    find: '          return index > membershipIndex && wasRemoved(membership, node) && memberOf(membership, node) === undefined\n',
+    replace: '          return wasRemoved(membership, node) && memberOf(membership, node) === undefined\n',
+    expected: [],
+    test: {
+      file: 'chaos/sim/raft-members.test.ts',
+      name: 'members on simulated seams a node that was cut off while a removed one was added again follows it when that leads: who comes with a newer membership is heard',
+    },
+  },
 ]

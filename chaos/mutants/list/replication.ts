@@ -374,4 +374,16 @@ export const replicationMutants: readonly Mutant[] = [
       name: 'also when only two of three clocks are known and one of them is -31536000000 ms off',
     },
   },
+  {
+    id: 'N585',
+    what: 'the commit index of a heartbeat is not taken',
+    file: 'raft/core/following.ts',
+    find: '  if (request.clusterTimeMs !== undefined) hearClusterTime(node.clusterTime, request.clusterTimeMs, node.nowMs)\n  commitTo(node, Math.min(request.commitIndex, role.verifiedIndex) as LogIndex)\n',
+    replace: '  if (request.clusterTimeMs !== undefined) hearClusterTime(node.clusterTime, request.clusterTimeMs, node.nowMs)\n',
+    expected: [],
+    test: {
+      file: 'raft/core/core.test.ts',
+      name: 'a heartbeat commits what its receiver is known to have, and no more',
+    },
+  },
 ]
