@@ -54,8 +54,8 @@ describe('a power cut after any disk operation', () => {
     const taken = take(source)
     const bytes = contents(source.rig, taken)
     const ends = new Set<number>()
-    for (let operation = 1; ; operation++) {
-      const { rig, checkpoints } = aFollower(`crash and rot/${operation}`)
+    const hasCrashedAfter = (operation: number, cut: number): boolean => {
+      const { rig, checkpoints } = aFollower(`crash and rot/${operation}/${cut}`)
       fetchAll(rig, taken.manifest, bytes)
       const hasCrashed = crashes(rig, operation, () => install(rig, checkpoints))
       rig.cutPower()
@@ -64,10 +64,12 @@ describe('a power cut after any disk operation', () => {
       const state = `${rigDirectory}/incoming/state`
       if (rig.disk.files().includes(state)) rig.disk.flipBit(state, 40, 0)
       install(rig, checkpoints)
-      const { index } = rig.open().log.lastId
-      ends.add(index)
-      if (!hasCrashed) break
+      ends.add(rig.open().log.lastId.index)
+      return hasCrashed
     }
+    // What is left of names that were not synced differs from cut to cut.
+    let operation = 1
+    while (Array.from({ length: 16 }, (_, cut) => hasCrashedAfter(operation, cut)).includes(true)) operation++
     expect([...ends].sort()).toEqual([30, 90])
   })
 

@@ -526,4 +526,16 @@ export const snapshotMutants: readonly Mutant[] = [
       name: 'a state from behind the place that the log can not pass is wanted, as far as the log reaches, from whoever is connected',
     },
   },
+  {
+    id: 'N589',
+    what: 'what an installed snapshot replaces is removed before the new names are on the disk',
+    file: 'src/storage/snapshot/install.ts',
+    find: '  for (const part of parts) for (const place of [dataDirectory, `${dataDirectory}/${incomingName}`]) disk.syncDirectory(`${place}/${part}`)\n',
+    replace: '',
+    expected: [],
+    test: {
+      file: 'test/storage/snapshot-crash.test.ts',
+      name: 'a power cut after any disk operation of installing, and a state that has rotted then, leaves the old log or the new one, never a mixture',
+    },
+  },
 ]
