@@ -124,8 +124,9 @@ export class Trial {
   #nextGivenBack(at: number): void {
     const { hosts } = this.#parts
     const host = hosts[at % hosts.length]
-    const attempt = givenBack[at % givenBack.length]
-    if (host === undefined || attempt === undefined || at >= givenBackRounds * givenBack.length) return this.#judge()
+    const tries = givenBack.filter(({ topic }) => this.#parts.configuration.topics.some(({ name }) => name === topic))
+    const attempt = tries[at % tries.length]
+    if (host === undefined || attempt === undefined || at >= givenBackRounds * tries.length) return this.#judge()
     this.#send(host, attempt, () => this.#nextGivenBack(at + 1))
   }
 

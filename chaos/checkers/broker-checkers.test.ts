@@ -363,6 +363,24 @@ describe('left behind', () => {
     for (let index = 4; index < 9; index += 1) expect(idOf(() => take(aPop(index, [], 12_000, aRequest({ max: 4 }))))).toBe('none')
   })
 
+  it('lets a message of a FIFO group be that lies too far behind the first unfinished one of its queue (seed 152000000)', () => {
+    const leftAt = (offset: number): string => {
+      const rules = (): { isFifo: boolean; maxAttempts: number } => ({ isFifo: true, maxAttempts: 16 })
+      const rows = deliveries(rules, { newDeadLetters: () => [] }, new Marks())
+      const checker = leftBehind(rules, rows, { entry: () => ({ kind: 1 }) } as unknown as ReferenceReplica)
+      const take = (taken: CommittedRecord): void => {
+        rows.committed?.(taken)
+        checker.committed?.(taken)
+      }
+      take(aSend(1, 0, 0))
+      take(aPop(2, [aDelivery(0, 1)], 10_000, aRequest({ max: 1 })))
+      const send = aSend(3, 1, offset)
+      take({ ...send, command: { ...send.command, messageGroup: { low: 7, high: 8 } } as Command })
+      return idOf(() => take(aPop(4, [], 10_001, aRequest({ max: 4 }))))
+    }
+    expect([leftAt(1_023), leftAt(1_024)]).toEqual(['A27', 'none'])
+  })
+
   it('takes the first unfinished message for its whole message group', () => {
     const { pop } = aPair(true)
     expect(pop(3, [aDelivery(0, 1)], 1)).toBe('none')

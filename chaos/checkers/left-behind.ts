@@ -1,12 +1,14 @@
 /**
  * A pop that had room took everything that there was for its group (rule 8, A27): whatever had never been given out, or was visible again, when a pop
  * ended without filling its last receive and without saying that there is more, was given out by it. A message group of a FIFO group is one
- * thing: while any of it is out nothing of it is given, and else its first unfinished message must be. So a message that hangs in some state is found by the next pop, not by a drain that does not end.
+ * thing: while any of it is out nothing of it is given, and else its first unfinished message must be, unless it lies too far behind the first one of
+ * its queue (rule 8, seed 152000000). So a message that hangs in some state is found by the next pop, not by a drain that does not end.
  * Times are the log's own. What was given out before the last leap of time is not judged by its deadline: leaps do not shorten it.
  */
 import { EntryKind } from '../../raft/index.ts'
 import type { Pop } from '../../src/state/command.ts'
 import type { Hash64 } from '../../src/state/ids.ts'
+import { fifoAheadMax } from '../../src/state/limits.ts'
 import type { CommandResult } from '../../src/state/result.ts'
 import type { ReferenceReplica } from '../reference.ts'
 import { Violation } from '../violation.ts'
@@ -20,6 +22,7 @@ interface Message {
   /** Undefined where the group's rules do not ask for it. */
   readonly messageGroup: Hash64 | undefined
   readonly queueId: number
+  readonly offset: number
 }
 
 /** A message that a consumer group may still have to do with. */
@@ -80,6 +83,8 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
     const left: Pending[] = []
     /** What a line waits for: its first unfinished message, unless another one of it is out. */
     const waiting = new Map<string, Pending | undefined>()
+    /** By queue: the first offset that the group is not done with. */
+    const firstUndone = new Map<number, number>()
     let kept = 0
     for (const pending of backlog.pending) {
       const { key, line, message } = pending
@@ -91,8 +96,14 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
       const isOut = !isLeft(row) || given.has(message.place)
       // Out, and waiting for nobody but itself: most of what is pending.
       if ((isOut && line === undefined) || deliveries.isDoneKey(key)) continue
-      if (line === undefined) left.push(pending)
-      else if (isOut) waiting.set(line, undefined)
+      if (line === undefined) {
+        left.push(pending)
+        continue
+      }
+      const first = firstUndone.get(message.queueId) ?? message.offset
+      firstUndone.set(message.queueId, first)
+      if (isOut) waiting.set(line, undefined)
+      else if (row === undefined && message.offset >= first + fifoAheadMax) continue
       else if (!waiting.has(line)) waiting.set(line, pending)
     }
     backlog.pending.length = kept
@@ -116,7 +127,8 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
         let list = messages.get(result.topicId)
         if (list === undefined) messages.set(result.topicId, (list = []))
         for (const { queueId, offset, isDuplicate } of result.messages)
-          if (!isDuplicate) list.push({ place: `${result.topicId}/${queueId}/${offset}`, messageGroup: command.messageGroup, queueId })
+          if (!isDuplicate)
+            list.push({ place: `${result.topicId}/${queueId}/${offset}`, messageGroup: command.messageGroup, queueId, offset })
       } else if (command?.kind === 'pop' && result?.kind === 'popped') {
         const last = result.deliveries.at(-1) ?? []
         const before = highestSequence.get(result.consumerGroupId) ?? 0
