@@ -68,6 +68,8 @@ export class Trial {
   readonly #sendMs: number[] = []
   readonly #deliveryMs: number[] = []
   readonly #readMs: number[] = []
+  /** In the topics that are there. */
+  readonly #givenBack: readonly Try[]
   readonly #givenBackMs: Record<Try['topic'], number[]> = { orders: [], accounts: [] }
   /** What is to be given back, by message id, and which groups have done so. */
   readonly #toGiveBack = new Map<string, { readonly how: GiveBack; readonly by: Set<string> }>()
@@ -77,6 +79,7 @@ export class Trial {
 
   constructor(parts: TrialParts, done: () => void) {
     this.#parts = parts
+    this.#givenBack = givenBack.filter(({ topic }) => parts.configuration.topics.some(({ name }) => name === topic))
     this.#done = done
   }
 
@@ -124,9 +127,8 @@ export class Trial {
   #nextGivenBack(at: number): void {
     const { hosts } = this.#parts
     const host = hosts[at % hosts.length]
-    const tries = givenBack.filter(({ topic }) => this.#parts.configuration.topics.some(({ name }) => name === topic))
-    const attempt = tries[at % tries.length]
-    if (host === undefined || attempt === undefined || at >= givenBackRounds * tries.length) return this.#judge()
+    const attempt = this.#givenBack[at % this.#givenBack.length]
+    if (host === undefined || attempt === undefined || at >= givenBackRounds * this.#givenBack.length) return this.#judge()
     this.#send(host, attempt, () => this.#nextGivenBack(at + 1))
   }
 

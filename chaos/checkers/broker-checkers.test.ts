@@ -308,15 +308,20 @@ describe('left behind', () => {
     readonly copy: (index: number, wallMs: number) => string
   }
 
-  function aPair(isFifo = false): Pair {
+  /** Shows the checker what is committed, and what it asks the checker of deliveries for. */
+  function aTaker(isFifo = false): (taken: CommittedRecord) => void {
     const rules = (): { isFifo: boolean; maxAttempts: number } => ({ isFifo, maxAttempts: 16 })
     const rows = deliveries(rules, { newDeadLetters: () => [] }, new Marks())
     const reference = { entry: () => ({ kind: 1 }) } as unknown as ReferenceReplica
     const checker = leftBehind(rules, rows, reference)
-    const take = (taken: CommittedRecord): void => {
+    return taken => {
       rows.committed?.(taken)
       checker.committed?.(taken)
     }
+  }
+
+  function aPair(isFifo = false): Pair {
+    const take = aTaker(isFifo)
     take(aSend(1, 0, 0))
     take(aSend(2, 1, 1))
     return {
@@ -347,13 +352,7 @@ describe('left behind', () => {
   })
 
   it('lets a message be that its client gave back in the first entry of the next life of its gateway', () => {
-    const rules = (): { isFifo: boolean; maxAttempts: number } => ({ isFifo: false, maxAttempts: 16 })
-    const rows = deliveries(rules, { newDeadLetters: () => [] }, new Marks())
-    const checker = leftBehind(rules, rows, { entry: () => ({ kind: 1 }) } as unknown as ReferenceReplica)
-    const take = (taken: CommittedRecord): void => {
-      rows.committed?.(taken)
-      checker.committed?.(taken)
-    }
+    const take = aTaker()
     take(aSend(1, 0, 0))
     take(aPop(2, [aDelivery(0, 1)], 10_000, aRequest({ max: 1 })))
     const { ref } = aDelivery(0, 1)
@@ -365,13 +364,7 @@ describe('left behind', () => {
 
   it('lets a message of a FIFO group be that lies too far behind the first unfinished one of its queue (seed 152000000)', () => {
     const leftAt = (offset: number): string => {
-      const rules = (): { isFifo: boolean; maxAttempts: number } => ({ isFifo: true, maxAttempts: 16 })
-      const rows = deliveries(rules, { newDeadLetters: () => [] }, new Marks())
-      const checker = leftBehind(rules, rows, { entry: () => ({ kind: 1 }) } as unknown as ReferenceReplica)
-      const take = (taken: CommittedRecord): void => {
-        rows.committed?.(taken)
-        checker.committed?.(taken)
-      }
+      const take = aTaker(true)
       take(aSend(1, 0, 0))
       take(aPop(2, [aDelivery(0, 1)], 10_000, aRequest({ max: 1 })))
       const send = aSend(3, 1, offset)

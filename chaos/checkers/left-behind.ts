@@ -102,9 +102,9 @@ export function leftBehind(rulesOf: (consumerGroup: string) => GroupRules, deliv
       }
       const first = firstUndone.get(message.queueId) ?? message.offset
       firstUndone.set(message.queueId, first)
+      const isTooFar = row === undefined && message.offset >= first + fifoAheadMax
       if (isOut) waiting.set(line, undefined)
-      else if (row === undefined && message.offset >= first + fifoAheadMax) continue
-      else if (!waiting.has(line)) waiting.set(line, pending)
+      else if (!isTooFar && !waiting.has(line)) waiting.set(line, pending)
     }
     backlog.pending.length = kept
     for (const pending of waiting.values()) if (pending !== undefined) left.push(pending)

@@ -1,6 +1,7 @@
 /** The mutants. A change of the product that moves one of the texts fails chaos/mutants/mutants.test.ts: then the mutant moves with it. */
 import { boundMutants } from './list/bounds.ts'
 import { brokerMutants } from './list/broker.ts'
+import { catchUpMutants } from './list/catch-up.ts'
 import { deliveryMutants, levelMutants } from './list/deliveries.ts'
 import { driverMutants } from './list/driver.ts'
 import { foundMutants } from './list/found.ts'
@@ -37,6 +38,7 @@ export const mutants: readonly Mutant[] = [
   ...readMutants,
   ...boundMutants,
   ...snapshotMutants,
+  ...catchUpMutants,
   ...trimMutants,
   ...retentionMutants,
   ...returnMutants,

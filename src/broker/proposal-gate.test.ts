@@ -14,6 +14,13 @@ function barrierOf(envelope: Envelope): Body {
   return { parts, bytes, crc: crc32cOf(parts) }
 }
 
+/** A barrier of gateway 2, alone in its frame; one that follows nothing begins a run. */
+function frameOf(term: number, sequence: number, previousSequence: number, run: number, incarnation = 1): ProposalsFrame {
+  const made = barrierOf({ node: 2, incarnation, sequence, sentAtMs: 1 })
+  const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
+  return { kind: 'proposals', term, incarnation, run, isRestart: previousSequence === 0, previousSequence, bodies: [body] }
+}
+
 function offer(gate: ProposalGate, from: number, frame: ProposalsFrame): string[] {
   const refusals: string[] = []
   gate.acceptFrame(from, frame, (reason, sequence) => refusals.push(`${reason} ${sequence}`))
@@ -32,12 +39,9 @@ test('the leader drops copies of what it has appended in its term', () => {
 test('a frame that names another term is refused whole', () => {
   const { group, a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)
-  const body = barrierOf({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 })
-  const bodies = [{ parts: [Buffer.concat(body.parts)], bytes: body.bytes, crc: body.crc }]
-  const frame = { kind: 'proposals', term: a.node.term - 1, incarnation: 1, run: 1, isRestart: true, previousSequence: 0, bodies } as const
-  expect(offer(gate, 2, frame)).toEqual(['wrongTerm 1'])
+  expect(offer(gate, 2, frameOf(a.node.term - 1, 1, 0, 1))).toEqual(['wrongTerm 1'])
   expect(group.log.length).toBe(0)
-  expect(offer(gate, 2, { ...frame, term: a.node.term })).toEqual([])
+  expect(offer(gate, 2, frameOf(a.node.term, 1, 0, 1))).toEqual([])
   expect(group.log.length).toBe(1)
 })
 
@@ -45,23 +49,11 @@ test('a frame that does not follow the last one taken is refused, and so is all 
   const { group, a } = threeGateways()
   group.isCommitHeld = true
   const gate = new ProposalGate(a.node, codec)
-  const frameOf = (sequence: number, previousSequence: number, run: number): ProposalsFrame => {
-    const made = barrierOf({ node: 2, incarnation: 1, sequence, sentAtMs: 1 })
-    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
-    return {
-      kind: 'proposals',
-      term: a.node.term,
-      incarnation: 1,
-      run,
-      isRestart: previousSequence === 0,
-      previousSequence,
-      bodies: [body],
-    }
-  }
-  expect(offer(gate, 2, frameOf(1, 0, 1))).toEqual([])
-  expect(offer(gate, 2, frameOf(3, 2, 1))).toEqual(['gap 3'])
-  expect(offer(gate, 2, frameOf(2, 1, 1))).toEqual(['gap 2'])
-  expect(offer(gate, 2, frameOf(2, 0, 2))).toEqual([])
+  const { term } = a.node
+  expect(offer(gate, 2, frameOf(term, 1, 0, 1))).toEqual([])
+  expect(offer(gate, 2, frameOf(term, 3, 2, 1))).toEqual(['gap 3'])
+  expect(offer(gate, 2, frameOf(term, 2, 1, 1))).toEqual(['gap 2'])
+  expect(offer(gate, 2, frameOf(term, 2, 0, 2))).toEqual([])
   expect(group.log.map(entry => parse(entry.body).sequence)).toEqual([1, 2])
 })
 
@@ -69,33 +61,18 @@ test('the beginning of a run that comes after that of a later one is refused, an
   const { group, a } = threeGateways()
   group.isCommitHeld = true
   const gate = new ProposalGate(a.node, codec)
-  const frameOf = (sequence: number, previousSequence: number, run: number): ProposalsFrame => {
-    const made = barrierOf({ node: 2, incarnation: 1, sequence, sentAtMs: 1 })
-    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
-    const isRestart = previousSequence === 0
-    return { kind: 'proposals', term: a.node.term, incarnation: 1, run, isRestart, previousSequence, bodies: [body] }
-  }
-  expect(offer(gate, 2, frameOf(1, 0, 2))).toEqual([])
-  expect(offer(gate, 2, frameOf(4, 0, 1))).toEqual(['gap 4'])
-  expect(offer(gate, 2, frameOf(2, 1, 2))).toEqual([])
+  const { term } = a.node
+  expect(offer(gate, 2, frameOf(term, 1, 0, 2))).toEqual([])
+  expect(offer(gate, 2, frameOf(term, 4, 0, 1))).toEqual(['gap 4'])
+  expect(offer(gate, 2, frameOf(term, 2, 1, 2))).toEqual([])
   expect(group.log.map(entry => parse(entry.body).sequence)).toEqual([1, 2])
 })
 
 test('a body whose checksum does not hold, or of another sender, is refused', () => {
   const { group, a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)
-  const made = barrierOf({ node: 2, incarnation: 1, sequence: 1, sentAtMs: 1 })
-  const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
-  const frame = {
-    kind: 'proposals',
-    term: a.node.term,
-    incarnation: 1,
-    run: 1,
-    isRestart: true,
-    previousSequence: 0,
-    bodies: [body],
-  } as const
-  expect(offer(gate, 2, { ...frame, bodies: [{ ...body, crc: body.crc + 1 }] })).toEqual(['corrupt 1'])
+  const frame = frameOf(a.node.term, 1, 0, 1)
+  expect(offer(gate, 2, { ...frame, bodies: frame.bodies.map(body => ({ ...body, crc: body.crc + 1 })) })).toEqual(['corrupt 1'])
   expect(offer(gate, 3, frame)).toEqual(['corrupt 1'])
   expect(offer(gate, 2, { ...frame, incarnation: 2 })).toEqual(['corrupt 1'])
   expect(group.log.length).toBe(0)
@@ -104,18 +81,13 @@ test('a body whose checksum does not hold, or of another sender, is refused', ()
 test('a frame of a former life is refused once the new one was heard', () => {
   const { a } = threeGateways()
   const gate = new ProposalGate(a.node, codec)
-  const frameOf = (incarnation: number): ProposalsFrame => {
-    const made = barrierOf({ node: 2, incarnation, sequence: 1, sentAtMs: 1 })
-    const body = { parts: [Buffer.concat(made.parts)], bytes: made.bytes, crc: made.crc }
-    return { kind: 'proposals', term: a.node.term, incarnation, run: 1, isRestart: true, previousSequence: 0, bodies: [body] }
-  }
-  expect(offer(gate, 2, frameOf(2))).toEqual([])
-  expect(offer(gate, 2, frameOf(1))).toEqual(['corrupt 1'])
+  expect(offer(gate, 2, frameOf(a.node.term, 1, 0, 1, 2))).toEqual([])
+  expect(offer(gate, 2, frameOf(a.node.term, 1, 0, 1))).toEqual(['corrupt 1'])
   // Its number was given up, and somebody has it whose directory was made by a clock that is behind (seed 30003847).
   gate.forgetRetired(node => node === 3)
-  expect(offer(gate, 2, frameOf(1))).toEqual(['corrupt 1'])
+  expect(offer(gate, 2, frameOf(a.node.term, 1, 0, 1))).toEqual(['corrupt 1'])
   gate.forgetRetired(node => node === 2)
-  expect(offer(gate, 2, frameOf(1))).toEqual([])
+  expect(offer(gate, 2, frameOf(a.node.term, 1, 0, 1))).toEqual([])
 })
 
 test('every cut and every flipped bit of a frame head is noticed', () => {

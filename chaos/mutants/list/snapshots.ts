@@ -1,37 +1,7 @@
-/** Mutants of snapshots, and of how a member that is far behind catches up. */
+/** Mutants of snapshots as files: taken, fetched, put in place. */
 import type { Mutant } from '../mutant.ts'
 
 export const snapshotMutants: readonly Mutant[] = [
-  {
-    id: 'N201',
-    what: 'a snapshot is installed over what is committed here already',
-    file: 'raft/core/following.ts',
-    find: `  if (last.index <= node.commitIndex) return 'old'\n`,
-    replace: '',
-    expected: [],
-    test: { file: 'raft/test/paper/compaction.test.ts', name: '§7: a snapshot that describes less than is committed here changes nothing' },
-  },
-  {
-    id: 'N202',
-    what: 'a snapshot takes the place of a log that holds its last entry, and of what was acknowledged behind it',
-    file: 'raft/core/following.ts',
-    find: `  return termAt(node.log, last.index) === last.term ? 'held' : 'install'\n`,
-    replace: `  return last.term < 0 ? 'held' : 'install'\n`,
-    expected: [],
-    test: {
-      file: 'raft/test/paper/compaction.test.ts',
-      name: '§7: a snapshot whose last entry is in the log takes nothing away from what follows it there',
-    },
-  },
-  {
-    id: 'N203',
-    what: 'an entry of another term at the snapshot’s end counts as held',
-    file: 'raft/core/following.ts',
-    find: `  return termAt(node.log, last.index) === last.term ? 'held' : 'install'\n`,
-    replace: `  return termAt(node.log, last.index) !== undefined ? 'held' : 'install'\n`,
-    expected: [],
-    test: { file: 'raft/test/paper/compaction.test.ts', name: '§7: a log that contradicts the snapshot is dropped as a whole' },
-  },
   {
     id: 'N204',
     what: 'a fetch goes on behind bytes that were never synced',
@@ -275,54 +245,6 @@ export const snapshotMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'N229',
-    what: 'a leader goes on sending entries to a peer that lacks more of them than a snapshot would cost',
-    file: 'raft/core/replication.ts',
-    find: '  return node.appliedIndex - agreedIndex > node.config.snapshotLagEntries\n',
-    replace: '  return agreedIndex < 0 && node.appliedIndex > 0\n',
-    expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'snapshot-when-far-behind.txt' },
-  },
-  {
-    id: 'N400',
-    what: 'a leader that has offered a snapshot does not hear that the peer’s log holds its end',
-    file: 'raft/core/replication.ts',
-    find: "  return progress.flow.kind === 'snapshot' && termAt(node.log, index) === term && !isFarBehind(node, index)\n",
-    replace: "  return progress.flow.kind === 'snapshot' && termAt(node.log, index) === term && isFarBehind(node, index)\n",
-    expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'snapshot-is-held.txt' },
-  },
-  {
-    id: 'N401',
-    what: 'a member whose log holds the end of the offered snapshot throws that away and says nothing',
-    file: 'src/node/catch-up.ts',
-    find: "    if (verdict === 'held') raft.snapshotHeld(last)\n",
-    replace: '',
-    expected: [],
-    test: {
-      file: 'test/catch-up.test.ts',
-      name: 'a member that is offered a snapshot fetches none whose end its log holds, and the leader hears of it',
-    },
-  },
-  {
-    id: 'N230',
-    what: 'a snapshot is offered once, and a lost offer never again',
-    file: 'raft/core/replication.ts',
-    find: '    if (node.nowMs - flow.offeredMs >= patienceMs) offerSnapshot(node, progress)\n',
-    replace: '    void patienceMs\n',
-    expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'snapshot-offer-lost.txt' },
-  },
-  {
-    id: 'N232',
-    what: 'a follower that is offered a snapshot counts all that it holds as verified',
-    file: 'raft/core/following.ts',
-    find: '  if (node.commitIndex > role.verifiedIndex) role.verifiedIndex = node.commitIndex\n',
-    replace: '  if (node.log.lastIndex > role.verifiedIndex) role.verifiedIndex = node.log.lastIndex\n',
-    expected: [],
-    test: { file: 'raft/test/scenario.test.ts', name: 'snapshot-drops-uncommitted.txt' },
-  },
-  {
     id: 'Z01',
     what: 'segments of the log are given as they have rotted',
     file: 'src/storage/snapshot/given-formats.ts',
@@ -347,30 +269,6 @@ export const snapshotMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'Z03',
-    what: 'a log with a hole that nobody fills is never replaced',
-    file: 'raft/driver/loop.ts',
-    find: 'const isNeeded = repair.isRecovering || (',
-    replace: 'const isNeeded = !repair.isRecovering && (',
-    expected: [],
-    test: {
-      file: 'chaos/sim/rot.test.ts',
-      name: 'a group with one rotten disk says so when nobody has any more what a start has found rotten, takes no part, and knows how far its log went',
-    },
-  },
-  {
-    id: 'Z04',
-    what: 'a log with a hole is replaced by any snapshot, also by one that lacks what was acknowledged',
-    file: 'src/node/catch-up.ts',
-    find: 'return manifest.index >= from ? manifest : undefined',
-    replace: 'return manifest.index > 0 ? manifest : undefined',
-    expected: [],
-    test: {
-      file: 'test/catch-up.test.ts',
-      name: 'a member that is offered a snapshot whose log has a hole that nobody fills takes one that is as far as its log was, whatever the core makes of it, and no earlier one (seed 164)',
-    },
-  },
-  {
     id: 'Z05',
     what: 'a snapshot whose state rots while it is put in place is thrown away in half',
     file: 'src/storage/snapshot/install.ts',
@@ -380,30 +278,6 @@ export const snapshotMutants: readonly Mutant[] = [
     test: {
       file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of installing, and a state that has rotted then, leaves the old log or the new one, never a mixture',
-    },
-  },
-  {
-    id: 'Z06',
-    what: 'a snapshot whose state is missing is offered again and again',
-    file: 'src/node/snapshot-source.ts',
-    find: '    return manifest.files.every(file => this.#options.disk.exists(this.#pathOf(file)))\n',
-    replace: "    return manifest.files.every(file => file.kind === 'state' || this.#options.disk.exists(this.#pathOf(file)))\n",
-    expected: [],
-    test: {
-      file: 'test/storage/rotten-snapshot.test.ts',
-      name: 'the state of a snapshot that was lost while nobody fetched it is not offered either',
-    },
-  },
-  {
-    id: 'Z07',
-    what: 'a file of a snapshot that is shorter than it was is gone for whoever reads it, and offered to the next',
-    file: 'src/node/snapshot-source.ts',
-    find: '=== bytes.length ? bytes : this.#throwAway(notThere)\n',
-    replace: "=== bytes.length ? bytes : 'gone'\n",
-    expected: [],
-    test: {
-      file: 'test/storage/rotten-snapshot.test.ts',
-      name: 'the state of a snapshot or any other file that is shorter than it was ends the snapshot, and the next one has it as it is',
     },
   },
   {
@@ -419,30 +293,6 @@ export const snapshotMutants: readonly Mutant[] = [
     },
   },
   {
-    id: 'Z12',
-    what: 'who needs a state asks the same node first at each start, which gives what was of no use before',
-    file: 'src/node/state-rescue.ts',
-    find: '    this.#turn = this.#drawBelow(this.#options.peers().length)\n',
-    replace: '    this.#turn = 0\n',
-    expected: [],
-    test: {
-      file: 'test/state-rescue.test.ts',
-      name: 'a process begins with another one than the last did: who is asked first may have given what was of no use',
-    },
-  },
-  {
-    id: 'Z13',
-    what: 'a snapshot that could not be installed is fetched again from the node that offers it',
-    file: 'src/node/state-rescue.ts',
-    find: '    return connected[this.#drawBelow(connected.length)] ?? offering\n',
-    replace: '    return connected.find(peer => peer === offering) ?? offering\n',
-    expected: [],
-    test: {
-      file: 'test/state-rescue.test.ts',
-      name: 'a snapshot is fetched from who offers it, and from any that is connected when the last one could not be installed',
-    },
-  },
-  {
     id: 'Z14',
     what: 'who has half a snapshot in place is told to throw the other half away',
     file: 'src/storage/snapshot/install.ts',
@@ -452,18 +302,6 @@ export const snapshotMutants: readonly Mutant[] = [
     test: {
       file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of installing, and a segment whose header has rotted then, is told with what helps: what is here is not to be thrown away by hand',
-    },
-  },
-  {
-    id: 'U107',
-    what: 'a node with a torn log that is offered a snapshot trusts itself by what is committed there alone',
-    file: 'raft/core/following.ts',
-    find: '  // What we agree on from here on does not show yet that we hold all that is committed (maybeTrustOwnVote).\n  if (request.commitIndex > role.toldCommitIndex) role.toldCommitIndex = request.commitIndex\n',
-    replace: '',
-    expected: [],
-    test: {
-      file: 'raft/core/following.test.ts',
-      name: 'what is committed here shows no more to who is offered a snapshot than that it lacks what was committed since',
     },
   },
   {
@@ -488,42 +326,6 @@ export const snapshotMutants: readonly Mutant[] = [
     test: {
       file: 'test/storage/snapshot-crash.test.ts',
       name: 'a power cut after any disk operation of fetching and installing leaves the old log or the new one, never a mixture, and a second try succeeds',
-    },
-  },
-  {
-    id: 'U150',
-    what: 'who needs a snapshot at some entry or later is given the one that is there',
-    file: 'src/node/snapshot-source.ts',
-    find: 'this.#taken.manifest.index >= atLeast && this.#isFresh',
-    replace: 'this.#isFresh',
-    expected: [],
-    test: {
-      file: 'test/storage/rotten-snapshot.test.ts',
-      name: 'the state of a snapshot that is of an earlier entry than who asks has use for is not given: another one is taken',
-    },
-  },
-  {
-    id: 'U151',
-    what: 'a snapshot is installed by what was decided when it was offered, not when it is here',
-    file: 'src/node/catch-up.ts',
-    find: 'const isWanted = this.#wantedOf(manifest)?.files.length === manifest.files.length',
-    replace: 'const isWanted = manifest.files.length > 0',
-    expected: [],
-    test: {
-      file: 'test/catch-up.test.ts',
-      name: 'a member that is offered a snapshot installs it when all of it is here, unless its own log has got there meanwhile',
-    },
-  },
-  {
-    id: 'U152',
-    what: 'a state further than the own log reaches is taken by who keeps its log',
-    file: 'src/node/state-rescue.ts',
-    find: 'index > this.#lostThrough && index <= this.#options.writtenIndex()',
-    replace: 'index > this.#lostThrough',
-    expected: [],
-    test: {
-      file: 'test/state-rescue.test.ts',
-      name: 'a state from behind the place that the log can not pass is wanted, as far as the log reaches, from whoever is connected',
     },
   },
   {

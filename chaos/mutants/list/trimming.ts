@@ -62,7 +62,7 @@ export const trimMutants: readonly Mutant[] = [
     replace: '  return first\n',
     expected: [],
     test: {
-      file: 'test/storage/trim.test.ts',
+      file: 'test/storage/trimmed-start.test.ts',
       name: 'a start on a trimmed log finds one copy good whatever bit of the file is flipped, and tells of it where it matters',
     },
   },
@@ -110,7 +110,7 @@ export const trimMutants: readonly Mutant[] = [
     replace: '      ?.configs.at(0)\n',
     expected: [],
     test: {
-      file: 'test/storage/trim.test.ts',
+      file: 'test/storage/trimmed-start.test.ts',
       name: 'a start on a trimmed log knows the newest of several memberships that stood in one segment',
     },
   },
@@ -122,7 +122,7 @@ export const trimMutants: readonly Mutant[] = [
     replace: '',
     expected: [],
     test: {
-      file: 'test/storage/trim.test.ts',
+      file: 'test/storage/trimmed-start.test.ts',
       name: 'a start on a trimmed log keeps a segment whose config entry has rotted, until that is mended',
     },
   },
@@ -146,7 +146,7 @@ export const trimMutants: readonly Mutant[] = [
     replace: '',
     expected: [],
     test: {
-      file: 'test/storage/trim.test.ts',
+      file: 'test/storage/trimmed-start.test.ts',
       name: 'a start on a trimmed log knows nothing of a membership whose entry was cut off, whatever stands in its place',
     },
   },
